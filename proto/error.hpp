@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace vivarium {
+
+/// Every way in which an operation of the daemon can fail, once for the whole system. The names are
+/// stable: logs, metrics and the wire show `name_of(code)`. What tenant code does (an exception, a
+/// timeout, a crash) is a verdict and never one of these.
+enum class errc : std::uint8_t {
+  none = 0,
+  invalid_argument,
+  not_found,
+  already_exists,
+  failed_precondition,
+  busy,
+  limit_exceeded,
+  too_large,
+  deadline_exceeded,
+  cancelled,
+  permission_denied,
+  unauthenticated,
+  session_lost,
+  unavailable,
+  unimplemented,
+  malformed,
+  sandbox_unavailable,
+  os_failure,
+  internal,
+};
+
+/// Returns the stable name of `code`, e.g. "not_found".
+[[nodiscard]] std::string_view name_of(errc code) noexcept;
+
+/// A failed operation: what kind, and a sentence a person can act upon.
+struct [[nodiscard]] error {
+  errc code = errc::none;
+  std::string detail;
+};
+
+/// Builds an `os_failure` that names the call, its argument and the text of `errno_value`.
+[[nodiscard]] error os_error(std::string_view call, std::string_view argument, int errno_value);
+
+} // namespace vivarium

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace vivarium::sandbox {
+
+/// One thing that the sandbox wants from the machine, as found.
+struct host_fact {
+  std::string name;    ///< E.g. "landlock", "cgroup_v2".
+  bool present = false;
+  bool required = false;
+  std::string finding; ///< What was seen, e.g. "ABI 6".
+  std::string remedy;  ///< How to mend it; empty when present.
+};
+
+/// Tries every layer that the sandbox uses, in throw-away child processes where trying changes the
+/// process. Blocks for some milliseconds: start-up and `vivariumd doctor` only.
+[[nodiscard]] std::vector<host_fact> probe_host();
+
+} // namespace vivarium::sandbox
