@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace vivarium::bridge {
+
+// Natural JSON of a value. None is null; ints beyond +-(2^53 - 1) are decimal strings; NaN and the
+// infinities are "NaN", "Infinity", "-Infinity"; bytes are base64 strings; lists, tuples and sets are
+// arrays; dict keys that are not str are their repr (True, 1, (1, 2), ...); an opaque object is its
+// repr. When two keys of a dict come to be the same, the later one wins.
+
+/// Appends the JSON text of an encoded vivarium.v1.Value that `validate_value` has accepted.
+void append_json(std::string& out, std::string_view value);
+
+/// Appends the encoded google.protobuf.Value of an encoded vivarium.v1.Value, likewise.
+void append_struct_value(std::string& out, std::string_view value);
+
+/// Appends `text`, which is valid UTF-8, as a JSON string with its quotes. Escapes control
+/// characters, quotes, backslashes, U+2028 and U+2029.
+void append_json_string(std::string& out, std::string_view text);
+
+} // namespace vivarium::bridge
