@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "bridge/worker_protocol.hpp"
+#include "proto/error.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vivarium {
+
+using clock_type = std::chrono::steady_clock;
+
+/// What a disconnect of the waiting client does to an execution.
+enum class on_disconnect : std::uint8_t { detach, interrupt, kill };
+
+/// Numbers equal vivarium.v1.Cause.EnforcedBy.
+enum class enforcer : std::uint8_t { none = 0, kernel = 1, daemon = 2, python = 3 };
+
+/// What stopped an execution or ended a session, by the kernel's or the daemon's own word.
+struct cause {
+  std::string what;  ///< "deadline", "cpu", "cancelled", "exited", "signal", "protocol", ...
+  std::string limit; ///< Name of the limit or signal, e.g. "timeout_ms", "SIGSEGV".
+  std::uint64_t configured = 0;
+  std::uint64_t observed = 0;
+  enforcer enforced_by = enforcer::none;
+};
+
+/// What an execution used.
+struct usage {
+  std::chrono::microseconds wall{};
+  std::chrono::microseconds cpu{};
+  std::chrono::microseconds queued{};
+  std::uint64_t peak_memory_bytes = 0;
+  std::uint64_t output_bytes = 0;
+};
+
+/// Numbers equal vivarium.v1.SessionOutcome.
+enum class session_outcome : std::uint8_t { none = 0, kept = 1, lost = 2, restored = 3 };
+
+/// How an execution ended.
+struct verdict {
+  enum class kind : std::uint8_t {
+    value,   ///< `content` is an encoded, validated vivarium.v1.Value.
+    repr,    ///< `content` is text; empty for None.
+    nothing, ///< No result was asked for.
+    error,   ///< `content` is an encoded, validated vivarium.v1.ExecutionError.
+  };
+  kind outcome = kind::nothing;
+  std::string content;
+  /// vivarium.v1.ErrorKind of an error, for metrics and logs; 0 when there is none.
+  std::uint32_t error_kind = 0;
+  vivarium::usage usage;
+  session_outcome session = session_outcome::kept;
+  std::optional<vivarium::cause> cause;
+  bool output_truncated = false;
+};
+
+/// One event of an execution's log.
+struct event {
+  enum class kind : std::uint8_t { started, out, err, display, verdict };
+  std::uint64_t sequence = 0;
+  std::chrono::microseconds time{}; ///< Since submission.
+  kind what = kind::started;
+  std::string data; ///< Valid UTF-8 text, or an encoded and validated vivarium.v1.Display.
+};
+
+class execution;
+
+/// Somebody who wants to know of an execution's progress. Called on the reactor thread; must not
+/// block and must not throw. A follower may unsubscribe itself inside the call.
+class follower {
+public:
+  virtual ~follower() = default;
+  /// Events were appended, or the execution ended. What the follower has seen so far is its own
+  /// business: it reads the log from its own position on.
+  virtual void on_progress(execution& source) = 0;
+};
+
+/// What a client asks to be run.
+struct submission {
+  std::string session; ///< Id or name; empty for a one-shot session.
+  bool create_session = false;
+  std::string environment; ///< Of a session made for it; empty for the default one.
+  std::string source;
+  std::string filename;
+  std::uint32_t first_line = 1;
+  std::string code; ///< Handle from Compile, instead of source.
+  bridge::run_mode mode = bridge::run_mode::execute;
+  bridge::value_form form = bridge::value_form::typed;
+  std::chrono::milliseconds timeout{0};    ///< 0: the configured default.
+  std::chrono::milliseconds cpu_budget{0}; ///< 0: none.
+  bool fail_if_busy = false;
+  std::optional<on_disconnect> disconnect; ///< Absent: detach, or kill for a one-shot.
+  std::string request_id;                  ///< For the log.
+};
+
+/// An execution: one id, one bounded event log, one verdict. Lives on the reactor thread: the session
+/// actor writes it, followers read it, nobody else touches it. Kept for a time after its end so that
+/// clients can come back to it.
+class execution : public std::enable_shared_from_this<execution> {
+public:
+  enum class state : std::uint8_t { queued = 1, running = 2, done = 3 }; ///< As in ExecutionInfo.
+
+  execution(std::string id, std::string session_id, submission request, std::size_t log_bytes);
+
+  const std::string& id() const noexcept { return id_; }
+  /// Id of the session; empty for a one-shot.
+  const std::string& session_id() const noexcept { return session_id_; }
+  const submission& request() const noexcept { return request_; }
+  state now() const noexcept { return state_; }
+  clock_type::time_point submitted() const noexcept { return submitted_; }
+  clock_type::time_point started() const noexcept { return started_; }
+
+  /// The events that are still held, oldest first; without gaps.
+  const std::deque<event>& log() const noexcept { return log_; }
+  /// Number of the newest event, 0 before the first.
+  std::uint64_t last_sequence() const noexcept { return last_sequence_; }
+  /// Number of the oldest event still held; `last_sequence() + 1` when none is.
+  std::uint64_t first_held() const noexcept { return last_sequence_ + 1 - log_.size(); }
+  /// How it ended; absent until it has.
+  const std::optional<verdict>& end() const noexcept { return verdict_; }
+
+  /// Adds a follower; it is told of what comes from now on. Holds a strong reference until the
+  /// execution ended or the follower left.
+  void subscribe(std::shared_ptr<follower> who);
+  void unsubscribe(const follower* who);
+  bool has_followers() const noexcept { return !followers_.empty(); }
+
+  // For the session actor:
+
+  void mark_started(clock_type::time_point when);
+  /// Appends an event, dropping the oldest ones while the log is over its bound.
+  void append(event::kind what, std::string data);
+  /// Appends the verdict, tells the followers and lets them go. Only the first call counts.
+  void finish(verdict how);
+  /// Frees the source, which nobody needs once the worker has it.
+  void drop_source() { std::string{}.swap(request_.source); }
+  /// Number within the session's worker.
+  std::uint64_t number = 0;
+
+private:
+  void notify();
+
+  std::string id_;
+  std::string session_id_;
+  submission request_;
+  state state_ = state::queued;
+  clock_type::time_point submitted_ = clock_type::now();
+  clock_type::time_point started_{};
+  std::deque<event> log_;
+  std::size_t log_bytes_ = 0;
+  std::size_t max_log_bytes_;
+  std::uint64_t last_sequence_ = 0;
+  std::optional<verdict> verdict_;
+  std::vector<std::shared_ptr<follower>> followers_;
+};
+
+using execution_ptr = std::shared_ptr<execution>;
+
+} // namespace vivarium

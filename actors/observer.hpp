@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "actors/execution.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace vivarium {
+
+/// What the actors tell whoever counts. Called on the reactor thread; must be quick and must not
+/// throw. Tenant-chosen text never appears among the arguments, so that all may become labels.
+class observer {
+public:
+  virtual ~observer() = default;
+  /// An execution ended. `outcome`: "ok" or the name of an error kind; `cause`: "" or Cause.cause.
+  virtual void execution_ended(const std::string& tenant, const std::string& environment,
+                               const std::string& outcome, const std::string& cause,
+                               const usage& used) = 0;
+  virtual void session_opened(const std::string& tenant, const std::string& environment,
+                              std::chrono::microseconds took) = 0;
+  virtual void session_closed(const std::string& tenant, const std::string& environment,
+                              const std::string& cause) = 0;
+  /// A session asked for a worker: was one ready?
+  virtual void pool_asked(const std::string& environment, bool hit) = 0;
+  /// How many workers stand ready, and how many live in all.
+  virtual void pool_level(const std::string& environment, std::size_t ready, std::size_t live) = 0;
+  /// A worker was made: from the order until it said hello.
+  virtual void worker_made(const std::string& environment, std::chrono::microseconds took) = 0;
+  /// A worker could not be made or failed attestation. `step` is one of a fixed set.
+  virtual void worker_refused(const std::string& environment, const std::string& step) = 0;
+  virtual void zygote_started(const std::string& environment) = 0;
+  virtual void jail_restarted(const std::string& environment) = 0;
+  /// An actor ended unexpectedly and was restarted by its supervisor.
+  virtual void actor_restarted(const std::string& kind) = 0;
+};
+
+} // namespace vivarium

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "sandbox/limits.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace vivarium {
+
+/// One environment of the configuration.
+struct environment_settings {
+  std::string python = "/usr/bin/python3";
+  std::vector<std::string> preload;
+  bool eager = true; ///< Start its zygote with the daemon instead of on first use.
+};
+
+/// What the actors need of the configuration. Values; checked by whoever parsed them.
+struct settings {
+  std::map<std::string, environment_settings> environments; ///< By name; holds "default".
+  std::string launcher; ///< Path of vivarium-zygote.
+  std::string runtime;  ///< Directory with the native module and its package.
+  sandbox::worker_limits worker;
+  sandbox::layer_set without; ///< sandbox.allow_degraded
+  std::uint32_t uid_base = 1'879'048'192;
+
+  std::size_t pool_ready = 8;  ///< Workers kept ready per environment.
+  std::size_t pool_low = 2;    ///< Below this a refill is not deferred for a busy core.
+  std::size_t max_workers = 10'000;
+  std::chrono::seconds zygote_max_age{3600};
+  std::uint64_t zygote_max_forks = 100'000;
+  std::chrono::seconds start_timeout{30}; ///< For a session to get its worker.
+
+  std::size_t max_sessions = 10'000;    ///< Per tenant.
+  std::size_t queue_length = 1'000;     ///< Waiting executions per session.
+  std::chrono::milliseconds timeout{120'000};
+  std::chrono::milliseconds max_timeout{86'400'000};
+  std::chrono::milliseconds grace{1'000};
+  std::chrono::milliseconds idle_timeout{3'600'000};
+  std::uint32_t result_bytes = 32u << 20;
+  std::uint32_t output_bytes = 1u << 20;
+  std::size_t log_bytes = 4u << 20;
+  std::chrono::seconds log_ttl{600};
+  std::size_t kept_executions = 100; ///< Ended executions kept per session, whatever their age.
+  std::size_t source_bytes = 16u << 20;
+};
+
+} // namespace vivarium
