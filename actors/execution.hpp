@@ -94,6 +94,7 @@ struct submission {
   std::string code; ///< Handle from Compile, instead of source.
   bridge::run_mode mode = bridge::run_mode::execute;
   bridge::value_form form = bridge::value_form::typed;
+  std::uint8_t answer_format = 0; ///< The asker's ResultFormat, for whoever encodes the verdict.
   std::chrono::milliseconds timeout{0};    ///< 0: the configured default.
   std::chrono::milliseconds cpu_budget{0}; ///< 0: none.
   bool fail_if_busy = false;
@@ -124,6 +125,8 @@ public:
   std::uint64_t last_sequence() const noexcept { return last_sequence_; }
   /// Number of the oldest event still held; `last_sequence() + 1` when none is.
   std::uint64_t first_held() const noexcept { return last_sequence_ + 1 - log_.size(); }
+  /// Bytes that the log holds.
+  std::size_t log_bytes() const noexcept { return log_bytes_; }
   /// How it ended; absent until it has.
   const std::optional<verdict>& end() const noexcept { return verdict_; }
 

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/execution.hpp"
+
+#include <algorithm>
+
+namespace vivarium {
+
+namespace {
+
+// What an event costs beyond its data, so that a flood of empty events is bounded too.
+constexpr std::size_t event_overhead = 64;
+
+} // namespace
+
+execution::execution(std::string id, std::string session_id, submission request,
+                     std::size_t log_bytes)
+  : id_{std::move(id)},
+    session_id_{std::move(session_id)},
+    request_{std::move(request)},
+    max_log_bytes_{log_bytes} {}
+
+void execution::subscribe(std::shared_ptr<follower> who) {
+  if (!verdict_)
+    followers_.push_back(std::move(who));
+}
+
+void execution::unsubscribe(const follower* who) {
+  std::erase_if(followers_, [who](const auto& f) { return f.get() == who; });
+}
+
+void execution::mark_started(clock_type::time_point when) {
+  started_ = when;
+  state_ = state::running;
+}
+
+void execution::append(event::kind what, std::string data) {
+  if (verdict_)
+    return;
+  using std::chrono::duration_cast;
+  using std::chrono::microseconds;
+  log_bytes_ += data.size() + event_overhead;
+  log_.push_back(event{++last_sequence_, duration_cast<microseconds>(clock_type::now() - submitted_),
+                       what, std::move(data)});
+  // The newest event always stays: a follower must be able to see each one at least once.
+  while (log_bytes_ > max_log_bytes_ && log_.size() > 1) {
+    log_bytes_ -= log_.front().data.size() + event_overhead;
+    log_.pop_front();
+  }
+  // Nobody waits for "started" alone, and the verdict is announced once it can be read.
+  if (what != event::kind::started && what != event::kind::verdict)
+    notify();
+}
+
+void execution::finish(verdict how) {
+  if (verdict_)
+    return;
+  append(event::kind::verdict, {});
+  verdict_ = std::move(how);
+  state_ = state::done;
+  notify();
+  followers_.clear();
+}
+
+void execution::notify() {
+  if (followers_.empty())
+    return;
+  auto self = shared_from_this();
+  if (followers_.size() == 1) {
+    auto only = followers_.front();
+    only->on_progress(*this);
+    return;
+  }
+  // A follower may leave, or others may come, inside the call.
+  auto snapshot = followers_;
+  for (const auto& f : snapshot)
+    f->on_progress(*this);
+}
+
+} // namespace vivarium

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/pool.hpp"
+
+#include "actors/handlers.hpp"
+#include "bridge/worker_protocol.hpp"
+#include "sandbox/attest.hpp"
+
+#include <caf/all.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <fcntl.h>
+
+namespace vivarium {
+
+using namespace std::chrono_literals;
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+
+namespace {
+
+constexpr int events_per_turn = 64;
+// Orders that the zygote works on at once: enough to keep it busy, few enough that a session that
+// asks now does not stand behind a long refill.
+constexpr std::size_t max_ordered = 16;
+// How long a refill waits while the pool is above its low mark: the request that took the worker is
+// still being served.
+constexpr auto refill_pause = 2ms;
+// A zygote that lived so long was healthy: its end is not counted against the next one.
+constexpr auto healthy_life = 10s;
+// After so many failures in a row those who wait are refused instead of being kept waiting.
+constexpr unsigned patience = 3;
+
+clock_type::duration pause_after(unsigned failures) {
+  if (failures <= 1)
+    return 0s;
+  return std::min<clock_type::duration>(10s, 100ms * (1u << std::min(failures - 2, 10u)));
+}
+
+} // namespace
+
+pool_core::pool_core(pool_plan plan, pool_actor self)
+  : plan_{std::move(plan)}, self_{std::move(self)}, timer_{plan_.reactor} {
+  start_jail();
+}
+
+pool_core::~pool_core() {
+  // Whoever holds a worker of this jail learns that it is gone: the jail ends with this object.
+  jail_failed("its pool ended");
+}
+
+// -- jail and zygote --------------------------------------------------------------------------------
+
+void pool_core::start_jail() {
+  const auto& config = plan_.config;
+  const auto& environment = config.environments.at(plan_.environment);
+  sandbox::jail_plan order{
+    .environment = plan_.environment,
+    .launcher = config.launcher,
+    .python = environment.python,
+    .runtime = config.runtime,
+    .preload = environment.preload,
+    .limits = config.worker,
+    .without = config.without,
+    .uid_base = plan_.uid_base,
+  };
+  auto made = sandbox::jail::start(order);
+  if (!made)
+    return zygote_failed(made.why().detail);
+  int fd = ::fcntl(made->control_fd(), F_DUPFD_CLOEXEC, 0);
+  if (fd < 0)
+    return zygote_failed(os_error("dup", "control socket", errno).detail);
+  jail_.emplace(std::move(*made));
+  control_.emplace(plan_.reactor, fd);
+  watch_control();
+  start_zygote();
+}
+
+void pool_core::start_zygote() {
+  zygote_up_ = false;
+  zygote_starting_ = true;
+  auto ok = jail_->start_zygote(++generation_);
+  if (!ok)
+    zygote_failed(ok.why().detail);
+}
+
+void pool_core::zygote_failed(const std::string& detail) {
+  bool was_healthy = zygote_up_ && clock_type::now() - zygote_since_ > healthy_life;
+  zygote_up_ = zygote_starting_ = false;
+  plan_.board->zygote_ready = false;
+  failures_in_a_row_ = was_healthy ? 1 : failures_in_a_row_ + 1;
+  spdlog::warn("environment '{}': no zygote (failure {} in a row): {}", plan_.environment,
+               failures_in_a_row_, detail);
+  if (failures_in_a_row_ >= patience) {
+    plan_.board->trouble = detail;
+    refuse_waiting(error{errc::sandbox_unavailable,
+                         "environment '" + plan_.environment + "' cannot start: " + detail});
+  }
+  retry_at_ = clock_type::now() + pause_after(failures_in_a_row_);
+  tick_at(retry_at_);
+}
+
+void pool_core::jail_failed(const std::string& detail) {
+  control_.reset();
+  jail_.reset();
+  idle_.clear();
+  auto lost = std::exchange(workers_, {});
+  coming_ = 0;
+  for (auto& [number, e] : lost) {
+    if (!e.owner)
+      continue;
+    caf::anon_send(e.owner, atom::exited_v, worker_end{.worker = number});
+    caf::anon_send(e.owner, atom::gone_v, number);
+  }
+  if (!lost.empty() || zygote_up_)
+    spdlog::warn("environment '{}': jail ended with {} worker(s): {}", plan_.environment,
+                 lost.size(), detail);
+}
+
+// -- orders from sessions ---------------------------------------------------------------------------
+
+void pool_core::acquire(session_actor who) {
+  if (draining_)
+    return caf::anon_send(who, atom::refused_v,
+                          error{errc::unavailable, "the daemon is stopping"});
+  plan_.watch.pool_asked(plan_.environment, !idle_.empty());
+  if (idle_.empty() && !plan_.board->trouble.empty() && clock_type::now() < retry_at_)
+    return caf::anon_send(who, atom::refused_v,
+                          error{errc::sandbox_unavailable, "environment '" + plan_.environment
+                                                             + "' cannot start: "
+                                                             + plan_.board->trouble});
+  if (idle_.empty() && workers_.size() >= plan_.config.max_workers)
+    return caf::anon_send(who, atom::refused_v,
+                          error{errc::limit_exceeded, "the daemon runs its maximum of "
+                                                        + std::to_string(plan_.config.max_workers)
+                                                        + " workers"});
+  waiting_.push_back(std::move(who));
+  while (!idle_.empty() && !waiting_.empty()) {
+    auto worker = idle_.front();
+    idle_.pop_front();
+    lend(worker);
+  }
+  if (waiting_.empty() && idle_.size() + coming_ > plan_.config.pool_low)
+    tick_at(clock_type::now() + refill_pause);
+  else
+    refill();
+}
+
+void pool_core::cancel(const session_actor& who) {
+  std::erase(waiting_, who);
+}
+
+void pool_core::lend(std::uint64_t worker) {
+  auto& e = workers_.at(worker);
+  move(e, phase::lent);
+  e.owner = std::move(waiting_.front());
+  waiting_.pop_front();
+  caf::anon_send(e.owner, atom::granted_v, std::move(e.held));
+  e.held = nullptr;
+  publish_level();
+}
+
+void pool_core::release(std::uint64_t worker) {
+  if (auto it = workers_.find(worker); it != workers_.end())
+    kill(worker, it->second);
+}
+
+void pool_core::interrupt(std::uint64_t worker, std::uint64_t number) {
+  if (!jail_ || !workers_.contains(worker))
+    return;
+  if (auto ok = jail_->interrupt(worker, number); !ok)
+    spdlog::warn("environment '{}': interrupt not sent: {}", plan_.environment, ok.why().detail);
+}
+
+void pool_core::drain() {
+  draining_ = true;
+  refuse_waiting(error{errc::unavailable, "the daemon is stopping"});
+  for (auto worker : std::exchange(idle_, {}))
+    kill(worker, workers_.at(worker));
+}
+
+void pool_core::refuse_waiting(const error& why) {
+  for (auto& who : std::exchange(waiting_, {}))
+    caf::anon_send(who, atom::refused_v, why);
+}
+
+void pool_core::kill(std::uint64_t worker, entry& e) {
+  if (e.now == phase::dying)
+    return;
+  auto before = e.now;
+  move(e, phase::dying);
+  std::erase(idle_, worker);
+  e.held = nullptr;
+  if (!jail_)
+    return;
+  // A full control socket is the one way this can fail; the tick tries again.
+  if (auto ok = jail_->kill(worker); !ok) {
+    move(e, before);
+    spdlog::error("environment '{}': worker not killed: {}", plan_.environment, ok.why().detail);
+    caf::delayed_anon_send(self_, 100ms, atom::release_v, worker);
+  }
+}
+
+void pool_core::forget(std::uint64_t worker) {
+  auto it = workers_.find(worker);
+  if (it == workers_.end())
+    return;
+  std::erase(idle_, worker);
+  if (it->second.owner)
+    caf::anon_send(it->second.owner, atom::gone_v, worker);
+  move(it->second, phase::dying);
+  workers_.erase(it);
+  publish_level();
+}
+
+// -- news from the jail -----------------------------------------------------------------------------
+
+void pool_core::watch_control() {
+  control_->async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                       [address = caf::actor_cast<caf::actor_addr>(self_)](auto ec) {
+                         auto strong = caf::actor_cast<caf::actor>(address);
+                         if (ec != boost::asio::error::operation_aborted && strong)
+                           caf::anon_send(strong, atom::input_v);
+                       });
+}
+
+void pool_core::on_control() {
+  if (!jail_)
+    return;
+  for (int n = 0; n < events_per_turn; ++n) {
+    auto next = jail_->receive();
+    if (!next)
+      break;
+    if (auto* ended = std::get_if<sandbox::jail_ended>(&*next)) {
+      auto detail = ended->detail;
+      jail_failed(detail);
+      plan_.watch.jail_restarted(plan_.environment);
+      return zygote_failed("its jail ended: " + detail);
+    }
+    if (auto* up = std::get_if<sandbox::zygote_ready>(&*next)) {
+      if (up->generation != generation_)
+        continue;
+      zygote_up_ = true;
+      zygote_starting_ = false;
+      zygote_since_ = clock_type::now();
+      zygote_forks_ = 0;
+      plan_.board->zygote_ready = true;
+      plan_.board->trouble.clear();
+      plan_.watch.zygote_started(plan_.environment);
+      spdlog::info("environment '{}': zygote {} is ready", plan_.environment, generation_);
+    } else if (auto* down = std::get_if<sandbox::zygote_ended>(&*next)) {
+      // What it had been ordered to make will not come.
+      for (auto it = workers_.begin(); it != workers_.end();) {
+        auto& e = it->second;
+        bool lost = e.now == phase::ordered && e.generation == down->generation;
+        if (lost)
+          move(e, phase::dying);
+        it = lost ? workers_.erase(it) : std::next(it);
+      }
+      if (down->generation == generation_)
+        zygote_failed(down->detail);
+    } else if (auto* ready = std::get_if<sandbox::worker_ready>(&*next)) {
+      told(std::move(*ready));
+    } else if (auto* failed = std::get_if<sandbox::worker_failed>(&*next)) {
+      told(*failed);
+    } else if (auto* exited = std::get_if<sandbox::worker_exited>(&*next)) {
+      told(*exited);
+    } else if (auto* gone = std::get_if<sandbox::worker_gone>(&*next)) {
+      forget(gone->worker);
+    }
+  }
+  refill();
+  watch_control();
+}
+
+void pool_core::told(sandbox::worker_ready&& ready) {
+  auto number = ready.worker;
+  auto it = workers_.find(number);
+  auto made = std::make_shared<worker>(plan_.reactor, std::move(ready), releaser());
+  if (it == workers_.end() || it->second.now != phase::ordered)
+    return; // It is not wanted any more; letting go of it kills it.
+  move(it->second, phase::greeting);
+  it->second.held = made;
+  made->when_readable([address = caf::actor_cast<caf::actor_addr>(self_), number] {
+    if (auto strong = caf::actor_cast<caf::actor>(address))
+      caf::anon_send(strong, atom::input_v, number);
+  });
+}
+
+worker::release_function pool_core::releaser() const {
+  return [address = caf::actor_cast<caf::actor_addr>(self_)](std::uint64_t number) {
+    if (auto strong = caf::actor_cast<caf::actor>(address))
+      caf::anon_send(strong, atom::release_v, number);
+  };
+}
+
+void pool_core::on_greeting(std::uint64_t number) {
+  auto it = workers_.find(number);
+  if (it == workers_.end() || it->second.now != phase::greeting)
+    return;
+  auto& e = it->second;
+  auto refuse = [&](const char* step, const std::string& detail) {
+    plan_.watch.worker_refused(plan_.environment, step);
+    spdlog::error("environment '{}': worker {} refused at {}: {}", plan_.environment, number, step,
+                  detail);
+    kill(number, e);
+    tick_at(clock_type::now() + 100ms);
+  };
+  if (e.held->read_some() == worker::read_outcome::closed)
+    return refuse("greeting", "it closed its channel");
+  auto frame = e.held->frames().next();
+  if (!frame || !*frame || (*frame)->type != bridge::frame_type::hello)
+    return refuse("greeting", frame ? "no greeting" : frame.why().detail);
+  auto hello = bridge::decode_hello((*frame)->body);
+  if (!hello || hello->protocol != bridge::worker_protocol_version)
+    return refuse("greeting", hello ? "it speaks another protocol" : hello.why().detail);
+  e.held->set_python_version(hello->python_version);
+  if (auto ok = sandbox::attest_worker(e.held->host_pid(), plan_.config.without); !ok)
+    return refuse("attest", ok.why().detail);
+  failures_in_a_row_ = 0;
+  plan_.watch.worker_made(plan_.environment,
+                          duration_cast<microseconds>(clock_type::now() - e.ordered));
+  move(e, phase::idle);
+  if (waiting_.empty()) {
+    idle_.push_back(number);
+    publish_level();
+  } else {
+    lend(number);
+  }
+  refill();
+}
+
+void pool_core::told(const sandbox::worker_failed& failed) {
+  plan_.watch.worker_refused(plan_.environment, failed.step);
+  spdlog::error("environment '{}': worker {} failed at {}", plan_.environment, failed.worker,
+                os_error(failed.step, "", failed.errno_value).detail);
+  if (auto it = workers_.find(failed.worker); it != workers_.end()) {
+    move(it->second, phase::dying);
+    workers_.erase(it);
+  }
+  publish_level();
+  tick_at(clock_type::now() + 100ms);
+}
+
+void pool_core::told(const sandbox::worker_exited& exited) {
+  auto it = workers_.find(exited.worker);
+  if (it == workers_.end())
+    return;
+  auto& e = it->second;
+  if (e.owner)
+    caf::anon_send(e.owner, atom::exited_v,
+                   worker_end{exited.worker, true, exited.wait_status, exited.cpu,
+                              exited.peak_memory_bytes});
+  kill(exited.worker, e); // Its descendants, if it has any.
+}
+
+// -- keeping ready ----------------------------------------------------------------------------------
+
+void pool_core::move(entry& e, phase to) {
+  auto counts = [](phase p) { return p == phase::ordered || p == phase::greeting; };
+  coming_ += counts(to) ? 1 : 0;
+  coming_ -= counts(e.now) ? 1 : 0;
+  e.now = to;
+}
+
+void pool_core::refill() {
+  if (!zygote_up_ || draining_ || !jail_)
+    return;
+  auto wanted = plan_.config.pool_ready + waiting_.size();
+  while (idle_.size() + coming_ < wanted && coming_ < max_ordered
+         && workers_.size() < plan_.config.max_workers) {
+    auto number = next_worker_++;
+    if (auto ok = jail_->spawn(number); !ok) {
+      spdlog::warn("environment '{}': no worker ordered: {}", plan_.environment, ok.why().detail);
+      return tick_at(clock_type::now() + 10ms);
+    }
+    auto& e = workers_[number];
+    e.generation = generation_;
+    move(e, phase::ordered);
+    ++zygote_forks_;
+  }
+  publish_level();
+}
+
+void pool_core::on_tick() {
+  tick_armed_ = clock_type::time_point::max();
+  auto now = clock_type::now();
+  if (!zygote_up_ && !zygote_starting_ && !draining_) {
+    if (now < retry_at_)
+      return tick_at(retry_at_);
+    return jail_ ? start_zygote() : start_jail();
+  }
+  bool aged = zygote_forks_ >= plan_.config.zygote_max_forks
+              || now - zygote_since_ >= plan_.config.zygote_max_age;
+  if (zygote_up_ && !draining_ && aged && coming_ == 0)
+    return start_zygote();
+  refill();
+  tick_at(now + 60s); // For the zygote's age.
+}
+
+void pool_core::tick_at(clock_type::time_point when) {
+  if (when >= tick_armed_)
+    return;
+  tick_armed_ = when;
+  timer_.expires_at(when);
+  timer_.async_wait([address = caf::actor_cast<caf::actor_addr>(self_)](auto ec) {
+    auto strong = caf::actor_cast<caf::actor>(address);
+    if (!ec && strong)
+      caf::anon_send(strong, atom::tick_v);
+  });
+}
+
+void pool_core::publish_level() {
+  plan_.watch.pool_level(plan_.environment, idle_.size(), workers_.size());
+}
+
+pool_actor::behavior_type pool(pool_actor::stateful_pointer<pool_actor_state> self,
+                               pool_plan plan) {
+  speak_through_spdlog(self);
+  self->state.core.emplace(std::move(plan), pool_actor{self});
+  return {
+    [self](atom::acquire, session_actor& who) { self->state.core->acquire(std::move(who)); },
+    [self](atom::cancel, const session_actor& who) { self->state.core->cancel(who); },
+    [self](atom::release, std::uint64_t worker) { self->state.core->release(worker); },
+    [self](atom::interrupt, std::uint64_t worker, std::uint64_t number) {
+      self->state.core->interrupt(worker, number);
+    },
+    [self](atom::input) { self->state.core->on_control(); },
+    [self](atom::input, std::uint64_t worker) { self->state.core->on_greeting(worker); },
+    [self](atom::tick) { self->state.core->on_tick(); },
+    [self](atom::drain) { self->state.core->drain(); },
+  };
+}
+
+} // namespace vivarium

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "actors/interfaces.hpp"
+#include "actors/observer.hpp"
+#include "actors/settings.hpp"
+#include "actors/worker.hpp"
+#include "sandbox/jail.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+namespace vivarium {
+
+/// What a pool tells the rest of the daemon without a message, because it is asked all the time.
+struct pool_board {
+  bool zygote_ready = false;
+  std::string trouble; ///< Why no zygote runs; empty when one does or is being started.
+};
+
+/// What a pool is made from. References outlive the actor system.
+struct pool_plan {
+  boost::asio::io_context& reactor;
+  const settings& config;
+  observer& watch;
+  std::string environment;
+  std::uint32_t uid_base = 0;
+  std::shared_ptr<pool_board> board;
+};
+
+// A pool keeps workers ready: ordered from the zygote, sealed by themselves, attested from outside,
+// and only then lent. When the zygote dies it is started again, with a growing pause if it keeps
+// dying; when the whole jail dies every worker in it is lost and the jail is built anew.
+
+/// The pool's memory and decisions; the actor `pool` is its mailbox. Reactor thread.
+class pool_core {
+public:
+  explicit pool_core(pool_plan plan, pool_actor self);
+  pool_core(const pool_core&) = delete;
+  pool_core& operator=(const pool_core&) = delete;
+  ~pool_core();
+
+  void acquire(session_actor who);
+  void cancel(const session_actor& who);
+  void release(std::uint64_t worker);
+  void interrupt(std::uint64_t worker, std::uint64_t number);
+  void on_control();
+  void on_greeting(std::uint64_t worker);
+  void on_tick();
+  void drain();
+
+private:
+  enum class phase : std::uint8_t { ordered, greeting, idle, lent, dying };
+  struct entry {
+    phase now = phase::dying; // until `move` has counted it
+    clock_type::time_point ordered = clock_type::now();
+    worker_ptr held;         // while greeting or idle
+    session_actor owner;     // while lent, and until it is gone
+    std::uint32_t generation = 0;
+  };
+
+  void start_jail();
+  void start_zygote();
+  void zygote_failed(const std::string& detail);
+  void jail_failed(const std::string& detail);
+  void refill();
+  void order_worker();
+  void lend(std::uint64_t worker);
+  void refuse_waiting(const error& why);
+  void kill(std::uint64_t worker, entry& e);
+  void forget(std::uint64_t worker);
+  void told(sandbox::worker_ready&& ready);
+  void told(const sandbox::worker_failed& failed);
+  void told(const sandbox::worker_exited& exited);
+  void watch_control();
+  void tick_at(clock_type::time_point when);
+  void publish_level();
+  void move(entry& e, phase to);
+  worker::release_function releaser() const;
+
+  pool_plan plan_;
+  pool_actor self_;
+  std::optional<sandbox::jail> jail_;
+  std::optional<boost::asio::posix::stream_descriptor> control_;
+  boost::asio::steady_timer timer_;
+  clock_type::time_point tick_armed_ = clock_type::time_point::max();
+
+  std::uint32_t generation_ = 0;
+  bool zygote_up_ = false;
+  bool zygote_starting_ = false;
+  bool draining_ = false;
+  clock_type::time_point zygote_since_{};
+  std::uint64_t zygote_forks_ = 0;
+  unsigned failures_in_a_row_ = 0;
+  clock_type::time_point retry_at_{};
+
+  std::uint64_t next_worker_ = 1;
+  std::size_t coming_ = 0; // entries in the phases ordered and greeting
+  std::unordered_map<std::uint64_t, entry> workers_;
+  std::deque<std::uint64_t> idle_;
+  std::deque<session_actor> waiting_;
+};
+
+/// Memory of the pool actor.
+struct pool_actor_state {
+  static inline const char* name = "pool";
+  std::optional<pool_core> core;
+};
+
+/// The pool actor.
+pool_actor::behavior_type pool(pool_actor::stateful_pointer<pool_actor_state> self, pool_plan plan);
+
+} // namespace vivarium

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/service.hpp"
+
+#include "actors/asio_coordinator.hpp"
+#include "actors/interfaces.hpp"
+#include "actors/pool.hpp"
+#include "actors/supervisor.hpp"
+#include "actors/tenant.hpp"
+
+#include <caf/all.hpp>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <map>
+#include <utility>
+
+namespace vivarium {
+
+namespace {
+
+struct system_config : caf::actor_system_config {
+  explicit system_config(boost::asio::io_context& reactor) {
+    set("scheduler.max-throughput", 64);
+    asio_coordinator::load_into(*this, reactor);
+  }
+};
+
+// Each jail of a root daemon maps its own range of host uids.
+constexpr std::uint32_t uids_per_jail = 65'536;
+// Turns of the reactor that the end may take: actors that quit need only a few.
+constexpr int last_turns = 100'000;
+
+} // namespace
+
+struct service::impl {
+  impl(boost::asio::io_context& r, settings c, observer& w)
+    : reactor{r}, config{std::move(c)}, watch{w}, system_settings{r}, system{system_settings} {
+    std::signal(SIGPIPE, SIG_IGN); // A dead worker or client is an error code, not our death.
+    root = system.spawn(supervisor, restart_intensity{}, &watch, [&r] { r.stop(); });
+    for (const auto& [name, environment] : config.environments)
+      if (environment.eager)
+        pool_of(name);
+  }
+
+  ~impl() {
+    caf::anon_send_exit(root, caf::exit_reason::kill);
+    for (auto& [name, handle] : tenants)
+      caf::anon_send_exit(handle, caf::exit_reason::kill);
+    for (auto& [name, entry] : pools)
+      caf::anon_send_exit(entry.handle, caf::exit_reason::kill);
+    root = nullptr;
+    tenants.clear();
+    pools.clear();
+    // The actors need their scheduler once more to end; afterwards the system has nobody to wait for.
+    reactor.restart();
+    for (int n = 0; n < last_turns && system.registry().running() > 0; ++n)
+      if (reactor.poll_one() == 0)
+        break;
+  }
+
+  pool_actor pool_of(const std::string& environment) {
+    if (auto it = pools.find(environment); it != pools.end())
+      return it->second.handle;
+    auto& entry = pools[environment];
+    entry.board = std::make_shared<pool_board>();
+    entry.uid_base = config.uid_base + uids_per_jail * static_cast<std::uint32_t>(pools.size() - 1);
+    entry.handle = spawn_pool(environment);
+    caf::anon_send(root, atom::watch_v, std::string{"pool"},
+                   caf::actor_cast<caf::actor>(entry.handle),
+                   std::function<caf::actor()>{[this, environment] {
+                     auto& again = pools.at(environment);
+                     again.handle = spawn_pool(environment);
+                     return caf::actor_cast<caf::actor>(again.handle);
+                   }});
+    return entry.handle;
+  }
+
+  pool_actor spawn_pool(const std::string& environment) {
+    auto& entry = pools.at(environment);
+    *entry.board = pool_board{};
+    return system.spawn(pool, pool_plan{reactor, config, watch, environment, entry.uid_base,
+                                        entry.board});
+  }
+
+  tenant_actor tenant_of(const std::string& name) {
+    if (auto it = tenants.find(name); it != tenants.end())
+      return it->second;
+    auto handle = tenants[name] = spawn_tenant(name);
+    caf::anon_send(root, atom::watch_v, std::string{"tenant"}, caf::actor_cast<caf::actor>(handle),
+                   std::function<caf::actor()>{[this, name] {
+                     auto again = tenants[name] = spawn_tenant(name);
+                     return caf::actor_cast<caf::actor>(again);
+                   }});
+    return handle;
+  }
+
+  tenant_actor spawn_tenant(const std::string& name) {
+    return system.spawn(tenant, tenant_plan{reactor, config, watch, name,
+                                            [this](const std::string& environment) {
+                                              return pool_of(environment);
+                                            }});
+  }
+
+  struct pool_entry {
+    pool_actor handle;
+    std::shared_ptr<pool_board> board;
+    std::uint32_t uid_base = 0;
+  };
+
+  boost::asio::io_context& reactor;
+  settings config;
+  observer& watch;
+  system_config system_settings;
+  caf::actor_system system;
+  supervisor_actor root;
+  std::map<std::string, pool_entry> pools;
+  std::map<std::string, tenant_actor> tenants;
+};
+
+service::service(boost::asio::io_context& reactor, settings config, observer& watch)
+  : impl_{std::make_unique<impl>(reactor, std::move(config), watch)} {}
+
+service::~service() = default;
+
+bool service::ready() const noexcept {
+  for (const auto& [name, entry] : impl_->pools)
+    if (!entry.board->zygote_ready && impl_->config.environments.at(name).eager)
+      return false;
+  return true;
+}
+
+void service::submit(const std::string& tenant, submission what, reply<execution_ptr> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::submit_v, std::move(what), std::move(to));
+}
+
+void service::find_execution(const std::string& tenant, const std::string& id,
+                             reply<execution_ptr> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::find_v, id, std::move(to));
+}
+
+void service::cancel(const std::string& tenant, const std::string& id, reply<bool> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::cancel_v, id, std::move(to));
+}
+
+void service::abandon(const std::string& tenant, const execution_ptr& what) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::release_v, what);
+}
+
+void service::list_executions(const std::string& tenant, const std::string& session,
+                              reply<std::vector<execution_info>> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::list_v, session, std::move(to));
+}
+
+void service::compile(const std::string& tenant, submission what, reply<compiled> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::compile_v, std::move(what), std::move(to));
+}
+
+void service::create_session(const std::string& tenant, session_request what,
+                             reply<session_info> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::create_v, std::move(what), std::move(to));
+}
+
+void service::get_session(const std::string& tenant, const std::string& session,
+                          reply<session_info> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::describe_v, session, std::move(to));
+}
+
+void service::list_sessions(const std::string& tenant, reply<std::vector<session_info>> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::list_v, std::move(to));
+}
+
+void service::close_session(const std::string& tenant, const std::string& session,
+                            reply<done> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::close_v, session, std::move(to));
+}
+
+void service::drain(clock_type::time_point deadline, std::function<void()> then) {
+  // Counts the tenants that are still busy; the last one calls back.
+  struct gathering {
+    std::function<void()> then;
+    std::size_t left = 0;
+  };
+  auto gather = std::make_shared<gathering>();
+  gather->then = std::move(then);
+  gather->left = impl_->tenants.size() + 1;
+  auto one_done = [gather] {
+    if (--gather->left == 0)
+      gather->then();
+  };
+  for (auto& [name, handle] : impl_->tenants)
+    caf::anon_send(handle, atom::drain_v, deadline, std::function<void()>{one_done});
+  one_done();
+}
+
+} // namespace vivarium

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "actors/code_store.hpp"
+#include "actors/interfaces.hpp"
+#include "actors/session.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+namespace vivarium {
+
+/// What a tenant is made from. References outlive the actor system.
+struct tenant_plan {
+  boost::asio::io_context& reactor;
+  const settings& config;
+  observer& watch;
+  std::string name;
+  std::function<pool_actor(const std::string&)> pool; ///< The pool of an environment.
+};
+
+// A tenant is where every look-up happens, so that nothing of another tenant can be found. It knows
+// its live sessions, the tombstones of dead ones, and the executions that can still be followed.
+
+/// The tenant's memory and decisions; the actor `tenant` is its mailbox. Reactor thread.
+class tenant_core {
+public:
+  tenant_core(tenant_plan plan, caf::scheduled_actor* self);
+  tenant_core(const tenant_core&) = delete;
+  tenant_core& operator=(const tenant_core&) = delete;
+  /// Ends its sessions: they do not outlive it.
+  ~tenant_core();
+
+  void submit(submission what, const reply<execution_ptr>& to);
+  void compile(submission what, const reply<compiled>& to);
+  /// Keeps compiled source and returns its handle.
+  std::string keep(code_store::code what) { return codes_.put(std::move(what)); }
+  void find(const std::string& id, const reply<execution_ptr>& to);
+  void cancel(const std::string& id, const reply<bool>& to);
+  void abandoned(const execution_ptr& what);
+  void list_executions(const std::string& session, const reply<std::vector<execution_info>>& to);
+
+  void create(const session_request& what, const reply<session_info>& to);
+  void describe(const std::string& session, const reply<session_info>& to);
+  void list_sessions(const reply<std::vector<session_info>>& to);
+  void close(const std::string& session, const reply<done>& to);
+
+  void on_ended(const session_info& info);
+  void on_down(const caf::actor_addr& who);
+  void on_large(const execution_ptr& what);
+  void on_tick();
+  void drain(clock_type::time_point deadline, std::function<void()> then);
+
+private:
+  struct live_session {
+    session_actor handle;
+    session_info info; // as it was created
+    bool one_shot = false;
+    std::deque<execution_ptr> executions; // oldest first
+  };
+  struct known_execution {
+    execution_ptr what;
+    session_actor where;
+  };
+
+  live_session* find_session(const std::string& id_or_name);
+  error no_such_session(const std::string& id_or_name) const;
+  result<live_session*> open(const std::string& name, const std::string& environment,
+                             std::chrono::milliseconds idle_timeout, bool one_shot);
+  result<live_session*> place(const submission& what);
+  status complete(submission& what);
+  execution_ptr remember(live_session& where, submission&& what);
+  void forget_old(std::deque<execution_ptr>& list, std::size_t keep, clock_type::time_point before);
+  void bury(const session_info& info);
+  void drain_step();
+  void tick_in(clock_type::duration delay);
+
+  tenant_plan plan_;
+  caf::scheduled_actor* self_;
+  boost::asio::steady_timer timer_;
+
+  std::unordered_map<std::string, live_session> sessions_; // by id
+  std::unordered_map<std::string, std::string> names_;     // name -> id, live ones
+  std::unordered_map<caf::actor_addr, std::string> addresses_;
+  std::unordered_map<std::string, session_info> tombs_;    // by id
+  std::unordered_map<std::string, std::string> tomb_names_; // name -> id, the latest
+  std::deque<std::string> tomb_order_;
+
+  std::unordered_map<std::string, known_execution> executions_; // by id
+  std::deque<execution_ptr> orphans_; // ended ones whose session has ended, too
+  std::deque<execution_ptr> large_;   // ended ones that hold much
+  std::size_t large_bytes_ = 0;
+  code_store codes_;
+
+  bool draining_ = false;
+  clock_type::time_point drain_deadline_{};
+  std::function<void()> drained_;
+};
+
+/// Memory of the tenant actor.
+struct tenant_actor_state {
+  static inline const char* name = "tenant";
+  std::optional<tenant_core> core;
+};
+
+/// The tenant actor.
+tenant_actor::behavior_type tenant(tenant_actor::stateful_pointer<tenant_actor_state> self,
+                                   tenant_plan plan);
+
+} // namespace vivarium

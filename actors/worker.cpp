@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/worker.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <unistd.h>
+
+namespace vivarium {
+
+namespace {
+
+// An idle worker holds no more than this; a busy one's buffer grows with what really comes.
+constexpr std::size_t small_read = 4096;
+constexpr std::size_t large_read = 256 * 1024;
+
+} // namespace
+
+worker::worker(boost::asio::io_context& reactor, sandbox::worker_ready ready,
+               release_function on_release)
+  : number_{ready.worker},
+    host_pid_{ready.host_pid},
+    requests_{reactor, ready.to_worker.release()},
+    answers_{reactor, ready.from_worker.release()},
+    listener_{std::move(ready.listener)},
+    on_release_{std::move(on_release)} {}
+
+worker::~worker() {
+  if (on_release_)
+    on_release_(number_);
+}
+
+worker::read_outcome worker::read_some() {
+  auto wanted = std::clamp(reader_.missing(), small_read, large_read);
+  auto* room = reader_.prepare(wanted);
+  for (;;) {
+    auto n = ::read(answers_.native_handle(), room, reader_.room());
+    if (n > 0) {
+      reader_.commit(static_cast<std::size_t>(n));
+      return read_outcome::some;
+    }
+    if (n == 0)
+      return read_outcome::closed;
+    if (errno == EINTR)
+      continue;
+    return errno == EAGAIN ? read_outcome::nothing : read_outcome::closed;
+  }
+}
+
+worker::write_outcome worker::flush() {
+  while (sent_ < outgoing_.size()) {
+    auto n = ::write(requests_.native_handle(), outgoing_.data() + sent_, outgoing_.size() - sent_);
+    if (n > 0) {
+      sent_ += static_cast<std::size_t>(n);
+    } else if (errno == EAGAIN) {
+      return write_outcome::blocked;
+    } else if (errno != EINTR) {
+      return write_outcome::closed;
+    }
+  }
+  sent_ = 0;
+  outgoing_.clear();
+  if (outgoing_.capacity() > large_read)
+    outgoing_.shrink_to_fit();
+  return write_outcome::complete;
+}
+
+void worker::when_readable(std::function<void()> fn) {
+  answers_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [fn = std::move(fn)](boost::system::error_code ec) {
+                        if (ec != boost::asio::error::operation_aborted)
+                          fn();
+                      });
+}
+
+void worker::when_writable(std::function<void()> fn) {
+  requests_.async_wait(boost::asio::posix::stream_descriptor::wait_write,
+                       [fn = std::move(fn)](boost::system::error_code ec) {
+                         if (ec != boost::asio::error::operation_aborted)
+                           fn();
+                       });
+}
+
+} // namespace vivarium

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "bridge/frame.hpp"
+#include "proto/result.hpp"
+#include "sandbox/jail.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace vivarium {
+
+/// A sealed worker process as the daemon holds it: the two pipes and the seccomp listener. Whoever
+/// holds the last pointer lets it go: `on_release` then tells the pool to kill it. Reactor thread.
+class worker {
+public:
+  /// Called with the worker's number when the last holder has gone.
+  using release_function = std::function<void(std::uint64_t)>;
+
+  worker(boost::asio::io_context& reactor, sandbox::worker_ready ready, release_function on_release);
+  worker(const worker&) = delete;
+  worker& operator=(const worker&) = delete;
+  ~worker();
+
+  [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
+  [[nodiscard]] pid_t host_pid() const noexcept { return host_pid_; }
+  [[nodiscard]] const std::string& python_version() const noexcept { return python_version_; }
+  void set_python_version(std::string_view text) { python_version_ = text; }
+
+  /// What has been read from the worker and not been looked at yet.
+  bridge::frame_reader& frames() noexcept { return reader_; }
+
+  enum class read_outcome { nothing, some, closed };
+  /// Reads once, without blocking, into `frames()`.
+  read_outcome read_some();
+
+  /// Requests to be sent: append whole frames, then `flush`.
+  std::string& outgoing() noexcept { return outgoing_; }
+  /// Bytes that the pipe has not taken yet.
+  [[nodiscard]] std::size_t unsent() const noexcept { return outgoing_.size() - sent_; }
+  enum class write_outcome { complete, blocked, closed };
+  /// Writes what the pipe takes without blocking.
+  write_outcome flush();
+
+  /// Calls `fn` once when there is something to read, or the worker has closed its end. `fn` is not
+  /// called after the worker object has gone.
+  void when_readable(std::function<void()> fn);
+  /// Calls `fn` once when the pipe takes bytes again.
+  void when_writable(std::function<void()> fn);
+
+private:
+  std::uint64_t number_;
+  pid_t host_pid_;
+  std::string python_version_;
+  boost::asio::posix::stream_descriptor requests_;
+  boost::asio::posix::stream_descriptor answers_;
+  unique_fd listener_;
+  bridge::frame_reader reader_;
+  std::string outgoing_;
+  std::size_t sent_ = 0;
+  release_function on_release_;
+};
+
+using worker_ptr = std::shared_ptr<worker>;
+
+} // namespace vivarium
