@@ -44,10 +44,26 @@ std::string make_error(error_kind kind, std::string_view message) {
 }
 
 void override_error(std::string& encoded, error_kind kind, std::string_view message) {
-  // In protobuf's encoding the last of several occurrences of a scalar field counts.
-  protozero::pbf_writer writer{encoded};
+  std::string out;
+  protozero::pbf_writer writer{out};
   writer.add_enum(field_kind, static_cast<std::int32_t>(kind));
   writer.add_string(field_message, message.data(), message.size());
+  try {
+    protozero::pbf_reader reader{encoded};
+    const char* field = encoded.data();
+    while (reader.next()) {
+      auto tag = reader.tag();
+      reader.skip();
+      const char* next = reader.data().data();
+      if (tag != field_kind && tag != field_message)
+        out.append(field, next);
+      field = next;
+    }
+  } catch (const protozero::exception&) {
+    // What cannot be read is not kept; the caller has validated it, so this is not reached.
+    return encoded.swap(out);
+  }
+  encoded.swap(out);
 }
 
 error_kind kind_of_error(std::string_view encoded) {

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The session's state machine against a worker that the test plays itself, over real pipes: above all
+// the worker that does what no honest one would.
+
+#include "actors/session_core.hpp"
+#include "bridge/worker_protocol.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+using namespace vivarium;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct silent_observer : observer {
+  void execution_ended(const std::string&, const std::string&, const std::string& outcome,
+                       const std::string&, const usage&) override {
+    outcomes.push_back(outcome);
+  }
+  void session_opened(const std::string&, const std::string&, std::chrono::microseconds) override {}
+  void session_closed(const std::string&, const std::string&, const std::string&) override {}
+  void pool_asked(const std::string&, bool) override {}
+  void pool_level(const std::string&, std::size_t, std::size_t) override {}
+  void worker_made(const std::string&, std::chrono::microseconds) override {}
+  void worker_refused(const std::string&, const std::string&) override {}
+  void zygote_started(const std::string&) override {}
+  void jail_restarted(const std::string&) override {}
+  void actor_restarted(const std::string&) override {}
+  std::vector<std::string> outcomes;
+};
+
+struct fixture {
+  boost::asio::io_context reactor{1};
+  settings config;
+  silent_observer watch;
+  unique_fd requests; // what the session sends
+  unique_fd answers;  // what the worker says
+  std::vector<std::uint64_t> killed;
+  std::vector<std::uint64_t> interrupted;
+  std::vector<session_info> ended;
+  bool stopped = false;
+  std::optional<session_core> core;
+
+  explicit fixture(settings s = {}) : config{std::move(s)} {
+    session_plan plan;
+    plan.info.id = "ses_0test";
+    plan.info.environment = "default";
+    plan.tenant = "local";
+    plan.idle_timeout = 1h;
+    core.emplace(plan, config, watch,
+                 session_ports{
+                   .ask_pool = [] {},
+                   .kill = [this](std::uint64_t w) { killed.push_back(w); },
+                   .interrupt = [this](std::uint64_t, std::uint64_t n) { interrupted.push_back(n); },
+                   .watch_input = [] {},
+                   .watch_output = [] {},
+                   .wake_at = [](clock_type::time_point) {},
+                   .report_end = [this](session_info i) { ended.push_back(std::move(i)); },
+                   .report_large = [](const execution_ptr&) {},
+                   .stop = [this] { stopped = true; },
+                 });
+  }
+
+  void grant() {
+    int down[2];
+    int up[2];
+    REQUIRE(::pipe2(down, O_CLOEXEC | O_NONBLOCK) == 0);
+    REQUIRE(::pipe2(up, O_CLOEXEC | O_NONBLOCK) == 0);
+    requests.reset(down[0]);
+    answers.reset(up[1]);
+    sandbox::worker_ready ready{7, ::getpid(), unique_fd{down[1]}, unique_fd{up[0]}, unique_fd{}};
+    core->on_granted(std::make_shared<worker>(reactor, std::move(ready), nullptr));
+  }
+
+  execution_ptr submit(std::string source, std::chrono::milliseconds timeout = 1min) {
+    submission what;
+    what.source = std::move(source);
+    what.timeout = timeout;
+    auto made = std::make_shared<execution>("exe_0test", "ses_0test", what, 1 << 20);
+    core->run(made, reply<execution_ptr>{[this](result<execution_ptr> r) {
+                accepted = bool{r};
+                if (!r)
+                  refusal = r.why();
+              }});
+    return made;
+  }
+
+  void say(const std::string& bytes) {
+    REQUIRE(::write(answers.get(), bytes.data(), bytes.size()) == ssize_t(bytes.size()));
+    core->on_input();
+  }
+
+  void say_result(std::uint64_t number) {
+    std::string out;
+    bridge::finished message;
+    message.execution = number;
+    REQUIRE(bridge::append_finished(out, message));
+    say(out);
+  }
+
+  bool accepted = false;
+  error refusal;
+};
+
+std::string kind_of(const execution_ptr& e) {
+  return std::string{name_of(static_cast<error_kind>(e->end()->error_kind))};
+}
+
+} // namespace
+
+TEST_CASE("executions wait for the worker and are answered in turn", "[actors][unit]") {
+  fixture f;
+  auto first = f.submit("1");
+  auto second = f.submit("2");
+  CHECK(first->now() == execution::state::queued);
+  f.grant();
+  CHECK(first->now() == execution::state::running);
+  CHECK(second->now() == execution::state::queued);
+  f.say_result(1);
+  REQUIRE(first->end());
+  CHECK(first->end()->outcome == verdict::kind::nothing);
+  CHECK(second->now() == execution::state::running);
+  f.say_result(2);
+  CHECK(f.core->info().state == session_state::ready);
+  CHECK(f.core->info().executions == 2);
+}
+
+TEST_CASE("a full queue refuses with its numbers", "[actors][unit]") {
+  settings s;
+  s.queue_length = 2;
+  fixture f{s};
+  f.submit("1");
+  f.submit("2");
+  CHECK(f.accepted);
+  f.submit("3");
+  CHECK_FALSE(f.accepted);
+  CHECK(f.refusal.code == errc::limit_exceeded);
+  CHECK(f.refusal.detail.find("maximum is 2") != std::string::npos);
+}
+
+TEST_CASE("a worker that breaks the protocol is killed and its session says why",
+          "[actors][unit]") {
+  fixture f;
+  f.grant();
+  auto e = f.submit("1");
+  std::string bytes;
+  SECTION("a result for another execution") {
+    bridge::finished forged;
+    forged.execution = 99;
+    REQUIRE(bridge::append_finished(bytes, forged));
+  }
+  SECTION("output for an execution that never was") {
+    REQUIRE(bridge::append_output(bytes, {.execution = 2, .is_stderr = false, .text = "x"}));
+  }
+  SECTION("a second greeting") {
+    REQUIRE(bridge::append_hello(bytes, {.protocol = 1, .python_version = "3"}));
+  }
+  SECTION("a request from the wrong side") {
+    bridge::evaluate order;
+    order.execution = 1;
+    order.source = "1";
+    REQUIRE(bridge::append_evaluate(bytes, order));
+  }
+  SECTION("a frame of 4 GiB") { bytes = std::string("\xff\xff\xff\xff\x14\0\0\0", 8); }
+  SECTION("an unknown type") { bytes = std::string("\x01\0\0\0\x7f\0\0\0x", 9); }
+  SECTION("a body that is no message") { bytes = std::string("\x02\0\0\0\x14\0\0\0\xff\xff", 10); }
+  SECTION("a value that is no value") {
+    bridge::finished bad;
+    bad.execution = 1;
+    bad.kind = bridge::finished::outcome::value;
+    bad.content = "\xff\xff\xff";
+    REQUIRE(bridge::append_finished(bytes, bad));
+  }
+  SECTION("an error that is no error") {
+    bridge::finished bad;
+    bad.execution = 1;
+    bad.kind = bridge::finished::outcome::error;
+    bad.content = "\x0a\xff";
+    REQUIRE(bridge::append_finished(bytes, bad));
+  }
+  f.say(bytes);
+  REQUIRE(e->end());
+  CHECK(kind_of(e) == "session_lost");
+  CHECK(e->end()->cause->what == "protocol");
+  CHECK(e->end()->session == session_outcome::lost);
+  CHECK(f.killed == std::vector<std::uint64_t>{7});
+  REQUIRE(f.ended.size() == 1);
+  CHECK(f.ended[0].cause->what == "protocol");
+  CHECK_FALSE(f.stopped); // not before nothing of the worker is left
+  f.core->on_gone(7);
+  CHECK(f.stopped);
+}
+
+TEST_CASE("a second result for the same execution ends the session", "[actors][unit]") {
+  fixture f;
+  f.grant();
+  auto e = f.submit("1");
+  f.say_result(1);
+  REQUIRE(e->end());
+  f.say_result(1);
+  CHECK(f.core->info().state == session_state::dead);
+}
+
+TEST_CASE("a deadline interrupts softly and the session is kept", "[actors][unit]") {
+  fixture f;
+  f.grant();
+  auto e = f.submit("while True: pass", 0ms);
+  // It was sent before the clock moved on, or never started: both are the deadline's doing.
+  f.core->on_tick();
+  if (!e->end()) {
+    CHECK(f.interrupted == std::vector<std::uint64_t>{1});
+    CHECK(f.core->info().state == session_state::interrupting);
+    f.say_result(1); // even a success that comes too late is a timeout
+  }
+  REQUIRE(e->end());
+  CHECK(kind_of(e) == "timeout");
+  CHECK(e->end()->cause->what == "deadline");
+  CHECK(e->end()->session == session_outcome::kept);
+  CHECK(f.killed.empty());
+}
+
+TEST_CASE("who does not stop within the grace period is killed", "[actors][unit]") {
+  settings s;
+  s.grace = 0ms;
+  fixture f{s};
+  f.grant();
+  auto e = f.submit("stubborn");
+  auto waiting = f.submit("next");
+  bool was_there = false;
+  f.core->cancel(e, stop_mode::interrupt, reply<bool>{[&](result<bool> r) { was_there = *r; }});
+  CHECK(was_there);
+  f.core->on_tick();
+  REQUIRE(e->end());
+  CHECK(kind_of(e) == "cancelled");
+  CHECK(e->end()->session == session_outcome::lost);
+  CHECK(kind_of(waiting) == "session_lost");
+  CHECK(f.killed == std::vector<std::uint64_t>{7});
+}
+
+TEST_CASE("a queued execution is cancelled without touching the worker", "[actors][unit]") {
+  fixture f;
+  auto e = f.submit("1");
+  f.core->cancel(e, stop_mode::interrupt, reply<bool>{});
+  REQUIRE(e->end());
+  CHECK(kind_of(e) == "cancelled");
+  CHECK(f.interrupted.empty());
+}
+
+TEST_CASE("a worker's death is told with the reaper's word", "[actors][unit]") {
+  fixture f;
+  f.grant();
+  auto running = f.submit("1");
+  auto queued = f.submit("2");
+  f.answers.reset();
+  f.core->on_input(); // end of file alone says nothing yet
+  CHECK_FALSE(running->end());
+  f.core->on_exited({.worker = 7, .known = true, .wait_status = 11});
+  REQUIRE(running->end());
+  CHECK(running->end()->cause->limit == "SIGSEGV");
+  CHECK(running->end()->cause->enforced_by == enforcer::kernel);
+  REQUIRE(queued->end());
+  CHECK(kind_of(queued) == "session_lost");
+  f.submit("3");
+  CHECK(f.refusal.code == errc::session_lost);
+}
+
+TEST_CASE("what a dying worker said last still counts", "[actors][unit]") {
+  fixture f;
+  f.grant();
+  auto e = f.submit("1");
+  std::string out;
+  bridge::finished message;
+  message.execution = 1;
+  REQUIRE(bridge::append_finished(out, message));
+  REQUIRE(::write(f.answers.get(), out.data(), out.size()) == ssize_t(out.size()));
+  f.answers.reset();
+  f.core->on_exited({.worker = 7, .known = true, .wait_status = 0});
+  REQUIRE(e->end());
+  CHECK(e->end()->outcome == verdict::kind::nothing);
+  CHECK(f.core->info().state == session_state::dead);
+}
+
+TEST_CASE("closing answers when nothing of the worker is left", "[actors][unit]") {
+  fixture f;
+  f.grant();
+  auto e = f.submit("1");
+  bool closed = false;
+  f.core->close(reply<done>{[&](result<done> r) { closed = bool{r}; }}, "closed");
+  REQUIRE(e->end());
+  CHECK_FALSE(closed);
+  f.core->on_gone(7);
+  CHECK(closed);
+  CHECK(f.stopped);
+}
+
+TEST_CASE("output of other bytes than UTF-8 is mended and bounded", "[actors][unit]") {
+  settings s;
+  s.output_bytes = 1000;
+  fixture f{s};
+  f.grant();
+  auto e = f.submit("1");
+  std::string out;
+  REQUIRE(bridge::append_output(out, {.execution = 1, .is_stderr = false, .text = "a\xff z"}));
+  f.say(out);
+  CHECK(e->log().back().data == "a\xef\xbf\xbd z");
+  // An honest worker stops at the limit; this one does not.
+  std::string flood;
+  std::string chunk(16 * 1024, 'x');
+  for (int n = 0; n < 8; ++n) {
+    flood.clear();
+    REQUIRE(bridge::append_output(flood, {.execution = 1, .is_stderr = false, .text = chunk}));
+    f.say(flood);
+  }
+  f.say_result(1);
+  REQUIRE(e->end());
+  CHECK(e->end()->output_truncated);
+  CHECK(e->log_bytes() < 80 * 1024);
+}
