@@ -32,6 +32,7 @@ constexpr auto refill_pause = 2ms;
 constexpr auto healthy_life = 10s;
 // After so many failures in a row those who wait are refused instead of being kept waiting.
 constexpr unsigned patience = 3;
+constexpr unsigned max_worker_failures = 8;
 
 clock_type::duration pause_after(unsigned failures) {
   if (failures <= 1)
@@ -283,10 +284,28 @@ void pool_core::told(sandbox::worker_ready&& ready) {
     return; // It is not wanted any more; letting go of it kills it.
   move(it->second, phase::greeting);
   it->second.held = made;
-  made->when_readable([address = caf::actor_cast<caf::actor_addr>(self_), number] {
+  watch_greeting(number, *made);
+}
+
+void pool_core::watch_greeting(std::uint64_t number, worker& from) {
+  from.when_readable([address = caf::actor_cast<caf::actor_addr>(self_), number] {
     if (auto strong = caf::actor_cast<caf::actor>(address))
       caf::anon_send(strong, atom::input_v, number);
   });
+}
+
+void pool_core::worker_failed() {
+  // One may fail by chance; when all fail, ordering more at full speed would only burn the machine.
+  ++worker_failures_;
+  auto detail = "workers cannot be made ready, see the log";
+  if (worker_failures_ >= max_worker_failures) {
+    plan_.board->trouble = detail;
+    refuse_waiting(error{errc::sandbox_unavailable,
+                         "environment '" + plan_.environment + "': " + detail});
+  }
+  refill_not_before_ = clock_type::now() + pause_after(worker_failures_);
+  retry_at_ = refill_not_before_;
+  tick_at(refill_not_before_);
 }
 
 worker::release_function pool_core::releaser() const {
@@ -306,20 +325,26 @@ void pool_core::on_greeting(std::uint64_t number) {
     spdlog::error("environment '{}': worker {} refused at {}: {}", plan_.environment, number, step,
                   detail);
     kill(number, e);
-    tick_at(clock_type::now() + 100ms);
+    worker_failed();
   };
   if (e.held->read_some() == worker::read_outcome::closed)
     return refuse("greeting", "it closed its channel");
   auto frame = e.held->frames().next();
-  if (!frame || !*frame || (*frame)->type != bridge::frame_type::hello)
-    return refuse("greeting", frame ? "no greeting" : frame.why().detail);
+  if (!frame)
+    return refuse("greeting", frame.why().detail);
+  if (!*frame)
+    return watch_greeting(number, *e.held); // not all of it is there yet
+  if ((*frame)->type != bridge::frame_type::hello)
+    return refuse("greeting", "it began with a frame of type "
+                                + std::to_string(static_cast<int>((*frame)->type)));
   auto hello = bridge::decode_hello((*frame)->body);
   if (!hello || hello->protocol != bridge::worker_protocol_version)
     return refuse("greeting", hello ? "it speaks another protocol" : hello.why().detail);
   e.held->set_python_version(hello->python_version);
   if (auto ok = sandbox::attest_worker(e.held->host_pid(), plan_.config.without); !ok)
     return refuse("attest", ok.why().detail);
-  failures_in_a_row_ = 0;
+  failures_in_a_row_ = worker_failures_ = 0;
+  plan_.board->trouble.clear();
   plan_.watch.worker_made(plan_.environment,
                           duration_cast<microseconds>(clock_type::now() - e.ordered));
   move(e, phase::idle);
@@ -341,7 +366,7 @@ void pool_core::told(const sandbox::worker_failed& failed) {
     workers_.erase(it);
   }
   publish_level();
-  tick_at(clock_type::now() + 100ms);
+  worker_failed();
 }
 
 void pool_core::told(const sandbox::worker_exited& exited) {
@@ -366,7 +391,7 @@ void pool_core::move(entry& e, phase to) {
 }
 
 void pool_core::refill() {
-  if (!zygote_up_ || draining_ || !jail_)
+  if (!zygote_up_ || draining_ || !jail_ || clock_type::now() < refill_not_before_)
     return;
   auto wanted = plan_.config.pool_ready + waiting_.size();
   while (idle_.size() + coming_ < wanted && coming_ < max_ordered

@@ -80,6 +80,8 @@ private:
   void told(const sandbox::worker_failed& failed);
   void told(const sandbox::worker_exited& exited);
   void watch_control();
+  void watch_greeting(std::uint64_t number, worker& from);
+  void worker_failed();
   void tick_at(clock_type::time_point when);
   void publish_level();
   void move(entry& e, phase to);
@@ -98,7 +100,9 @@ private:
   bool draining_ = false;
   clock_type::time_point zygote_since_{};
   std::uint64_t zygote_forks_ = 0;
-  unsigned failures_in_a_row_ = 0;
+  unsigned failures_in_a_row_ = 0; // of the zygote
+  unsigned worker_failures_ = 0;   // in a row
+  clock_type::time_point refill_not_before_{};
   clock_type::time_point retry_at_{};
 
   std::uint64_t next_worker_ = 1;

@@ -8,7 +8,7 @@ namespace vivarium::sandbox {
 
 /// One thing that the sandbox wants from the machine, as found.
 struct host_fact {
-  std::string name;    ///< E.g. "landlock", "cgroup_v2".
+  std::string name; ///< E.g. "landlock", "cgroup_v2".
   bool present = false;
   bool required = false;
   std::string finding; ///< What was seen, e.g. "ABI 6".

@@ -17,20 +17,21 @@
 namespace vivarium::sandbox {
 
 // A jail is where the workers of one environment and trust group live. It is a tree of processes:
-// the launcher (`vivarium-zygote`, process 1 of the jail, C++ without Python), beneath it one zygote
-// (the preloaded Python) and one holder per worker (process 1 of that worker's pid namespace). The
-// daemon speaks to all of them through one control socket and ends them all by closing the life line.
+// the launcher (`vivarium-zygote`, process 1 of the jail, C++ without Python), beneath it one
+// zygote (the preloaded Python) and one holder per worker (process 1 of that worker's pid
+// namespace). The daemon speaks to all of them through one control socket and ends them all by
+// closing the life line.
 
 /// What a jail is to contain; a value, fixed for the jail's life.
 struct jail_plan {
-  std::string environment;                  ///< Name of the environment, for logs.
-  std::string launcher;                     ///< Path of the program `vivarium-zygote`.
-  std::string python = "/usr/bin/python3";  ///< The environment's interpreter, CPython >= 3.11.
-  std::string runtime;                      ///< Directory with `_vivarium.abi3.so` and `vivarium/`.
-  std::vector<std::string> preload;         ///< Modules that the zygote imports before it forks.
-  worker_limits limits;                     ///< What each worker gets when it is sealed.
-  layer_set without;                        ///< Layers knowingly left out; empty in production.
-  std::uint32_t uid_base = 1'879'048'192;   ///< Root only: first host uid of the jail's 65,536.
+  std::string environment;                 ///< Name of the environment, for logs.
+  std::string launcher;                    ///< Path of the program `vivarium-zygote`.
+  std::string python = "/usr/bin/python3"; ///< The environment's interpreter, CPython >= 3.11.
+  std::string runtime;                     ///< Directory with `_vivarium.abi3.so` and `vivarium/`.
+  std::vector<std::string> preload;        ///< Modules that the zygote imports before it forks.
+  worker_limits limits;                    ///< What each worker gets when it is sealed.
+  layer_set without;                       ///< Layers knowingly left out; empty in production.
+  std::uint32_t uid_base = 1'879'048'192;  ///< Root only: first host uid of the jail's 65,536.
 };
 
 /// The zygote imported its preload and now forks workers.
@@ -82,8 +83,9 @@ struct jail_ended {
 using jail_event = std::variant<zygote_ready, zygote_ended, worker_ready, worker_failed,
                                 worker_exited, worker_gone, jail_ended>;
 
-/// Owns the processes of one jail. The destructor closes the life line, kills the launcher and reaps
-/// it, and with it goes every process of the jail. Not thread safe; no call blocks once started.
+/// Owns the processes of one jail. The destructor closes the life line, kills the launcher and
+/// reaps it, and with it goes every process of the jail. Not thread safe; no call blocks once
+/// started.
 class jail {
 public:
   /// Starts the launcher by exec. Its success says that the process runs; that the jail stands is
@@ -103,8 +105,9 @@ public:
   /// Orders a zygote of the given generation; an older one ends, its workers live on.
   status start_zygote(std::uint32_t generation);
 
-  /// Orders a worker. `worker` is the caller's number for it, never used twice in one jail. Answered
-  /// by `worker_ready` or `worker_failed`; by `zygote_ended` when the zygote died before either.
+  /// Orders a worker. `worker` is the caller's number for it, never used twice in one jail.
+  /// Answered by `worker_ready` or `worker_failed`; by `zygote_ended` when the zygote died before
+  /// either.
   status spawn(std::uint64_t worker);
 
   /// Kills everything in the worker's pid namespace. Answered by `worker_gone`; idempotent.

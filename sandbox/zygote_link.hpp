@@ -10,13 +10,18 @@
 
 namespace vivarium::sandbox {
 
-/// File descriptors of a sealed worker: /dev/null, two files on its own tmpfs that catch what native
-/// code writes to stdout and stderr, and the two pipes of its channel. Nothing else is open.
+/// File descriptors of a sealed worker: /dev/null, two files on its own tmpfs that catch what
+/// native code writes to stdout and stderr, and the two pipes of its channel. Nothing else is open.
 inline constexpr int worker_stdin_fd = 0;
-inline constexpr int worker_stdout_fd = 1; ///< Unlinked file on the worker's tmpfs, O_RDWR|O_APPEND.
-inline constexpr int worker_stderr_fd = 2; ///< Likewise.
+inline constexpr int worker_stdout_fd =
+    1; ///< Unlinked file on the worker's tmpfs, O_RDWR|O_APPEND.
+inline constexpr int worker_stderr_fd = 2;   ///< Likewise.
 inline constexpr int worker_requests_fd = 3; ///< Read end, blocking.
 inline constexpr int worker_answers_fd = 4;  ///< Write end, blocking.
+/// Copies of the two files, which the runtime makes for itself so that code that closes or replaces
+/// descriptors 1 and 2 takes nothing from it.
+inline constexpr int worker_stdout_copy_fd = 100;
+inline constexpr int worker_stderr_copy_fd = 101;
 
 /// The signal that carries a soft interrupt; `si_value.sival_ptr` is the execution's generation.
 [[nodiscard]] int interrupt_signal() noexcept;
@@ -42,8 +47,8 @@ public:
   /// meanwhile. Nothing: the launcher is gone or has replaced this zygote, the caller exits.
   std::optional<std::uint64_t> next_order();
 
-  /// Forks by libc `fork()`. Returns the child's pid in the zygote; returns 0 in the child, which is
-  /// then sealed and has told the daemon so. A child that cannot be sealed reports and exits by
+  /// Forks by libc `fork()`. Returns the child's pid in the zygote; returns 0 in the child, which
+  /// is then sealed and has told the daemon so. A child that cannot be sealed reports and exits by
   /// itself. A failed fork is reported, and an error returned in the zygote.
   result<int> fork_worker(std::uint64_t worker);
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The commands of the house, thin over the presets of CMakePresets.json.
+#   make run      builds the daemon and starts it in the foreground
+#   make test     builds and tests the presets dev and asan, then once more as an ordinary user
+#   make check    format, layers, the .proto files, clang-tidy on what changed
+#   make bench    measures, against a floor measured in the same run
+#   make fuzz     runs every fuzz target for FUZZ_SECONDS (60) each
+#   make format   formats the C++ sources in place
+.PHONY: run test check bench fuzz format clean
+.DEFAULT_GOAL := run
+
+JOBS ?= $(shell nproc)
+ARGS ?=
+
+run:
+	scripts/install-packages build run
+	cmake --preset release -DVIVARIUM_TESTS=OFF -DVIVARIUM_BENCH=OFF
+	cmake --build --preset release -j $(JOBS)
+	exec build/release/bin/vivariumd $(ARGS)
+
+test:
+	scripts/install-packages
+	scripts/run-tests
+
+check:
+	scripts/install-packages build test
+	scripts/check
+
+bench:
+	scripts/install-packages build run
+	cmake --preset release -DVIVARIUM_TESTS=OFF -DVIVARIUM_BENCH=ON
+	cmake --build --preset release -j $(JOBS)
+	bench/run $(ARGS)
+
+fuzz:
+	scripts/install-packages
+	cmake --preset fuzz
+	cmake --build --preset fuzz -j $(JOBS)
+	scripts/run-fuzzers build/fuzz $(ARGS)
+
+format:
+	git ls-files -co --exclude-standard '*.cpp' '*.hpp' | xargs clang-format -i
+
+clean:
+	rm -rf build

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a session: made, used for the first time, ended.
+#include "bench/api.hpp"
+#include "bench/lifecycles.hpp"
+#include "bench/net.hpp"
+#include "bench/rows.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace bench {
+
+namespace {
+
+constexpr const char* fizzbuzz = R"(
+def fizzbuzz(n):
+    lines = []
+    for i in range(1, n + 1):
+        if i % 15 == 0:
+            lines.append("FizzBuzz")
+        elif i % 3 == 0:
+            lines.append("Fizz")
+        elif i % 5 == 0:
+            lines.append("Buzz")
+        else:
+            lines.append(str(i))
+    return lines
+
+fizzbuzz(100)
+)";
+
+double microseconds_since(std::int64_t begin) {
+  return static_cast<double>(now_ns() - begin) / 1e3;
+}
+
+/// Lets the pool refill, so that the next session meets a ready worker.
+void rest(int milliseconds) {
+  std::this_thread::sleep_for(std::chrono::milliseconds{milliseconds});
+}
+
+constexpr int between_sessions = 8;
+
+void create_first(const target& to) {
+  auto connection = to.websocket_unix();
+  caller api{*connection};
+  std::vector<double> created;
+  std::vector<double> both;
+  for (std::size_t n = to.count_or(200) + 5; n > 0; --n) {
+    auto begin = now_ns();
+    auto session = api.create(to.environment);
+    created.push_back(microseconds_since(begin));
+    api.eval(session, fizzbuzz);
+    both.push_back(microseconds_since(begin));
+    api.close(session);
+    rest(between_sessions);
+  }
+  both.erase(both.begin(), both.begin() + 5);
+  figures{"create-first"}.add_samples(both).add("create_p50", percentile(created, 0.5)).print();
+}
+
+void create_eval_close(const char* name, const target& to, int pause) {
+  auto connection = to.websocket_unix();
+  caller api{*connection};
+  std::vector<double> samples;
+  for (std::size_t n = to.count_or(200) + 5; n > 0; --n) {
+    auto begin = now_ns();
+    auto session = api.create(to.environment);
+    api.eval(session, "1+1");
+    api.close(session);
+    samples.push_back(microseconds_since(begin));
+    rest(pause);
+  }
+  samples.erase(samples.begin(), samples.begin() + 5);
+  figures{name}.add_samples(samples).print();
+}
+
+void with_pool(const target& to) {
+  create_eval_close("create-eval-close", to, between_sessions);
+}
+
+// The same against a daemon that was configured without ready workers.
+void without_pool(const target& to) {
+  create_eval_close("create-eval-close-no-pool", to, 1);
+}
+
+void agent(const target& to) {
+  auto connection = to.websocket_unix();
+  caller api{*connection};
+  std::vector<double> evals;
+  std::vector<double> total;
+  auto count = to.count_or(200);
+  for (std::size_t n = 0; n < count; ++n) {
+    const std::array<std::string, 10> steps{
+        "import math",
+        "prices = [3.5, 1.25, " + std::to_string(n) + "]",
+        "prices.append(5)",
+        "total = sum(prices)",
+        "def mean(values):\n    return sum(values) / len(values)\n",
+        "mean(prices)",
+        "squares = {p: math.sqrt(p) for p in prices}",
+        "sorted(squares.items())",
+        "text = ', '.join(map(str, prices))",
+        "print(text)\nlen(text)",
+    };
+    auto begin = now_ns();
+    auto session = api.create(to.environment);
+    auto created = now_ns();
+    for (const auto& step : steps)
+      api.eval(session, step);
+    evals.push_back(microseconds_since(created));
+    total.push_back(microseconds_since(begin));
+    api.close(session);
+    rest(between_sessions);
+  }
+  figures{"agent"}.add_samples(total).add("evals_p50", percentile(evals, 0.5)).print();
+}
+
+void burst(const target& to) {
+  auto connection = to.websocket_unix();
+  lifecycles sessions{*connection, to.environment};
+  std::vector<double> samples;
+  for (std::size_t n = to.count_or(20); n > 0; --n) {
+    auto begin = now_ns();
+    sessions.run({100, false, [](std::size_t begun) { return begun < 100; }}, "1+1");
+    samples.push_back(microseconds_since(begin) / 1e3);
+    sessions.close_all(100);
+    rest(400);
+  }
+  figures{"burst-100"}
+      .add("p95", percentile(samples, 0.95))
+      .add("p50", percentile(samples, 0.5))
+      .add("samples", static_cast<double>(samples.size()))
+      .print();
+}
+
+void sustained(const target& to) {
+  auto connection = to.websocket_unix();
+  lifecycles sessions{*connection, to.environment};
+  auto begin = now_ns();
+  auto end = begin + static_cast<std::int64_t>(to.seconds * 1e9);
+  auto ended = sessions.run({8, true, [end](std::size_t) { return now_ns() < end; }}, "1+1");
+  auto rate = static_cast<double>(ended) * 1e6 / microseconds_since(begin);
+  figures{"sustained"}.add("per_second", rate).print();
+}
+
+// For bench/soak: a fixed number of cycles, with progress on stderr.
+void cycles(const target& to) {
+  auto connection = to.websocket_unix();
+  lifecycles sessions{*connection, to.environment};
+  auto wanted = to.count_or(1'000);
+  auto begin = now_ns();
+  auto report = [&](std::size_t begun) {
+    if (begun > 0 && begun % 5'000 == 0)
+      std::fprintf(stderr, "%zu cycles begun, %.0f per second\n", begun,
+                   static_cast<double>(begun) * 1e6 / microseconds_since(begin));
+    return begun < wanted;
+  };
+  auto ended = sessions.run({8, true, report}, "1+1");
+  auto rate = static_cast<double>(ended) * 1e6 / microseconds_since(begin);
+  figures{"cycles"}.add("count", static_cast<double>(ended)).add("per_second", rate).print();
+}
+
+constexpr std::array rows{
+    row{"create-first", create_first},
+    row{"create-eval-close", with_pool},
+    row{"create-eval-close-no-pool", without_pool},
+    row{"agent", agent},
+    row{"burst-100", burst},
+    row{"sustained", sustained},
+    row{"cycles", cycles},
+};
+
+} // namespace
+
+std::span<const row> create_rows() {
+  return rows;
+}
+
+} // namespace bench

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bridge/validate.hpp"
+
+#include "bridge/utf8.hpp"
+
+#include <cstdint>
+#include <span>
+
+namespace vivarium::bridge {
+
+namespace {
+
+// What a strict decoder of vivarium.v1 knows, as tables: one row per field, and what may and must be
+// there. The walk below knows nothing of the messages themselves.
+
+enum class content : std::uint8_t { varint, fixed64, text, bytes, message };
+
+struct message_table;
+
+struct field_row {
+  std::uint32_t number;
+  content holds;
+  bool repeated = false;
+  const message_table* table = nullptr;
+};
+
+struct message_table {
+  std::span<const field_row> rows;
+  std::uint64_t required = 0; // Bits of the fields that must be there.
+  bool exactly_one = false;   // The message is a oneof.
+};
+
+extern const message_table value_table;
+extern const message_table error_table;
+
+constexpr std::uint64_t bit(std::uint32_t number) { return std::uint64_t{1} << number; }
+
+const message_table none_table{};
+
+const field_row sequence_rows[] = {{1, content::message, true, &value_table}};
+const message_table sequence_table{sequence_rows};
+
+const field_row entry_rows[] = {{1, content::message, false, &value_table},
+                                {2, content::message, false, &value_table}};
+const message_table entry_table{entry_rows, bit(1) | bit(2)};
+
+const field_row mapping_rows[] = {{1, content::message, true, &entry_table}};
+const message_table mapping_table{mapping_rows};
+
+const field_row opaque_rows[] = {{1, content::text}, {2, content::text}};
+const message_table opaque_table{opaque_rows};
+
+const field_row value_rows[] = {
+    {1, content::message, false, &none_table},      {2, content::varint},
+    {3, content::varint},                           {4, content::bytes},
+    {5, content::fixed64},                          {6, content::text},
+    {7, content::bytes},                            {8, content::message, false, &sequence_table},
+    {9, content::message, false, &sequence_table},  {10, content::message, false, &mapping_table},
+    {11, content::message, false, &sequence_table}, {30, content::message, false, &opaque_table},
+};
+const message_table value_table{value_rows, 0, true};
+
+const field_row part_rows[] = {{1, content::text}, {2, content::text}, {3, content::bytes}};
+const message_table part_table{part_rows, bit(1)};
+
+const field_row display_rows[] = {{1, content::message, true, &part_table}};
+const message_table display_table{display_rows};
+
+const field_row frame_rows[] = {
+    {1, content::text}, {2, content::varint}, {3, content::text}, {4, content::text}};
+const message_table frame_table{frame_rows};
+
+const field_row syntax_rows[] = {{1, content::text},   {2, content::varint}, {3, content::varint},
+                                 {4, content::varint}, {5, content::varint}, {6, content::text}};
+const message_table syntax_table{syntax_rows};
+
+const field_row error_rows[] = {
+    {1, content::varint},
+    {2, content::text},
+    {3, content::text},
+    {4, content::text, true},
+    {5, content::text},
+    {6, content::message, true, &frame_table},
+    {7, content::text},
+    {8, content::message, false, &error_table},
+    {9, content::message, false, &error_table},
+    {10, content::message, true, &error_table},
+    {11, content::message, false, &syntax_table},
+};
+const message_table error_table{error_rows, bit(1)};
+
+const field_row* find_row(const message_table& table, std::uint64_t number) {
+  // Numbers mostly are without gaps: the row is where the number says.
+  if (number >= 1 && number <= table.rows.size() && table.rows[number - 1].number == number)
+    return &table.rows[number - 1];
+  for (const auto& row : table.rows)
+    if (row.number == number)
+      return &row;
+  return nullptr;
+}
+
+constexpr std::uint64_t wire_type_of(content holds) {
+  switch (holds) {
+  case content::varint: return 0;
+  case content::fixed64: return 1;
+  default: return 2;
+  }
+}
+
+class walker {
+public:
+  explicit walker(const decode_bounds& bounds) : bounds_{bounds}, items_left_{bounds.max_items} {}
+
+  // Returns what is wrong, or null.
+  const char* walk(std::string_view body, const message_table& table, int depth);
+
+private:
+  const char* walk_field(const char*& at, const char* end, const message_table& table, int depth,
+                         std::uint64_t& seen);
+  const char* walk_content(const char*& at, const char* end, const field_row& row, int depth);
+
+  const decode_bounds& bounds_;
+  std::size_t items_left_;
+};
+
+bool read_varint(const char*& at, const char* end, std::uint64_t& value) {
+  value = 0;
+  for (int shift = 0; at != end && shift < 64; shift += 7) {
+    auto byte = static_cast<unsigned char>(*at++);
+    value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
+    if (byte < 0x80)
+      return shift < 63 || byte <= 1;
+  }
+  return false;
+}
+
+const char* walker::walk(std::string_view body, const message_table& table, int depth) {
+  std::uint64_t seen = 0;
+  const char* at = body.data();
+  const char* end = at + body.size();
+  while (at != end)
+    if (const char* wrong = walk_field(at, end, table, depth, seen))
+      return wrong;
+  if ((seen & table.required) != table.required)
+    return "a field is missing";
+  if (table.exactly_one && (seen == 0 || (seen & (seen - 1)) != 0))
+    return "a value has no kind, or several";
+  return nullptr;
+}
+
+const char* walker::walk_field(const char*& at, const char* end, const message_table& table,
+                               int depth, std::uint64_t& seen) {
+  std::uint64_t tag = 0;
+  if (!read_varint(at, end, tag))
+    return "a tag is cut off";
+  const auto* row = find_row(table, tag >> 3);
+  if (row == nullptr)
+    return "a field is unknown";
+  if ((tag & 7) != wire_type_of(row->holds))
+    return "a field has the wrong wire type";
+  if (row->repeated) {
+    if (items_left_-- == 0)
+      return "there are too many parts";
+  } else if ((seen & bit(row->number)) != 0) {
+    return "a field is there twice";
+  }
+  seen |= bit(row->number);
+  return walk_content(at, end, *row, depth);
+}
+
+const char* walker::walk_content(const char*& at, const char* end, const field_row& row, int depth) {
+  std::uint64_t number = 0;
+  if (row.holds == content::fixed64) {
+    if (end - at < 8)
+      return "a number is cut off";
+    at += 8;
+    return nullptr;
+  }
+  if (!read_varint(at, end, number))
+    return "a number is cut off";
+  if (row.holds == content::varint)
+    return nullptr;
+  if (number > static_cast<std::uint64_t>(end - at))
+    return "a field is cut off";
+  std::string_view inside{at, static_cast<std::size_t>(number)};
+  at += number;
+  if (row.holds == content::text)
+    return is_utf8(inside) ? nullptr : "a text is not valid UTF-8";
+  if (row.holds == content::bytes)
+    return nullptr;
+  if (depth >= bounds_.max_depth)
+    return "it nests too deeply";
+  if (!row.repeated && items_left_-- == 0)
+    return "there are too many parts";
+  return walk(inside, *row.table, depth + 1);
+}
+
+status validate(std::string_view encoded, const message_table& table, std::string_view name,
+                const decode_bounds& bounds) {
+  if (encoded.size() > bounds.max_bytes)
+    return error{errc::too_large, std::string{name} + " of " + std::to_string(encoded.size())
+                                      + " bytes is over the limit of "
+                                      + std::to_string(bounds.max_bytes)};
+  if (const char* wrong = walker{bounds}.walk(encoded, table, 0))
+    return error{errc::malformed, "malformed " + std::string{name} + ": " + wrong};
+  return done{};
+}
+
+} // namespace
+
+status validate_value(std::string_view encoded, const decode_bounds& bounds) {
+  return validate(encoded, value_table, "value", bounds);
+}
+
+status validate_error(std::string_view encoded, const decode_bounds& bounds) {
+  return validate(encoded, error_table, "error", bounds);
+}
+
+status validate_display(std::string_view encoded, const decode_bounds& bounds) {
+  return validate(encoded, display_table, "display", bounds);
+}
+
+bool is_utf8(std::string_view text) noexcept { return utf8_prefix(text) == text.size(); }
+
+void append_utf8_lossy(std::string& out, std::string_view text) {
+  while (true) {
+    auto valid = utf8_prefix(text);
+    out += text.substr(0, valid);
+    if (valid == text.size())
+      return;
+    out += "\xef\xbf\xbd";
+    text.remove_prefix(valid + 1);
+  }
+}
+
+} // namespace vivarium::bridge

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bridge/worker_protocol.hpp"
+
+#include "bridge/worker_fields.hpp"
+
+#include <protozero/buffer_string.hpp>
+#include <protozero/exception.hpp>
+#include <protozero/pbf_message.hpp>
+#include <protozero/varint.hpp>
+
+#include <limits>
+
+namespace vivarium::bridge {
+
+namespace {
+
+template <class Field>
+void put(std::string& out, Field field, std::uint64_t value) {
+  out += varint_tag(field);
+  protozero::add_varint_to_buffer(&out, value);
+}
+
+template <class Field>
+void put(std::string& out, Field field, std::string_view bytes) {
+  out += bytes_tag(field);
+  protozero::add_varint_to_buffer(&out, bytes.size());
+  out += bytes;
+}
+
+// Reads the fields of one message, each exactly once.
+template <class Field>
+class strict_reader {
+public:
+  explicit strict_reader(std::string_view body) : message_{body.data(), body.size()} {}
+
+  bool next() {
+    if (!message_.next())
+      return false;
+    auto bit = std::uint64_t{1} << (static_cast<std::uint32_t>(field()) & 63);
+    sound_ = sound_ && static_cast<std::uint32_t>(field()) < 64 && (seen_ & bit) == 0;
+    seen_ |= bit;
+    return sound_;
+  }
+
+  Field field() const { return message_.tag(); }
+
+  std::uint64_t number(std::uint64_t least, std::uint64_t most) {
+    if (message_.wire_type() != protozero::pbf_wire_type::varint)
+      return reject(), 0;
+    auto value = message_.get_uint64();
+    if (value < least || value > most)
+      reject();
+    return value;
+  }
+  bool flag() { return number(0, 1) != 0; }
+  std::string_view bytes() {
+    if (message_.wire_type() != protozero::pbf_wire_type::length_delimited)
+      return reject(), std::string_view{};
+    auto view = message_.get_view();
+    return {view.data(), view.size()};
+  }
+  void reject() { sound_ = false; }
+
+  // Whether fields 1 to `last` were all there and sound.
+  bool complete(Field last) const {
+    return sound_ && seen_ == (std::uint64_t{2} << static_cast<std::uint32_t>(last)) - 2;
+  }
+
+private:
+  protozero::pbf_message<Field> message_;
+  std::uint64_t seen_ = 0;
+  bool sound_ = true;
+};
+
+constexpr auto any64 = std::numeric_limits<std::uint64_t>::max();
+constexpr auto any32 = std::numeric_limits<std::uint32_t>::max();
+
+// Runs `read(reader, message)` for every field; protozero reports broken encodings by throwing.
+template <class Message, class Field, class Read>
+result<Message> decode(std::string_view body, std::string_view name, Field last, Read read) {
+  Message message;
+  try {
+    strict_reader<Field> in{body};
+    while (in.next())
+      read(in, message);
+    if (in.complete(last))
+      return message;
+  } catch (const protozero::exception&) {
+  }
+  return error{errc::malformed, "malformed message: " + std::string{name}};
+}
+
+} // namespace
+
+status append_evaluate(std::string& out, const evaluate& message) {
+  using f = evaluate_field;
+  auto start = begin_frame(out, frame_type::evaluate);
+  put(out, f::execution, message.execution);
+  put(out, f::source, message.source);
+  put(out, f::filename, message.filename);
+  put(out, f::first_line, message.first_line);
+  put(out, f::mode, static_cast<std::uint64_t>(message.mode));
+  put(out, f::form, static_cast<std::uint64_t>(message.form));
+  put(out, f::start_before_us, message.start_before_us);
+  put(out, f::max_result_bytes, message.max_result_bytes);
+  put(out, f::max_output_bytes, message.max_output_bytes);
+  return end_frame(out, start);
+}
+
+status append_hello(std::string& out, const hello& message) {
+  auto start = begin_frame(out, frame_type::hello);
+  put(out, hello_field::protocol, message.protocol);
+  put(out, hello_field::python_version, message.python_version);
+  return end_frame(out, start);
+}
+
+status append_output(std::string& out, const output& message) {
+  auto start = begin_frame(out, frame_type::output);
+  put(out, output_field::execution, message.execution);
+  put(out, output_field::is_stderr, std::uint64_t{message.is_stderr});
+  put(out, output_field::text, message.text);
+  return end_frame(out, start);
+}
+
+status append_display(std::string& out, const display& message) {
+  auto start = begin_frame(out, frame_type::display);
+  put(out, display_field::execution, message.execution);
+  put(out, display_field::content, message.content);
+  return end_frame(out, start);
+}
+
+status append_finished(std::string& out, const finished& message) {
+  using f = finished_field;
+  auto start = begin_frame(out, frame_type::finished);
+  put(out, f::execution, message.execution);
+  put(out, f::kind, static_cast<std::uint64_t>(message.kind));
+  put(out, f::content, message.content);
+  put(out, f::output_bytes, message.output_bytes);
+  put(out, f::output_truncated, std::uint64_t{message.output_truncated});
+  put(out, f::interrupted, std::uint64_t{message.interrupted});
+  return end_frame(out, start);
+}
+
+result<evaluate> decode_evaluate(std::string_view body) {
+  using f = evaluate_field;
+  return decode<evaluate>(body, "evaluate", f::max_output_bytes, [](auto& in, evaluate& to) {
+    switch (in.field()) {
+    case f::execution: to.execution = in.number(1, any64); break;
+    case f::source: to.source = in.bytes(); break;
+    case f::filename: to.filename = in.bytes(); break;
+    case f::first_line: to.first_line = static_cast<std::uint32_t>(in.number(1, any32)); break;
+    case f::mode: to.mode = static_cast<run_mode>(in.number(1, 2)); break;
+    case f::form: to.form = static_cast<value_form>(in.number(1, 3)); break;
+    case f::start_before_us: to.start_before_us = in.number(0, any64); break;
+    case f::max_result_bytes:
+      to.max_result_bytes = static_cast<std::uint32_t>(in.number(0, any32));
+      break;
+    case f::max_output_bytes:
+      to.max_output_bytes = static_cast<std::uint32_t>(in.number(0, any32));
+      break;
+    default: in.reject();
+    }
+  });
+}
+
+result<hello> decode_hello(std::string_view body) {
+  return decode<hello>(body, "hello", hello_field::python_version, [](auto& in, hello& to) {
+    switch (in.field()) {
+    case hello_field::protocol:
+      to.protocol = static_cast<std::uint32_t>(in.number(0, any32));
+      break;
+    case hello_field::python_version: to.python_version = in.bytes(); break;
+    default: in.reject();
+    }
+  });
+}
+
+result<output> decode_output(std::string_view body) {
+  return decode<output>(body, "output", output_field::text, [](auto& in, output& to) {
+    switch (in.field()) {
+    case output_field::execution: to.execution = in.number(1, any64); break;
+    case output_field::is_stderr: to.is_stderr = in.flag(); break;
+    case output_field::text: to.text = in.bytes(); break;
+    default: in.reject();
+    }
+  });
+}
+
+result<display> decode_display(std::string_view body) {
+  return decode<display>(body, "display", display_field::content, [](auto& in, display& to) {
+    switch (in.field()) {
+    case display_field::execution: to.execution = in.number(1, any64); break;
+    case display_field::content: to.content = in.bytes(); break;
+    default: in.reject();
+    }
+  });
+}
+
+result<finished> decode_finished(std::string_view body) {
+  using f = finished_field;
+  return decode<finished>(body, "finished", f::interrupted, [](auto& in, finished& to) {
+    switch (in.field()) {
+    case f::execution: to.execution = in.number(1, any64); break;
+    case f::kind: to.kind = static_cast<finished::outcome>(in.number(1, 5)); break;
+    case f::content: to.content = in.bytes(); break;
+    case f::output_bytes: to.output_bytes = in.number(0, any64); break;
+    case f::output_truncated: to.output_truncated = in.flag(); break;
+    case f::interrupted: to.interrupted = in.flag(); break;
+    default: in.reject();
+    }
+  });
+}
+
+} // namespace vivarium::bridge

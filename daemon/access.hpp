@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "daemon/http_request.hpp"
+#include "proto/result.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vivarium {
+
+/// Which names the daemon answers to, and which web pages may talk to it. Both checks exist because
+/// of browsers: a page that the user visits can reach a port on loopback, by its own origin or by
+/// rebinding a name of its own to 127.0.0.1, and without keys that port runs code.
+class access_rules {
+public:
+  access_rules(std::vector<std::string> hosts, std::vector<std::string> origins);
+
+  /// Refuses with `permission_denied` a `Host` that is not ours or an `Origin` that was not
+  /// configured, and with `invalid_argument` a request without exactly one `Host`.
+  [[nodiscard]] status check(const http_request& request) const;
+
+private:
+  [[nodiscard]] bool known_host(std::string_view host) const;
+
+  std::vector<std::string> hosts_;
+  std::vector<std::string> origins_;
+};
+
+/// Returns the tenant that a request belongs to. There is one, the local one, until there are keys.
+[[nodiscard]] const std::string& tenant_of(const http_request& request);
+
+/// Returns the request's id as the client gave it, when it is harmless, or a new one.
+[[nodiscard]] std::string request_id_of(const http_request& request);
+
+/// Returns the W3C trace context when it is well-formed, else nothing.
+[[nodiscard]] std::string_view traceparent_of(const http_request& request);
+
+} // namespace vivarium

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/application.hpp"
+
+#include "daemon/doctor.hpp"
+#include "daemon/lifecycle.hpp"
+#include "daemon/version.hpp"
+
+#include <csignal>
+#include <utility>
+
+#include <unistd.h>
+
+namespace vivarium {
+
+namespace {
+
+constexpr const char* usual_config = "/etc/vivarium/vivarium.toml";
+constexpr std::chrono::milliseconds ready_poll{5};
+
+} // namespace
+
+result<config> load(const options& chosen) {
+  config out;
+  auto path = chosen.config;
+  if (path.empty() && ::access(usual_config, F_OK) == 0)
+    path = usual_config;
+  config_problems problems;
+  if (!path.empty())
+    problems = load_config(out, path);
+  for (const auto& address : chosen.listen)
+    if (auto ok = parse_address(address); !ok)
+      problems.lines.push_back(ok.why().detail);
+  if (!chosen.listen.empty())
+    out.listen = chosen.listen;
+  for (const auto& address : out.listen)
+    if (address.starts_with("https://") && out.tls_certificate.empty())
+      problems.lines.push_back("listen address \"" + address + "\" needs tls.cert and tls.key");
+  if (!problems.lines.empty()) {
+    std::string all;
+    for (const auto& line : problems.lines)
+      all += (all.empty() ? "" : "\n") + line;
+    return error{errc::invalid_argument, std::move(all)};
+  }
+  auto beside = program_directory();
+  out.core.launcher = beside + "/vivarium-zygote";
+  out.core.runtime = beside + "/../lib/vivarium";
+  return out;
+}
+
+application::application(options chosen, config with)
+  : options_{std::move(chosen)},
+    config_{std::move(with)},
+    journal_{config_.level, config_.format} {}
+
+application::~application() = default;
+
+std::vector<std::string> application::addresses(status& why) const {
+  if (!config_.listen.empty())
+    return config_.listen;
+  std::vector<std::string> out{default_tcp_address()};
+  if (auto local = default_socket_address())
+    out.push_back(*std::move(local));
+  else
+    why = std::move(local).why();
+  return out;
+}
+
+status application::open_listeners() {
+  std::shared_ptr<boost::asio::ssl::context> tls;
+  if (!config_.tls_certificate.empty()) {
+    auto loaded = load_tls(config_.tls_certificate, config_.tls_key);
+    if (!loaded)
+      return std::move(loaded).why();
+    tls = *std::move(loaded);
+  }
+  status found = done{};
+  auto all = addresses(found);
+  if (!found)
+    return found;
+  for (const auto& text : all) {
+    auto where = parse_address(text);
+    if (!where)
+      return std::move(where).why();
+    if (auto ok = server_->listen(*where, config_.socket_mode, tls); !ok)
+      return ok;
+  }
+  return done{};
+}
+
+status application::run() {
+  auto facts = sandbox::probe_host();
+  for (const auto& fact : facts)
+    meters_.layer_state(fact.name, fact.present);
+  if (auto ok = require_layers(facts, config_.allow_degraded); !ok)
+    return ok;
+  for (const auto& name : config_.allow_degraded)
+    journal_.warn("a layer of the sandbox may be missing: the configuration accepts it",
+                  {{"layer", name}});
+  wait_for_signals();
+  core_ = std::make_unique<service>(reactor_, config_.core, meters_);
+  server_ = std::make_unique<server>(reactor_, *core_,
+                                     access_rules{config_.hosts, config_.origins}, config_.network,
+                                     meters_, journal_);
+  if (!config_.metrics)
+    server_->hide_metrics();
+  if (auto ok = open_listeners(); ok) {
+    server_->start();
+    for (const auto& name : server_->names())
+      journal_.info("listening", {{"address", name}});
+    announce_when_ready();
+  } else {
+    outcome_ = std::move(ok);
+    drain(); // What the actors have started must end in order.
+  }
+  reactor_.run();
+  server_.reset();
+  core_.reset();
+  return std::move(outcome_);
+}
+
+void application::announce_when_ready() {
+  if (draining_)
+    return;
+  if (!core_->ready()) {
+    poll_.expires_after(ready_poll);
+    poll_.async_wait([this](const boost::system::error_code& why) {
+      if (!why)
+        announce_when_ready();
+    });
+    return;
+  }
+  journal_.info("ready", {{"version", version}});
+  if (!options_.port_file.empty())
+    if (auto ok = write_port_file(options_.port_file, server_->port()); !ok)
+      journal_.error("cannot write the port file", {{"detail", ok.why().detail}});
+  notify_manager("READY=1");
+}
+
+void application::wait_for_signals() {
+  boost::system::error_code ignored;
+  for (int number : {SIGTERM, SIGINT, SIGHUP})
+    signals_.add(number, ignored);
+  signals_.async_wait([this](const boost::system::error_code& why, int number) {
+    if (why)
+      return;
+    on_signal(number);
+  });
+}
+
+void application::on_signal(int number) {
+  if (number == SIGHUP) {
+    reload();
+  } else if (draining_) {
+    journal_.warn("second signal: ending at once");
+    ::_exit(1);
+  } else {
+    drain();
+  }
+  wait_for_signals();
+}
+
+void application::reload() {
+  auto fresh = load(options_);
+  if (!fresh) {
+    journal_.error("the configuration was not reloaded", {{"detail", fresh.why().detail}});
+    return;
+  }
+  journal_.set_level(fresh->level);
+  journal_.info("the log level was reloaded; other changes take a restart");
+}
+
+void application::drain() {
+  draining_ = true;
+  journal_.info("draining");
+  notify_manager("STOPPING=1");
+  server_->begin_drain();
+  core_->drain(clock_type::now() + config_.drain_timeout, [this] {
+    server_->finish([this] {
+      journal_.info("stopped");
+      reactor_.stop();
+    });
+  });
+}
+
+} // namespace vivarium

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "daemon/config.hpp"
+#include "daemon/options.hpp"
+#include "daemon/server.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <memory>
+#include <string>
+
+namespace vivarium {
+
+/// Returns the configuration that the command line asks for. `invalid_argument` with all problems.
+[[nodiscard]] result<config> load(const options& chosen);
+
+/// The daemon while it serves: it owns the reactor and all that runs on it, and it is the one who
+/// reacts to signals. SIGTERM and SIGINT drain, the second one ends at once, SIGHUP reloads what can
+/// be reloaded.
+class application {
+public:
+  application(options chosen, config with);
+  ~application();
+
+  /// Serves until it is told to stop. Returns why it could not.
+  [[nodiscard]] status run();
+
+private:
+  status open_listeners();
+  [[nodiscard]] std::vector<std::string> addresses(status& why) const;
+  void announce_when_ready();
+  void wait_for_signals();
+  void on_signal(int number);
+  void reload();
+  void drain();
+
+  options options_;
+  config config_;
+  log journal_;
+  metrics meters_;
+  boost::asio::io_context reactor_{1};
+  std::unique_ptr<service> core_;
+  std::unique_ptr<server> server_;
+  boost::asio::signal_set signals_{reactor_};
+  boost::asio::steady_timer poll_{reactor_};
+  status outcome_ = done{};
+  bool draining_ = false;
+};
+
+} // namespace vivarium

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/config.hpp"
+
+#include "daemon/address.hpp"
+#include "daemon/config_reader.hpp"
+#include "proto/ids.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+namespace vivarium {
+
+namespace {
+
+constexpr std::int64_t kib = 1 << 10;
+constexpr std::int64_t mib = 1 << 20;
+constexpr std::int64_t gib = 1 << 30;
+constexpr std::int64_t second = 1'000;
+constexpr std::int64_t hour = 3'600 * second;
+constexpr std::int64_t day = 24 * hour;
+
+constexpr std::array all_layers{
+  sandbox::layer::user_namespace,    sandbox::layer::mount_namespace, sandbox::layer::pid_namespace,
+  sandbox::layer::network_namespace, sandbox::layer::ipc_namespace,   sandbox::layer::landlock,
+  sandbox::layer::seccomp,           sandbox::layer::rlimits,         sandbox::layer::capabilities,
+  sandbox::layer::worker_uid};
+
+void read_server(table_reader in, config& into) {
+  auto& net = into.network;
+  in.take("listen", into.listen);
+  for (const auto& address : into.listen)
+    if (auto ok = parse_address(address); !ok)
+      in.complain("listen", ok.why().detail);
+  std::string mode;
+  in.take("socket_mode", mode);
+  if (!mode.empty()) {
+    char* end = nullptr;
+    auto bits = std::strtoul(mode.c_str(), &end, 8);
+    if (*end != '\0' || bits > 0777 || (bits & 0600) != 0600)
+      in.complain("socket_mode", "must be an octal mode such as \"0600\" or \"0660\"");
+    else
+      into.socket_mode = static_cast<unsigned>(bits);
+  }
+  in.take("hosts", into.hosts);
+  in.take("origins", into.origins);
+  for (const auto& origin : into.origins)
+    if (origin.find("://") == std::string::npos || origin.ends_with('/'))
+      in.complain("origins", "\"" + origin + "\" must be like \"https://example.org\"");
+  in.take_count("max_connections", net.max_connections, {1, 1'000'000});
+  in.take_size("header_bytes", net.http.header_bytes, {kib, mib});
+  in.take_size("body_bytes", net.http.body_bytes, {kib, gib});
+  in.take_size("frame_bytes", net.frame_bytes, {kib, gib});
+  in.take_count("in_flight", net.in_flight, {1, 1'000'000});
+  in.take_duration("header_timeout", net.header_timeout, {second, hour});
+  in.take_duration("body_timeout", net.body_timeout, {second, hour});
+  in.take_duration("idle_timeout", net.idle_timeout, {second, day});
+  in.take_duration("write_timeout", net.write_timeout, {second, hour});
+  in.take_duration("ping_interval", net.ping_interval, {second, hour});
+  in.take_duration("drain_timeout", into.drain_timeout, {0, hour});
+  in.finish();
+}
+
+void read_tls(table_reader in, config& into) {
+  in.take("cert", into.tls_certificate);
+  in.take("key", into.tls_key);
+  if (into.tls_certificate.empty() != into.tls_key.empty())
+    in.complain(into.tls_key.empty() ? "key" : "cert", "cert and key are needed together");
+  in.finish();
+}
+
+void read_sandbox(table_reader in, config& into) {
+  in.take("allow_degraded", into.allow_degraded);
+  for (const auto& name : into.allow_degraded) {
+    auto found = std::find_if(all_layers.begin(), all_layers.end(), [&](sandbox::layer l) {
+      return sandbox::name_of(l) == name;
+    });
+    if (found != all_layers.end())
+      into.core.without.insert(*found);
+    else
+      in.complain("allow_degraded", "\"" + name + "\" is not the name of a layer");
+  }
+  in.take_count("uid_base", into.core.uid_base, {65'536, 4'000'000'000});
+  in.finish();
+}
+
+void read_limits(table_reader in, config& into) {
+  auto& core = into.core;
+  auto& worker = core.worker;
+  in.take_size("memory", worker.memory_bytes, {16 * mib, 1024 * gib});
+  in.take_size("workspace", worker.workspace_bytes, {kib, 1024 * gib});
+  in.take_count("workspace_inodes", worker.workspace_inodes, {16, 100'000'000});
+  in.take_count("threads", worker.threads, {1, 10'000});
+  in.take_count("descriptors", worker.descriptors, {16, 1'000'000});
+  in.take_size("output", core.output_bytes, {kib, gib});
+  in.take_size("result", core.result_bytes, {kib, 60 * mib});
+  in.take_size("source", core.source_bytes, {kib, 60 * mib});
+  in.take_size("event_log", core.log_bytes, {kib, gib});
+  in.take_duration("event_log_ttl", core.log_ttl, {second, day});
+  in.take_count("kept_executions", core.kept_executions, {0, 1'000'000});
+  in.take_count("sessions", core.max_sessions, {1, 1'000'000});
+  in.take_count("queue", core.queue_length, {1, 1'000'000});
+  in.take_duration("timeout", core.timeout, {1, 365 * day});
+  in.take_duration("max_timeout", core.max_timeout, {1, 365 * day});
+  in.take_duration("grace", core.grace, {1, hour});
+  in.take_duration("idle_session", core.idle_timeout, {second, 365 * day});
+  in.take_duration("start_timeout", core.start_timeout, {second, hour});
+  if (core.timeout > core.max_timeout)
+    in.complain("timeout", "must not be more than max_timeout");
+  in.finish();
+}
+
+void read_pool(table_reader in, config& into) {
+  auto& core = into.core;
+  in.take_count("ready", core.pool_ready, {0, 10'000});
+  in.take_count("low", core.pool_low, {0, 10'000});
+  in.take_count("max_workers", core.max_workers, {1, 1'000'000});
+  in.take_duration("zygote_max_age", core.zygote_max_age, {10 * second, 365 * day});
+  in.take_count("zygote_max_forks", core.zygote_max_forks, {1, 1'000'000'000});
+  if (core.pool_low > core.pool_ready)
+    in.complain("low", "must not be more than ready");
+  in.finish();
+}
+
+void read_environments(table_reader in, config& into) {
+  if (in.raw() == nullptr)
+    return;
+  for (const auto& [key, node] : *in.raw()) {
+    std::string name{key.str()};
+    auto one = in.below(name);
+    if (auto ok = check_name(name); !ok) {
+      in.complain(name, ok.why().detail);
+      continue;
+    }
+    auto& environment = into.core.environments[name];
+    one.take("python", environment.python);
+    one.take("preload", environment.preload);
+    one.take("eager", environment.eager);
+    if (!environment.python.starts_with('/'))
+      one.complain("python", "must be an absolute path");
+    one.finish();
+  }
+}
+
+void read_log(table_reader in, config& into) {
+  in.take_word("level", {"debug", "info", "warn", "error"},
+               [&](std::size_t i) { into.level = static_cast<log_level>(i); });
+  in.take_word("format", {"json", "text"},
+               [&](std::size_t i) { into.format = static_cast<log_format>(i); });
+  in.finish();
+}
+
+} // namespace
+
+config::config() { core.environments = default_environments(); }
+
+std::map<std::string, environment_settings> default_environments() {
+  environment_settings standard;
+  standard.preload = {"json",     "re",       "math",   "collections", "itertools", "functools",
+                      "datetime", "random",   "string", "dataclasses", "enum",      "typing",
+                      "decimal",  "statistics", "base64", "hashlib",   "textwrap",  "io"};
+  environment_settings data;
+  data.preload = {"numpy", "pandas", "matplotlib", "matplotlib.pyplot"};
+  data.eager = false;
+  return {{"default", standard}, {"data", data}};
+}
+
+config_problems parse_config(config& into, std::string_view text, std::string_view name) {
+  config_problems problems;
+  auto parsed = toml::parse(text, name);
+  if (!parsed) {
+    const auto& why = parsed.error();
+    problems.lines.push_back(std::string{name} + ":" + std::to_string(why.source().begin.line)
+                             + ": " + std::string{why.description()});
+    return problems;
+  }
+  table_reader root{&parsed.table(), "", name, problems};
+  read_server(root.below("server"), into);
+  read_tls(root.below("tls"), into);
+  read_sandbox(root.below("sandbox"), into);
+  read_limits(root.below("limits"), into);
+  read_pool(root.below("pool"), into);
+  read_environments(root.below("environments"), into);
+  read_log(root.below("log"), into);
+  auto meters = root.below("metrics");
+  meters.take("enabled", into.metrics);
+  meters.finish();
+  if (root.table("tenants") != nullptr)
+    root.complain("tenants", "is reserved: there is one local tenant in this version");
+  root.finish();
+  return problems;
+}
+
+config_problems load_config(config& into, const std::string& path) {
+  std::ifstream file{path, std::ios::binary};
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file)
+    return {{path + ": cannot be read"}};
+  return parse_config(into, text.str(), path);
+}
+
+} // namespace vivarium

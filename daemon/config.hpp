@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "actors/settings.hpp"
+#include "daemon/endpoint.hpp"
+#include "daemon/log.hpp"
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vivarium {
+
+/// Everything that the configuration file says. Default-constructed it is what holds without one.
+struct config {
+  config();
+
+  std::vector<std::string> listen; ///< Empty: the defaults.
+  unsigned socket_mode = 0600;
+  std::vector<std::string> hosts;
+  std::vector<std::string> origins;
+  network_limits network;
+  std::chrono::milliseconds drain_timeout{30'000};
+  std::string tls_certificate;
+  std::string tls_key;
+  std::vector<std::string> allow_degraded; ///< Names of layers.
+  settings core;
+  log_level level = log_level::info;
+  log_format format = log_format::json;
+  bool metrics = true; ///< Whether /metrics is served.
+};
+
+/// What is wrong with a configuration: one line each, with file, line and path of the key.
+struct config_problems {
+  std::vector<std::string> lines;
+};
+
+/// Reads TOML text into `into`. `name` stands for the file in problems. All problems are found, not
+/// only the first.
+[[nodiscard]] config_problems parse_config(config& into, std::string_view text,
+                                           std::string_view name);
+/// Reads a file.
+[[nodiscard]] config_problems load_config(config& into, const std::string& path);
+
+/// Environments that exist without any configuration.
+[[nodiscard]] std::map<std::string, environment_settings> default_environments();
+
+} // namespace vivarium

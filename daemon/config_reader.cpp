@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#define TOML_IMPLEMENTATION
+#include "daemon/config_reader.hpp"
+
+#include "daemon/units.hpp"
+
+#include <algorithm>
+
+namespace vivarium {
+
+namespace {
+
+bool within(std::int64_t value, range allowed) {
+  return value >= allowed.least && value <= allowed.most;
+}
+
+std::string bounds(range allowed, std::string_view unit) {
+  std::string out = "must be at least " + std::to_string(allowed.least) + std::string{unit};
+  if (allowed.most != std::numeric_limits<std::int64_t>::max())
+    out += " and at most " + std::to_string(allowed.most) + std::string{unit};
+  return out;
+}
+
+} // namespace
+
+const toml::node* table_reader::find(std::string_view key) {
+  known_.emplace(key);
+  return table_ != nullptr ? table_->get(key) : nullptr;
+}
+
+void table_reader::complain(const toml::node* at, std::string_view key, std::string_view what) {
+  std::string line{file_};
+  if (at != nullptr)
+    line += ":" + std::to_string(at->source().begin.line);
+  line += ": " + (path_.empty() ? "" : path_ + ".") + std::string{key} + ": " + std::string{what};
+  problems_.lines.push_back(std::move(line));
+}
+
+void table_reader::complain(std::string_view key, std::string_view what) {
+  complain(table_ != nullptr ? table_->get(key) : nullptr, key, what);
+}
+
+void table_reader::take(std::string_view key, std::string& into) {
+  const auto* node = find(key);
+  if (node == nullptr)
+    return;
+  if (auto value = node->value_exact<std::string>())
+    into = *std::move(value);
+  else
+    complain(node, key, "must be a string");
+}
+
+void table_reader::take(std::string_view key, bool& into) {
+  const auto* node = find(key);
+  if (node == nullptr)
+    return;
+  if (auto value = node->value_exact<bool>())
+    into = *value;
+  else
+    complain(node, key, "must be true or false");
+}
+
+void table_reader::take(std::string_view key, std::vector<std::string>& into) {
+  const auto* node = find(key);
+  if (node == nullptr)
+    return;
+  const auto* array = node->as_array();
+  if (array == nullptr) {
+    complain(node, key, "must be an array of strings");
+    return;
+  }
+  std::vector<std::string> out;
+  for (const auto& item : *array) {
+    if (auto value = item.value_exact<std::string>())
+      out.push_back(*std::move(value));
+    else
+      complain(&item, key, "must be an array of strings");
+  }
+  into = std::move(out);
+}
+
+void table_reader::take_word(std::string_view key, const std::vector<std::string_view>& words,
+                             const std::function<void(std::size_t)>& chosen) {
+  std::string text;
+  if (table_ == nullptr || !table_->contains(key)) {
+    known_.emplace(key);
+    return;
+  }
+  take(key, text);
+  auto found = std::find(words.begin(), words.end(), text);
+  if (found != words.end()) {
+    chosen(static_cast<std::size_t>(found - words.begin()));
+    return;
+  }
+  std::string list;
+  for (auto word : words)
+    list += (list.empty() ? "" : ", ") + std::string{word};
+  complain(key, "must be one of: " + list);
+}
+
+std::optional<std::int64_t> table_reader::read_count(std::string_view key, range allowed) {
+  const auto* node = find(key);
+  if (node == nullptr)
+    return std::nullopt;
+  auto value = node->value_exact<std::int64_t>();
+  if (value && within(*value, allowed))
+    return value;
+  complain(node, key, value ? bounds(allowed, "") : "must be a whole number");
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> table_reader::read_size(std::string_view key, range allowed) {
+  const auto* node = find(key);
+  if (node == nullptr)
+    return std::nullopt;
+  auto text = node->value_exact<std::string>();
+  auto value = text ? parse_size(*text) : std::nullopt;
+  if (!value) {
+    complain(node, key, R"(must be a size such as "10B", "1KiB", "64MiB" or "2GiB")");
+    return std::nullopt;
+  }
+  auto bytes = static_cast<std::int64_t>(*value);
+  if (within(bytes, allowed))
+    return bytes;
+  complain(node, key, bounds(allowed, "B"));
+  return std::nullopt;
+}
+
+std::optional<std::chrono::milliseconds> table_reader::read_duration(std::string_view key,
+                                                                     range allowed_ms) {
+  const auto* node = find(key);
+  if (node == nullptr)
+    return std::nullopt;
+  auto text = node->value_exact<std::string>();
+  auto value = text ? parse_duration(*text) : std::nullopt;
+  if (!value) {
+    complain(node, key, R"(must be a duration such as "100ms", "2s", "5m" or "1h")");
+    return std::nullopt;
+  }
+  if (within(value->count(), allowed_ms))
+    return value;
+  complain(node, key, bounds(allowed_ms, "ms"));
+  return std::nullopt;
+}
+
+const toml::table* table_reader::table(std::string_view key) {
+  const auto* node = find(key);
+  if (node == nullptr)
+    return nullptr;
+  if (const auto* found = node->as_table())
+    return found;
+  complain(node, key, "must be a table");
+  return nullptr;
+}
+
+table_reader table_reader::below(std::string_view key) {
+  auto path = path_.empty() ? std::string{key} : path_ + "." + std::string{key};
+  return {table(key), std::move(path), file_, problems_};
+}
+
+void table_reader::finish() {
+  if (table_ == nullptr)
+    return;
+  for (const auto& [key, node] : *table_)
+    if (known_.find(key.str()) == known_.end())
+      complain(&node, key.str(), "unknown key");
+}
+
+} // namespace vivarium

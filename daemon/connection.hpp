@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "actors/execution.hpp"
+#include "daemon/byte_buffer.hpp"
+#include "daemon/output_queue.hpp"
+#include "daemon/transport.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+
+namespace vivarium {
+
+class connection;
+
+/// What a conversation shall do because the daemon stops.
+enum class stopping : std::uint8_t {
+  soon, ///< End what is idle; tell the client.
+  now,  ///< Say goodbye and close.
+};
+
+/// What is spoken on a connection. Called on the reactor thread. `on_input`, `on_drained`,
+/// `on_sweep` and `on_stopping` may close the connection or make it speak something else.
+class conversation {
+public:
+  virtual ~conversation() = default;
+  /// Bytes have come; it consumes from the buffer what it can use.
+  virtual void on_input(byte_buffer& in) = 0;
+  /// Whether more input is wanted now; `resume_reading` when that changes to yes.
+  [[nodiscard]] virtual bool wants_input() const noexcept = 0;
+  /// How many bytes of input it is waiting for, as far as it knows.
+  [[nodiscard]] virtual std::size_t expected_input() const noexcept = 0;
+  /// The output has fallen below its watermark.
+  virtual void on_drained() = 0;
+  /// The peer or the daemon has ended the connection; nothing can be sent any more.
+  virtual void on_closed() = 0;
+  /// About once a second: check deadlines.
+  virtual void on_sweep(clock_type::time_point now) = 0;
+  virtual void on_stopping(stopping how) = 0;
+};
+
+/// Counts what goes through connections.
+struct traffic {
+  std::uint64_t received = 0;
+  std::uint64_t sent = 0;
+};
+
+/// Who keeps connections.
+class connection_keeper {
+public:
+  virtual ~connection_keeper() = default;
+  /// The connection is closed and may be forgotten, though not inside this call.
+  virtual void on_gone(connection& which) = 0;
+};
+
+/// One client connection: transport, input, output. It reads whenever the conversation wants input,
+/// so that a client that leaves is noticed while it waits for an answer, and it writes what is
+/// queued in as few system calls as possible.
+class connection final : public transport_user, public std::enable_shared_from_this<connection> {
+public:
+  /// Above this much unsent output no new work is begun for the client.
+  static constexpr std::size_t output_watermark = 1u << 20;
+
+  struct deadlines {
+    std::chrono::milliseconds handshake{10'000};
+    std::chrono::milliseconds write{30'000};
+  };
+
+  connection(boost::asio::any_io_executor executor, std::unique_ptr<transport> stream,
+             deadlines limits, traffic& counted, connection_keeper& keeper);
+  ~connection() override;
+
+  /// Starts reading; `first` is what is spoken.
+  void start(std::shared_ptr<conversation> first);
+  /// Makes the connection speak something else. The old conversation is told nothing.
+  void speak(std::shared_ptr<conversation> next);
+
+  /// Where output goes. Follow it by `flush`.
+  output_queue& out() noexcept { return out_; }
+  /// Writes now what the kernel takes.
+  void flush();
+  /// Writes soon: after what else is ready has been handled. Joins many answers into one write.
+  void flush_soon();
+  [[nodiscard]] bool congested() const noexcept { return out_.size() > output_watermark; }
+
+  void resume_reading();
+  /// Closes once the queued output is written and the peer has had a moment to read it: closing
+  /// while it still sends would reset the connection and take our answer with it.
+  void close_when_flushed();
+  /// Closes now.
+  void close();
+  [[nodiscard]] bool closed() const noexcept { return closed_; }
+
+  void sweep(clock_type::time_point now);
+  void stop(stopping how);
+
+  void on_started(error_code why) override;
+  void on_read(error_code why, std::size_t n) override;
+  void on_written(error_code why, std::size_t n) override;
+
+private:
+  void read_more();
+  void deliver();
+  void sent(std::size_t n);
+  void announce_drained();
+
+  boost::asio::any_io_executor executor_;
+  std::unique_ptr<transport> stream_;
+  deadlines limits_;
+  traffic& counted_;
+  connection_keeper& keeper_;
+  std::shared_ptr<conversation> talk_;
+  byte_buffer in_;
+  output_queue out_;
+  std::size_t read_size_;
+  clock_type::time_point write_stalled_{};
+  clock_type::time_point opened_ = clock_type::now();
+  clock_type::time_point closing_since_{};
+  bool started_ = false;
+  bool reading_ = false;
+  bool delivering_ = false;
+  bool writing_ = false;
+  bool flush_posted_ = false;
+  bool was_congested_ = false;
+  bool closing_ = false;
+  bool finished_ = false;
+  bool closed_ = false;
+};
+
+} // namespace vivarium

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "daemon/access.hpp"
+#include "daemon/http_parser.hpp"
+#include "daemon/log.hpp"
+#include "daemon/metrics.hpp"
+#include "daemon/rpc.hpp"
+
+#include <chrono>
+#include <string>
+
+namespace vivarium {
+
+/// Bounds on what clients may do to the network side.
+struct network_limits {
+  http_limits http;
+  std::chrono::milliseconds header_timeout{10'000};
+  std::chrono::milliseconds body_timeout{60'000};
+  std::chrono::milliseconds idle_timeout{300'000};
+  std::chrono::milliseconds write_timeout{30'000};
+  std::chrono::milliseconds ping_interval{30'000}; ///< WebSocket; two unanswered end it.
+  std::size_t frame_bytes = 64u << 20;             ///< A WebSocket message.
+  std::size_t in_flight = 1'000;                   ///< Requests at once on a WebSocket.
+  std::size_t max_connections = 10'000;
+};
+
+/// What all conversations share. Owned by the server; outlives every connection.
+struct endpoint {
+  rpc::context calls;
+  access_rules access;
+  network_limits limits;
+  vivarium::metrics& meters;
+  vivarium::log& journal;
+  std::string date;      ///< For responses; renewed by the server's sweep.
+  bool show_metrics = true;
+  bool draining = false; ///< Set once, when the daemon begins to stop.
+};
+
+/// Writes the log line of an answered call: failures of ours as warnings, all else for debugging.
+void log_call(endpoint& at, carrier how, const rpc::method_info& what, const std::string& request_id,
+              const std::string& tenant, std::string_view traceparent, const error* why,
+              clock_type::duration took);
+
+} // namespace vivarium

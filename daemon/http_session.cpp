@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/http_session.hpp"
+
+#include "daemon/ws_session.hpp"
+
+#include <utility>
+
+namespace vivarium {
+
+namespace {
+
+// While a request is being answered this much of later ones is taken from the kernel, so that a
+// close behind them is noticed.
+constexpr std::size_t most_backlog = 64u << 10;
+
+} // namespace
+
+http_session::http_session(connection& on, endpoint& at)
+  : connection_{&on}, at_{at}, parser_{at.limits.http}, phase_since_{clock_type::now()} {}
+
+bool http_session::wants_input() const noexcept {
+  return !now_.answering || backlog_ < most_backlog;
+}
+
+void http_session::on_input(byte_buffer& in) {
+  while (connection_ != nullptr && !connection_->closed() && !now_.answering && !in.empty()
+         && !connection_->congested()) {
+    bool fresh = !parser_.begun();
+    if (fresh)
+      phase_since_ = clock_type::now();
+    std::size_t used = 0;
+    auto progress = parser_.feed(in.view(), used);
+    in.consume(used);
+    if (progress == http_parser::progress::need_more)
+      break;
+    if (progress == http_parser::progress::refused) {
+      auto status = parser_.status();
+      reject(status, error{status == 400 ? errc::invalid_argument : errc::too_large,
+                           std::string{parser_.reason()}});
+      return;
+    }
+    if (!judged_ && !judge_head())
+      return;
+    if (progress == http_parser::progress::complete)
+      serve();
+    if (connection_ == nullptr)
+      return;
+  }
+  backlog_ = in.size();
+  // Requests that came in one read and could be answered at once are answered in one write.
+  if (!connection_->closed() && !connection_->out().empty())
+    connection_->flush();
+}
+
+bool http_session::judge_head() {
+  judged_ = true;
+  phase_since_ = clock_type::now();
+  auto& request = parser_.request();
+  now_.verb = request.verb;
+  now_.http11 = request.http11;
+  now_.keep_alive = request.keep_alive && !at_.draining;
+  now_.request_id = request_id_of(request);
+  now_.traceparent = traceparent_of(request);
+  if (auto ok = at_.access.check(request); !ok) {
+    reject(0, ok.why());
+    return false;
+  }
+  if (request.count("expect") > 0 && !request.expects_continue) {
+    reject(417, error{errc::invalid_argument, "the only expectation known is 100-continue"});
+    return false;
+  }
+  if (request.expects_continue && request.http11 && parser_.head_done()) {
+    connection_->out().append("HTTP/1.1 100 Continue\r\n\r\n");
+    connection_->flush();
+  }
+  return connection_ != nullptr;
+}
+
+void http_session::serve() {
+  auto path = parser_.request().path();
+  now_.started = clock_type::now();
+  bool get = now_.verb == http_verb::get || now_.verb == http_verb::head;
+  if (const auto* method = rpc::find_by_path(path)) {
+    now_.method = method;
+    if (method->stream)
+      serve_stream(*method);
+    else
+      serve_call(*method);
+  } else if (path == "/v1/ws") {
+    upgrade();
+  } else if (path != "/healthz" && path != "/readyz"
+             && (path != "/metrics" || !at_.show_metrics)) {
+    bool api = path.find("vivarium.v1.") != std::string_view::npos;
+    respond_error(404, error{api ? errc::unimplemented : errc::not_found,
+                             api ? "there is no such method" : "there is nothing at this path"});
+  } else if (!get) {
+    respond_error(405, error{errc::invalid_argument, "use GET"}, "Allow: GET, HEAD\r\n");
+  } else if (path == "/metrics") {
+    respond(200, "text/plain; version=0.0.4; charset=utf-8", at_.meters.text());
+  } else if (path == "/healthz" || (at_.calls.core.ready() && !at_.draining)) {
+    respond(200, "text/plain; charset=utf-8", "ok\n");
+  } else {
+    respond(503, "text/plain; charset=utf-8", at_.draining ? "draining\n" : "starting\n");
+  }
+}
+
+void http_session::serve_call(const rpc::method_info& method) {
+  connect::request asked;
+  auto no = connect::read_unary(asked, parser_.request(), method, at_.limits.http.body_bytes);
+  now_.codec = asked.codec;
+  now_.gzip_answer = asked.gzip_answer;
+  if (no) {
+    respond_error(no->status, no->why, no->extra);
+    return;
+  }
+  begin_call(asked);
+}
+
+void http_session::serve_stream(const rpc::method_info&) {
+  connect::request asked;
+  auto no = connect::read_stream(asked, parser_.request(), at_.limits.http.body_bytes);
+  now_.codec = asked.codec;
+  if (no && no->status != 0) {
+    respond_error(no->status, no->why, no->extra);
+    return;
+  }
+  begin_stream();
+  if (no)
+    refuse(tag_, std::move(no->why));
+  else
+    begin_call(asked);
+}
+
+void http_session::begin_call(const connect::request& asked) {
+  now_.answering = true;
+  auto tag = tag_;
+  if (asked.timeout)
+    arm_timeout(asked.timeout);
+  rpc::question question{now_.method->id,
+                         asked.codec,
+                         asked.codec,
+                         tenant_of(parser_.request()),
+                         now_.request_id,
+                         asked.message};
+  auto call = rpc::begin(at_.calls, question, shared_from_this(), tag);
+  if (tag != tag_ || connection_ == nullptr)
+    return; // The outcome has been told already.
+  now_.call = std::move(call);
+  if (now_.streaming)
+    pump();
+}
+
+void http_session::upgrade() {
+  auto joined = ws_session::accept(parser_.request(), now_.request_id, at_);
+  if (joined.status != 101) {
+    respond_error(joined.status, joined.why, joined.extra);
+    return;
+  }
+  if (at_.draining) {
+    respond_error(0, error{errc::unavailable, "the daemon is draining"});
+    return;
+  }
+  std::string head;
+  append_head(head, {101, {}, {}, now_.request_id, at_.date, joined.extra, true, true});
+  at_.meters.responded(now_.verb, 101);
+  connection_->out().append(head);
+  auto next = std::make_shared<ws_session>(*connection_, at_, joined,
+                                           tenant_of(parser_.request()), now_.traceparent);
+  auto* on = std::exchange(connection_, nullptr);
+  on->speak(std::move(next));
+  on->flush();
+}
+
+void http_session::on_drained() {
+  if (now_.streaming)
+    pump();
+}
+
+void http_session::on_closed() {
+  connection_ = nullptr;
+  timer_.reset();
+  if (auto call = std::exchange(now_.call, nullptr)) {
+    error gone{errc::cancelled, "the client closed the connection"};
+    told(&gone);
+    call->abandon();
+  }
+}
+
+void http_session::on_sweep(clock_type::time_point now) {
+  if (now_.answering)
+    return;
+  const auto& limits = at_.limits;
+  auto allowed = !parser_.begun()      ? limits.idle_timeout
+                 : parser_.head_done() ? limits.body_timeout
+                                       : limits.header_timeout;
+  if (now - phase_since_ <= allowed)
+    return;
+  if (!parser_.begun())
+    connection_->close();
+  else
+    reject(408, error{errc::deadline_exceeded, "the request did not arrive in time"});
+}
+
+void http_session::on_stopping(stopping how) {
+  now_.keep_alive = false;
+  if (how == stopping::now || (!now_.answering && !parser_.begun()))
+    connection_->close_when_flushed();
+}
+
+void http_session::answer(std::uint64_t tag, std::string body) {
+  if (tag != tag_ || connection_ == nullptr)
+    return;
+  told(nullptr);
+  respond(200, connect::unary_type(now_.codec), std::move(body));
+}
+
+void http_session::refuse(std::uint64_t tag, error why) {
+  if (tag != tag_ || connection_ == nullptr)
+    return;
+  told(&why);
+  if (now_.streaming)
+    end_stream(connect::end_of_stream(why, now_.request_id));
+  else
+    respond_error(0, why);
+}
+
+void http_session::told(const error* why) {
+  auto took = clock_type::now() - now_.started;
+  at_.meters.call_ended(now_.method->id, why != nullptr ? wire::face_of(why->code).code : "ok", took);
+  log_call(at_, carrier::http, *now_.method, now_.request_id,
+           tenant_of(parser_.request()), now_.traceparent, why, took);
+}
+
+void http_session::arm_timeout(const std::optional<std::chrono::milliseconds>& timeout) {
+  if (!timer_)
+    timer_.emplace(at_.calls.executor);
+  timer_->expires_after(*timeout);
+  timer_->async_wait([weak = weak_from_this(), tag = tag_](const boost::system::error_code& why) {
+    auto self = weak.lock();
+    if (!self || why || tag != self->tag_ || self->connection_ == nullptr)
+      return;
+    auto call = std::exchange(self->now_.call, nullptr);
+    self->refuse(tag, error{errc::deadline_exceeded, "the time given by Connect-Timeout-Ms is up"});
+    if (call)
+      call->abandon();
+  });
+}
+
+} // namespace vivarium

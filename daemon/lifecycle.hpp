@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "proto/result.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace vivarium {
+
+/// Forbids core dumps and tracing of the daemon, and raises the limit of descriptors as far as it
+/// goes.
+void prepare_process();
+
+/// Writes the port and a newline, renamed into place so that a reader sees all or nothing.
+[[nodiscard]] status write_port_file(const std::string& path, std::uint16_t port);
+
+/// Tells systemd, if it started us, e.g. "READY=1". Failure does not matter.
+void notify_manager(std::string_view state) noexcept;
+
+/// Directory of the running program.
+[[nodiscard]] std::string program_directory();
+
+} // namespace vivarium

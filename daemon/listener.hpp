@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "daemon/address.hpp"
+#include "daemon/transport.hpp"
+#include "proto/unique_fd.hpp"
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace vivarium {
+
+/// Accepts connections at one address. Removes its Unix socket in its destructor.
+class listener {
+public:
+  using accepted = std::function<void(std::unique_ptr<transport>)>;
+
+  /// Binds and listens. Replaces the Unix socket of a daemon that is dead; refuses with
+  /// `already_exists` when the address is in use.
+  [[nodiscard]] static result<std::unique_ptr<listener>>
+  open(boost::asio::io_context& reactor, const listen_address& where, unsigned socket_mode,
+       std::shared_ptr<boost::asio::ssl::context> tls);
+
+  listener(const listener&) = delete;
+  listener& operator=(const listener&) = delete;
+  ~listener();
+
+  /// Begins to accept; `each` gets every connection.
+  void start(accepted each);
+  void stop();
+
+  /// The address with the port that was really bound.
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// The TCP port; 0 for a Unix socket.
+  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+
+private:
+  using acceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::stream_protocol>;
+
+  listener(boost::asio::io_context& reactor, listen_address where,
+           std::shared_ptr<boost::asio::ssl::context> tls);
+  status take_over(int family, unique_fd socket);
+  status bind_tcp();
+  status bind_local(unsigned mode);
+  void accept();
+
+  listen_address where_;
+  std::shared_ptr<boost::asio::ssl::context> tls_;
+  boost::asio::io_context& reactor_;
+  acceptor acceptor_;
+  boost::asio::steady_timer pause_;
+  accepted each_;
+  std::string name_;
+  std::uint16_t port_ = 0;
+  bool owns_path_ = false;
+};
+
+} // namespace vivarium

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/application.hpp"
+#include "daemon/doctor.hpp"
+#include "daemon/lifecycle.hpp"
+#include "daemon/options.hpp"
+
+#include <exception>
+#include <iostream>
+
+namespace {
+
+constexpr int ok = 0;
+constexpr int failure = 1;
+constexpr int usage_error = 2;
+
+int act(const vivarium::options& chosen) {
+  if (chosen.what == vivarium::options::action::doctor)
+    return vivarium::print_facts(std::cout, vivarium::sandbox::probe_host()) ? ok : failure;
+  auto config = vivarium::load(chosen);
+  if (!config) {
+    std::cerr << config.why().detail << '\n';
+    return usage_error;
+  }
+  if (chosen.what == vivarium::options::action::check) {
+    std::cout << "OK\n";
+    return ok;
+  }
+  vivarium::prepare_process();
+  vivarium::application daemon{chosen, *std::move(config)};
+  if (auto served = daemon.run(); !served) {
+    std::cerr << "vivariumd: " << served.why().detail << '\n';
+    return failure;
+  }
+  return ok;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  auto parsed = vivarium::parse_options(argc, argv);
+  if (parsed.exit_code)
+    return *parsed.exit_code;
+  try {
+    return act(parsed.chosen);
+  } catch (const std::exception& e) {
+    std::cerr << "vivariumd: " << e.what() << '\n';
+    return failure;
+  }
+}

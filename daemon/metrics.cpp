@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/metrics.hpp"
+
+#include "daemon/process_stats.hpp"
+#include "daemon/version.hpp"
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <array>
+#include <map>
+#include <vector>
+
+namespace vivarium {
+
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Histogram;
+
+namespace {
+
+const Histogram::BucketBoundaries& seconds_buckets() {
+  static const Histogram::BucketBoundaries bounds{
+    10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3,
+    50e-3, 100e-3, 250e-3, 500e-3, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0};
+  return bounds;
+}
+
+template <class Duration>
+double seconds_of(Duration d) {
+  return std::chrono::duration<double>(d).count();
+}
+
+/// Finds what belongs to a few label values without building a key: a linear search over what has
+/// been seen, which is short, most recent first.
+template <std::size_t N, class T>
+class label_cache {
+public:
+  template <class Make>
+  T& find(const std::array<std::string_view, N>& values, Make make) {
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      if (!matches(*entries_[i], values))
+        continue;
+      if (i > 0)
+        std::swap(entries_[i], entries_[i - 1]);
+      return (i > 0 ? entries_[i - 1] : entries_[i])->what;
+    }
+    auto made = std::make_unique<entry>();
+    for (std::size_t i = 0; i < N; ++i)
+      made->values[i] = values[i];
+    made->what = make();
+    entries_.push_back(std::move(made));
+    return entries_.back()->what;
+  }
+
+private:
+  struct entry {
+    std::array<std::string, N> values;
+    T what;
+  };
+  static bool matches(const entry& e, const std::array<std::string_view, N>& values) {
+    for (std::size_t i = 0; i < N; ++i)
+      if (e.values[i] != values[i])
+        return false;
+    return true;
+  }
+  std::vector<std::unique_ptr<entry>> entries_;
+};
+
+struct ended_execution {
+  Counter* count = nullptr;
+  Histogram* wall = nullptr;
+  Counter* cpu = nullptr;
+  Counter* output = nullptr;
+  Counter* stopped = nullptr;
+};
+
+} // namespace
+
+struct metrics::families {
+  prometheus::Registry registry;
+
+  Family<Counter>& counter(const char* name, const char* help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+  }
+  Family<Gauge>& gauge(const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+  }
+  Family<Histogram>& histogram(const char* name, const char* help) {
+    return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+  }
+
+  Family<Counter>& executions
+    = counter("vivarium_executions_total", "Executions that ended, by outcome.");
+  Family<Histogram>& execution_wall = histogram(
+    "vivarium_execution_duration_seconds", "From the submission of an execution to its verdict.");
+  Family<Counter>& execution_cpu
+    = counter("vivarium_execution_cpu_seconds_total", "CPU time that executions used.");
+  Family<Counter>& execution_output
+    = counter("vivarium_execution_output_bytes_total", "Bytes that executions wrote.");
+  Family<Counter>& stopped
+    = counter("vivarium_executions_stopped_total", "Executions that something stopped, by cause.");
+  Family<Gauge>& sessions = gauge("vivarium_sessions", "Live sessions.");
+  Family<Counter>& sessions_opened
+    = counter("vivarium_sessions_opened_total", "Sessions that became ready.");
+  Family<Histogram>& session_start
+    = histogram("vivarium_session_start_duration_seconds", "Until a session was ready.");
+  Family<Counter>& sessions_closed
+    = counter("vivarium_sessions_closed_total", "Sessions that ended, by cause.");
+  Family<Counter>& pool_asked = counter(
+    "vivarium_pool_requests_total", "Requests for a worker; outcome hit: one stood ready.");
+  Family<Gauge>& pool_ready = gauge("vivarium_pool_workers_ready", "Workers that stand ready.");
+  Family<Gauge>& pool_live = gauge("vivarium_pool_workers", "Workers that live.");
+  Family<Histogram>& worker_start = histogram("vivarium_worker_start_duration_seconds",
+                                              "From the order of a worker to its first word.");
+  Family<Counter>& workers_refused
+    = counter("vivarium_workers_refused_total", "Workers that could not be made or attested.");
+  Family<Counter>& zygotes = counter("vivarium_zygotes_started_total", "Zygotes started.");
+  Family<Counter>& jails = counter("vivarium_jails_restarted_total", "Jails started again.");
+  Family<Counter>& actors
+    = counter("vivarium_actors_restarted_total", "Actors restarted by their supervisor.");
+  Family<Counter>& calls
+    = counter("vivarium_requests_total", "Calls of the API's methods, by outcome.");
+  Family<Histogram>& call_seconds = histogram("vivarium_request_duration_seconds",
+                                              "From a call of the API to its answer.");
+  Family<Counter>& responses
+    = counter("vivarium_http_responses_total", "HTTP responses; outcome is the status.");
+  Family<Gauge>& layers
+    = gauge("vivarium_sandbox_layer_active", "1: the layer of the sandbox is in force.");
+
+  Gauge& connections = gauge("vivarium_connections", "Open client connections.").Add({});
+  Counter& connections_opened
+    = counter("vivarium_connections_opened_total", "Client connections accepted.").Add({});
+  Counter& connections_refused
+    = counter("vivarium_connections_refused_total", "Client connections over the limit.").Add({});
+  Counter& received
+    = counter("vivarium_received_bytes_total", "Bytes received from clients.").Add({});
+  Counter& sent = counter("vivarium_sent_bytes_total", "Bytes sent to clients.").Add({});
+
+  Gauge& resident
+    = gauge("process_resident_memory_bytes", "Resident memory of the daemon.").Add({});
+  Gauge& virtual_memory
+    = gauge("process_virtual_memory_bytes", "Virtual memory of the daemon.").Add({});
+  Counter& cpu = counter("process_cpu_seconds_total", "CPU time of the daemon.").Add({});
+  Gauge& fds = gauge("process_open_fds", "Open descriptors of the daemon.").Add({});
+  Gauge& max_fds = gauge("process_max_fds", "Limit of open descriptors.").Add({});
+  Gauge& started
+    = gauge("process_start_time_seconds", "When the daemon started, since the epoch.").Add({});
+
+  label_cache<4, ended_execution> execution_cache;
+  label_cache<2, Counter*> pool_cache;
+  label_cache<2, std::pair<Gauge*, Histogram*>> session_cache;
+  std::array<label_cache<1, Counter*>, rpc::method_count> call_cache;
+  std::array<Histogram*, rpc::method_count> call_latency{};
+  std::map<std::pair<http_verb, int>, Counter*> response_cache;
+};
+
+metrics::metrics() : families_{std::make_unique<families>()} {
+  auto& f = *families_;
+  f.gauge("vivarium_build_info", "Always 1; the label tells the version.")
+    .Add({{"version", std::string{version}}})
+    .Set(1);
+  for (std::size_t i = 0; i < rpc::method_count; ++i)
+    f.call_latency[i] = &f.call_seconds.Add(
+      {{"method", std::string{rpc::info_of(static_cast<rpc::method>(i)).name}}}, seconds_buckets());
+}
+
+metrics::~metrics() = default;
+
+void metrics::execution_ended(const std::string& tenant, const std::string& environment,
+                              const std::string& outcome, const std::string& cause,
+                              const usage& used) {
+  auto& f = *families_;
+  auto& to = f.execution_cache.find({tenant, environment, outcome, cause}, [&] {
+    prometheus::Labels who{{"tenant", tenant}, {"environment", environment}};
+    ended_execution made;
+    made.wall = &f.execution_wall.Add(who, seconds_buckets());
+    made.cpu = &f.execution_cpu.Add(who);
+    made.output = &f.execution_output.Add(who);
+    auto how = who;
+    how["outcome"] = outcome;
+    made.count = &f.executions.Add(how);
+    if (!cause.empty()) {
+      who["cause"] = cause;
+      made.stopped = &f.stopped.Add(who);
+    }
+    return made;
+  });
+  to.count->Increment();
+  to.wall->Observe(seconds_of(used.wall));
+  to.cpu->Increment(seconds_of(used.cpu));
+  to.output->Increment(static_cast<double>(used.output_bytes));
+  if (to.stopped != nullptr)
+    to.stopped->Increment();
+}
+
+void metrics::session_opened(const std::string& tenant, const std::string& environment,
+                             std::chrono::microseconds took) {
+  auto& f = *families_;
+  prometheus::Labels who{{"tenant", tenant}, {"environment", environment}};
+  auto& to = f.session_cache.find({tenant, environment}, [&] {
+    return std::pair{&f.sessions.Add(who), &f.session_start.Add(who, seconds_buckets())};
+  });
+  to.first->Increment();
+  to.second->Observe(seconds_of(took));
+  f.sessions_opened.Add(who).Increment();
+}
+
+void metrics::session_closed(const std::string& tenant, const std::string& environment,
+                             const std::string& cause) {
+  prometheus::Labels who{{"tenant", tenant}, {"environment", environment}};
+  families_->sessions.Add(who).Decrement();
+  who["cause"] = cause;
+  families_->sessions_closed.Add(who).Increment();
+}
+
+void metrics::pool_asked(const std::string& environment, bool hit) {
+  std::string_view outcome = hit ? "hit" : "miss";
+  families_->pool_cache
+    .find({environment, outcome},
+          [&] {
+            return &families_->pool_asked.Add(
+              {{"environment", environment}, {"outcome", std::string{outcome}}});
+          })
+    ->Increment();
+}
+
+void metrics::pool_level(const std::string& environment, std::size_t ready, std::size_t live) {
+  families_->pool_ready.Add({{"environment", environment}}).Set(static_cast<double>(ready));
+  families_->pool_live.Add({{"environment", environment}}).Set(static_cast<double>(live));
+}
+
+void metrics::worker_made(const std::string& environment, std::chrono::microseconds took) {
+  families_->worker_start.Add({{"environment", environment}}, seconds_buckets())
+    .Observe(seconds_of(took));
+}
+
+void metrics::worker_refused(const std::string& environment, const std::string& step) {
+  families_->workers_refused.Add({{"environment", environment}, {"cause", step}}).Increment();
+}
+
+void metrics::zygote_started(const std::string& environment) {
+  families_->zygotes.Add({{"environment", environment}}).Increment();
+}
+
+void metrics::jail_restarted(const std::string& environment) {
+  families_->jails.Add({{"environment", environment}}).Increment();
+}
+
+void metrics::actor_restarted(const std::string& kind) {
+  families_->actors.Add({{"cause", kind}}).Increment();
+}
+
+void metrics::call_ended(rpc::method what, std::string_view code, clock_type::duration took) {
+  auto& f = *families_;
+  auto index = static_cast<std::size_t>(what);
+  f.call_cache[index]
+    .find({code},
+          [&] {
+            return &f.calls.Add({{"method", std::string{rpc::info_of(what).name}},
+                                 {"outcome", std::string{code}}});
+          })
+    ->Increment();
+  f.call_latency[index]->Observe(seconds_of(took));
+}
+
+void metrics::responded(http_verb verb, int status) {
+  auto& to = families_->response_cache[{verb, status}];
+  if (to == nullptr)
+    to = &families_->responses.Add(
+      {{"method", std::string{name_of(verb)}}, {"outcome", std::to_string(status)}});
+  to->Increment();
+}
+
+void metrics::connection_opened() {
+  families_->connections.Increment();
+  families_->connections_opened.Increment();
+}
+
+void metrics::connection_closed() { families_->connections.Decrement(); }
+
+void metrics::connection_refused() { families_->connections_refused.Increment(); }
+
+void metrics::layer_state(const std::string& layer, bool present) {
+  families_->layers.Add({{"layer", layer}}).Set(present ? 1 : 0);
+}
+
+std::string metrics::text() {
+  auto& f = *families_;
+  auto raise = [](Counter& counter, double to) {
+    if (to > counter.Value())
+      counter.Increment(to - counter.Value());
+  };
+  raise(f.received, static_cast<double>(bytes_.received));
+  raise(f.sent, static_cast<double>(bytes_.sent));
+  auto own = read_process_stats();
+  f.resident.Set(static_cast<double>(own.resident_bytes));
+  f.virtual_memory.Set(static_cast<double>(own.virtual_bytes));
+  f.fds.Set(static_cast<double>(own.open_fds));
+  f.max_fds.Set(static_cast<double>(own.max_fds));
+  f.started.Set(own.start_time);
+  raise(f.cpu, own.cpu_seconds);
+  return prometheus::TextSerializer{}.Serialize(f.registry.Collect());
+}
+
+} // namespace vivarium

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "actors/observer.hpp"
+#include "daemon/connection.hpp"
+#include "daemon/http_request.hpp"
+#include "daemon/rpc.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace vivarium {
+
+/// How a request came.
+enum class carrier : std::uint8_t { http, websocket };
+
+/// Everything that /metrics shows. Implements what the actors report, counts what the network side
+/// does. Reactor thread.
+class metrics final : public observer {
+public:
+  metrics();
+  ~metrics() override;
+
+  // From the actors.
+  void execution_ended(const std::string& tenant, const std::string& environment,
+                       const std::string& outcome, const std::string& cause,
+                       const usage& used) override;
+  void session_opened(const std::string& tenant, const std::string& environment,
+                      std::chrono::microseconds took) override;
+  void session_closed(const std::string& tenant, const std::string& environment,
+                      const std::string& cause) override;
+  void pool_asked(const std::string& environment, bool hit) override;
+  void pool_level(const std::string& environment, std::size_t ready, std::size_t live) override;
+  void worker_made(const std::string& environment, std::chrono::microseconds took) override;
+  void worker_refused(const std::string& environment, const std::string& step) override;
+  void zygote_started(const std::string& environment) override;
+  void jail_restarted(const std::string& environment) override;
+  void actor_restarted(const std::string& kind) override;
+
+  // From the network side.
+  /// A method of the API was answered. `code` is "ok" or Connect's name of an error.
+  void call_ended(rpc::method what, std::string_view code, clock_type::duration took);
+  /// An HTTP response was begun; this includes those of methods.
+  void responded(http_verb verb, int status);
+  void connection_opened();
+  void connection_closed();
+  void connection_refused();
+  traffic& bytes() noexcept { return bytes_; }
+
+  // Of the sandbox.
+  void layer_state(const std::string& layer, bool present);
+
+  /// Returns the text format 0.0.4 of everything, with the process's own figures read now.
+  [[nodiscard]] std::string text();
+
+private:
+  struct families;
+  std::unique_ptr<families> families_;
+  traffic bytes_;
+};
+
+} // namespace vivarium

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vivarium {
+
+/// The command line.
+struct options {
+  enum class action { serve, check, doctor };
+  action what = action::serve;
+  std::string config; ///< Empty: the usual place, if there is a file.
+  std::vector<std::string> listen;
+  std::string port_file;
+};
+
+/// The command line as parsed, or the exit code when there is nothing left to do: help was shown, or
+/// what is wrong was said.
+struct parsed_options {
+  options chosen;
+  std::optional<int> exit_code;
+};
+
+[[nodiscard]] parsed_options parse_options(int argc, char** argv);
+
+} // namespace vivarium

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "actors/service.hpp"
+#include "daemon/wire.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+/// The methods of the public API, whatever protocol carries them. A call is begun with an encoded
+/// request and answered with an encoded response; Connect and the WebSocket only differ in how they
+/// wrap the two.
+namespace vivarium::rpc {
+
+enum class method : std::uint8_t {
+  eval,
+  start,
+  follow,
+  wait,
+  cancel,
+  list,
+  compile,
+  create_session,
+  get_session,
+  list_sessions,
+  close_session,
+};
+
+/// What is known of a method.
+struct method_info {
+  method id;
+  std::string_view name;       ///< For metrics and logs, e.g. "eval".
+  std::string_view path;       ///< Of Connect.
+  std::string_view frame_name; ///< Field of ClientFrame and ServerFrame in JSON.
+  std::uint32_t request_field; ///< Its number in ClientFrame.
+  std::uint32_t answer_field;  ///< Its number in ServerFrame.
+  bool stream;                 ///< Answers with a stream.
+  bool safe;                   ///< Has no side effects: Connect allows GET.
+};
+
+inline constexpr std::size_t method_count = 11;
+[[nodiscard]] const method_info& info_of(method id) noexcept;
+/// Each returns nothing when there is no such method.
+[[nodiscard]] const method_info* find_by_path(std::string_view path) noexcept;
+[[nodiscard]] const method_info* find_by_frame_name(std::string_view name) noexcept;
+[[nodiscard]] const method_info* find_by_request_field(std::uint32_t field) noexcept;
+
+/// Who began a call and is told of its outcome, under the tag given when it began. Called on the
+/// reactor thread, possibly before `begin` has returned.
+class asker {
+public:
+  virtual ~asker() = default;
+  virtual void answer(std::uint64_t tag, std::string body) = 0;
+  virtual void refuse(std::uint64_t tag, error why) = 0;
+  /// A stream has items, or has ended: pull them with `next`.
+  virtual void ready(std::uint64_t tag) = 0;
+};
+
+/// A call that was begun. It and the asker let go of each other when the outcome has been told.
+class call {
+public:
+  virtual ~call() = default;
+  /// The client is gone: nothing more is told, and what it waited for meets its fate.
+  virtual void abandon() = 0;
+  /// The client wants it over, and an answer.
+  virtual void give_up() = 0;
+  /// Next item of a stream, encoded; nothing when none is there now.
+  virtual std::optional<result<std::string>> next() { return std::nullopt; }
+  /// Whether the stream has given its last item.
+  [[nodiscard]] virtual bool ended() const noexcept { return false; }
+};
+
+/// What every call needs.
+struct context {
+  service& core;
+  boost::asio::any_io_executor executor;
+};
+
+/// What a client asks.
+struct question {
+  method what;
+  wire::codec request;  ///< Encoding of the request's bytes.
+  wire::codec response; ///< Encoding that the client wants.
+  const std::string& tenant;
+  const std::string& request_id;
+  std::string_view bytes;
+};
+
+/// Begins a call; its outcome goes to `who`. Returns nothing when the outcome has been told already.
+std::shared_ptr<call> begin(const context& with, const question& asked, std::shared_ptr<asker> who,
+                            std::uint64_t tag);
+
+} // namespace vivarium::rpc

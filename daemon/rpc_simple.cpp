@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/rpc_calls.hpp"
+
+#include <utility>
+
+namespace vivarium::rpc {
+
+namespace {
+
+using wire::message;
+
+/// One question to the service and one answer from it.
+class simple_call final : public basic_call, public std::enable_shared_from_this<simple_call> {
+public:
+  using basic_call::basic_call;
+
+  void begin(service& core, const question& asked) {
+    const auto& tenant = asked.tenant;
+    auto as = asked.request;
+    auto bytes = asked.bytes;
+    switch (asked.what) {
+    case method::start: start(core, asked); return;
+    case method::compile: compile(core, asked); return;
+    case method::create_session: create_session(core, asked); return;
+    case method::cancel:
+      if (auto id = wire::decode_cancel(as, bytes); check(id))
+        core.cancel(tenant, *id, to<bool>(wire::encode_cancel));
+      return;
+    case method::list:
+      if (auto session = wire::decode_list(as, bytes); check(session))
+        core.list_executions(tenant, *session,
+                             to<std::vector<execution_info>>(wire::encode_list));
+      return;
+    case method::list_sessions:
+      if (auto ok = wire::decode_empty(message::list_sessions_request, as, bytes); check(ok))
+        core.list_sessions(tenant, to<std::vector<session_info>>(wire::encode_sessions));
+      return;
+    case method::get_session:
+      if (auto id = wire::decode_session(message::get_session_request, as, bytes); check(id))
+        core.get_session(tenant, *id, to<session_info>([](wire::codec c, const session_info& i) {
+          return wire::encode_session(message::get_session_response, c, i);
+        }));
+      return;
+    case method::close_session:
+      if (auto id = wire::decode_session(message::close_session_request, as, bytes); check(id))
+        core.close_session(tenant, *id, to<done>([](wire::codec c, done) {
+          return result<std::string>{c == wire::codec::json ? "{}" : ""};
+        }));
+      return;
+    case method::eval:
+    case method::wait:
+    case method::follow: break;
+    }
+    refuse(error{errc::internal, "a call of the wrong kind"});
+  }
+
+private:
+  void start(service& core, const question& asked) {
+    auto what = wire::decode_start(asked.request, asked.bytes);
+    if (!check(what))
+      return;
+    what->request_id = asked.request_id;
+    core.submit(asked.tenant, *std::move(what),
+                to<execution_ptr>([](wire::codec c, const execution_ptr& made) {
+                  return wire::encode_start(c, *made);
+                }));
+  }
+
+  void compile(service& core, const question& asked) {
+    auto what = wire::decode_compile(asked.request, asked.bytes);
+    if (!check(what))
+      return;
+    what->request_id = asked.request_id;
+    core.compile(asked.tenant, *std::move(what), to<compiled>(wire::encode_compile));
+  }
+
+  void create_session(service& core, const question& asked) {
+    auto what = wire::decode_create_session(asked.request, asked.bytes);
+    if (!check(what))
+      return;
+    what->request_id = asked.request_id;
+    core.create_session(asked.tenant, *std::move(what),
+                        to<session_info>([](wire::codec c, const session_info& i) {
+                          return wire::encode_session(message::create_session_response, c, i);
+                        }));
+  }
+
+  template <class T>
+  bool check(result<T>& decoded) {
+    if (!decoded)
+      refuse(std::move(decoded).why());
+    return static_cast<bool>(decoded);
+  }
+
+  template <class T, class Encode>
+  reply<T> to(Encode encode) {
+    return reply<T>{[self = shared_from_this(), encode](result<T> outcome) {
+      if (!outcome)
+        self->refuse(std::move(outcome).why());
+      else if (!self->over())
+        self->answer(encode(self->response(), *outcome));
+    }};
+  }
+};
+
+} // namespace
+
+std::shared_ptr<basic_call> begin_simple(const context& with, const question& asked,
+                                         std::shared_ptr<asker> who, std::uint64_t tag) {
+  auto made = std::make_shared<simple_call>(std::move(who), tag, asked.response);
+  made->begin(with.core, asked);
+  return made;
+}
+
+} // namespace vivarium::rpc

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/server.hpp"
+
+#include "daemon/http_session.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <utility>
+
+namespace vivarium {
+
+namespace {
+
+constexpr std::chrono::seconds sweep_interval{1};
+constexpr int sweeps_for_goodbye = 3;
+
+} // namespace
+
+server::server(boost::asio::io_context& reactor, service& core, access_rules access,
+               network_limits limits, metrics& meters, log& journal)
+  : reactor_{reactor},
+    endpoint_{{core, reactor.get_executor()}, std::move(access), limits, meters, journal,
+              http_date(std::time(nullptr))},
+    clock_{reactor} {}
+
+server::~server() {
+  clock_.cancel();
+  for (auto& l : listeners_)
+    l->stop();
+  auto left = std::exchange(connections_, {});
+  for (auto& [key, c] : left)
+    c->close();
+}
+
+status server::listen(const listen_address& where, unsigned socket_mode,
+                      std::shared_ptr<boost::asio::ssl::context> tls) {
+  auto opened = listener::open(reactor_, where, socket_mode, std::move(tls));
+  if (!opened)
+    return std::move(opened).why();
+  listeners_.push_back(*std::move(opened));
+  return done{};
+}
+
+void server::start() {
+  for (auto& l : listeners_)
+    l->start([this](std::unique_ptr<transport> stream) { accept(std::move(stream)); });
+  sweep();
+}
+
+std::uint16_t server::port() const noexcept {
+  for (const auto& l : listeners_)
+    if (l->port() != 0)
+      return l->port();
+  return 0;
+}
+
+std::vector<std::string> server::names() const {
+  std::vector<std::string> out;
+  for (const auto& l : listeners_)
+    out.push_back(l->name());
+  return out;
+}
+
+void server::accept(std::unique_ptr<transport> stream) {
+  if (connections_.size() >= endpoint_.limits.max_connections) {
+    endpoint_.meters.connection_refused();
+    stream->close();
+    return;
+  }
+  endpoint_.meters.connection_opened();
+  connection::deadlines limits;
+  limits.handshake = endpoint_.limits.header_timeout;
+  limits.write = endpoint_.limits.write_timeout;
+  auto made = std::make_shared<connection>(reactor_.get_executor(), std::move(stream), limits,
+                                           endpoint_.meters.bytes(), *this);
+  connections_.emplace(made.get(), made);
+  made->start(std::make_shared<http_session>(*made, endpoint_));
+}
+
+void server::on_gone(connection& which) {
+  auto found = connections_.find(&which);
+  if (found == connections_.end())
+    return;
+  endpoint_.meters.connection_closed();
+  // It may be in the middle of something that led to its end.
+  boost::asio::post(reactor_, [kept = std::move(found->second)] {});
+  connections_.erase(found);
+  if (connections_.empty() && then_)
+    boost::asio::post(reactor_, std::exchange(then_, nullptr));
+}
+
+void server::sweep() {
+  endpoint_.date = http_date(std::time(nullptr));
+  auto now = clock_type::now();
+  std::vector<std::shared_ptr<connection>> all; // A sweep may end connections.
+  all.reserve(connections_.size());
+  for (auto& [key, c] : connections_)
+    all.push_back(c);
+  for (auto& c : all)
+    c->sweep(now);
+  if (then_ && --sweeps_left_ <= 0) {
+    for (auto& c : all)
+      c->close();
+    if (then_)
+      boost::asio::post(reactor_, std::exchange(then_, nullptr));
+  }
+  clock_.expires_after(sweep_interval);
+  clock_.async_wait([this](const boost::system::error_code& stopped) {
+    if (!stopped)
+      sweep();
+  });
+}
+
+void server::begin_drain() {
+  endpoint_.draining = true;
+  for (auto& l : listeners_)
+    l->stop();
+  auto all = connections_;
+  for (auto& [key, c] : all)
+    c->stop(stopping::soon);
+}
+
+void server::finish(std::function<void()> then) {
+  sweeps_left_ = sweeps_for_goodbye;
+  then_ = std::move(then);
+  auto all = connections_;
+  for (auto& [key, c] : all)
+    c->stop(stopping::now);
+  if (connections_.empty() && then_)
+    boost::asio::post(reactor_, std::exchange(then_, nullptr));
+}
+
+} // namespace vivarium

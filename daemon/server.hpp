@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "daemon/endpoint.hpp"
+#include "daemon/listener.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace vivarium {
+
+/// The network side as a whole: listeners, connections, and the coarse clock by which all deadlines
+/// of connections are checked (one timer, not one per request). Reactor thread.
+class server final : public connection_keeper {
+public:
+  server(boost::asio::io_context& reactor, service& core, access_rules access,
+         network_limits limits, metrics& meters, log& journal);
+  ~server() override;
+
+  /// Takes /metrics away.
+  void hide_metrics() noexcept { endpoint_.show_metrics = false; }
+  /// Opens one more listener.
+  status listen(const listen_address& where, unsigned socket_mode,
+                std::shared_ptr<boost::asio::ssl::context> tls);
+  void start();
+
+  /// Port of the first TCP listener; 0 when there is none.
+  [[nodiscard]] std::uint16_t port() const noexcept;
+  [[nodiscard]] std::vector<std::string> names() const;
+
+  /// Accepts no more and tells the clients. Readiness goes away.
+  void begin_drain();
+  /// Says goodbye to whoever is left; `then` is called when all are gone, or after a short while.
+  void finish(std::function<void()> then);
+
+  void on_gone(connection& which) override;
+
+private:
+  void accept(std::unique_ptr<transport> stream);
+  void sweep();
+
+  boost::asio::io_context& reactor_;
+  endpoint endpoint_;
+  std::vector<std::unique_ptr<listener>> listeners_;
+  std::unordered_map<connection*, std::shared_ptr<connection>> connections_;
+  boost::asio::steady_timer clock_;
+  std::function<void()> then_;
+  int sweeps_left_ = 0;
+};
+
+} // namespace vivarium

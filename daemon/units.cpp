@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/units.hpp"
+
+#include <charconv>
+#include <limits>
+
+namespace vivarium {
+
+namespace {
+
+struct quantity {
+  std::uint64_t number = 0;
+  std::string_view unit;
+};
+
+std::optional<quantity> split(std::string_view text) noexcept {
+  quantity out;
+  auto [stop, why] = std::from_chars(text.data(), text.data() + text.size(), out.number);
+  if (why != std::errc{})
+    return std::nullopt;
+  out.unit = text.substr(static_cast<std::size_t>(stop - text.data()));
+  return out;
+}
+
+std::optional<std::uint64_t> scaled(std::uint64_t number, std::uint64_t by) noexcept {
+  if (number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / by)
+    return std::nullopt;
+  return number * by;
+}
+
+} // namespace
+
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) noexcept {
+  auto parts = split(text);
+  if (!parts)
+    return std::nullopt;
+  std::uint64_t by = parts->unit == "ms"  ? 1
+                     : parts->unit == "s" ? 1'000
+                     : parts->unit == "m" ? 60'000
+                     : parts->unit == "h" ? 3'600'000
+                                          : 0;
+  if (by == 0)
+    return std::nullopt;
+  auto value = scaled(parts->number, by);
+  if (!value)
+    return std::nullopt;
+  return std::chrono::milliseconds{*value};
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text) noexcept {
+  auto parts = split(text);
+  if (!parts)
+    return std::nullopt;
+  std::uint64_t by = parts->unit == "B"     ? 1
+                     : parts->unit == "KiB" ? 1ull << 10
+                     : parts->unit == "MiB" ? 1ull << 20
+                     : parts->unit == "GiB" ? 1ull << 30
+                                            : 0;
+  return by == 0 ? std::nullopt : scaled(parts->number, by);
+}
+
+} // namespace vivarium

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "daemon/wire.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace vivarium::wire {
+
+/// An EvalRequest as read, before its enums are judged.
+struct eval_fields {
+  submission what;
+  std::int32_t format = 0;
+  std::int32_t queue = 0;
+  std::int32_t disconnect = 0;
+};
+
+/// Checks what was read and makes it a submission.
+[[nodiscard]] result<submission> check_eval(eval_fields fields);
+
+/// Reads the JSON form of an EvalRequest when it is a plain one: known fields, once each, in their
+/// usual spelling. Nothing for all else, right or wrong: libprotobuf decides about it.
+[[nodiscard]] std::optional<eval_fields> read_eval_json(std::string_view json);
+
+/// A ClientFrame in JSON, cut open: the request inside is left as it is.
+struct client_frame_json {
+  std::uint64_t id = 0;
+  std::string_view field; ///< Name of the body's field, e.g. "eval".
+  std::string_view body;  ///< Its JSON text.
+  std::uint32_t credit = 0;
+};
+
+/// Cuts a plain ClientFrame open, likewise.
+[[nodiscard]] std::optional<client_frame_json> read_client_frame_json(std::string_view json);
+
+} // namespace vivarium::wire

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "daemon/wire.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace vivarium::wire {
+
+/// A ClientFrame, opened: its body is still encoded.
+struct client_frame {
+  std::uint64_t id = 0;
+  std::uint32_t field = 0; ///< Number of the body's field; 0 when there is none.
+  codec body_codec = codec::proto;
+  std::string_view body;      ///< Points into the message, or into `owned`.
+  std::uint32_t more_credit = 0; ///< When `field` is that of `more_credit`.
+  std::uint32_t credit = 0;
+  std::string owned;
+
+  client_frame() = default;
+  client_frame(client_frame&&) = delete; // `body` may point into `owned`
+};
+
+inline constexpr std::uint32_t more_credit_field = 13;
+inline constexpr std::uint32_t abandon_field = 14;
+inline constexpr std::uint32_t end_field = 13;
+inline constexpr std::uint32_t failure_field = 14;
+inline constexpr std::uint32_t draining_field = 15;
+
+/// Opens a message of the connection.
+[[nodiscard]] status open_frame(client_frame& into, codec as, std::string_view bytes);
+
+/// Appends what comes before and after the body of a ServerFrame.
+void append_frame_head(std::string& out, codec as, std::uint64_t id, std::uint32_t field,
+                       std::string_view name, std::size_t body_size);
+[[nodiscard]] std::string_view frame_tail(codec as) noexcept;
+
+/// Returns an encoded Failure.
+[[nodiscard]] std::string encode_failure(codec as, const error& why, std::string_view request_id);
+
+} // namespace vivarium::wire

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/ws_session.hpp"
+
+#include <utility>
+
+namespace vivarium {
+
+namespace {
+
+constexpr std::uint64_t default_credit = 1'024;
+constexpr std::size_t large_body = 4u << 10;
+
+} // namespace
+
+ws_session::ws_session(connection& on, endpoint& at, const handshake& agreed, std::string tenant,
+                       std::string traceparent)
+  : connection_{&on},
+    at_{at},
+    codec_{agreed.codec},
+    tenant_{std::move(tenant)},
+    request_id_{agreed.request_id},
+    traceparent_{std::move(traceparent)},
+    reader_{at.limits.frame_bytes},
+    heard_{clock_type::now()} {}
+
+bool ws_session::wants_input() const noexcept {
+  return connection_ != nullptr && !connection_->congested();
+}
+
+void ws_session::on_input(byte_buffer& in) {
+  heard_ = clock_type::now();
+  taking_ = true;
+  while (connection_ != nullptr && wants_input()) {
+    auto what = reader_.next(in);
+    if (what.what == ws::item::kind::need_more)
+      break;
+    take(what);
+  }
+  taking_ = false;
+  if (connection_ != nullptr && !connection_->out().empty())
+    connection_->flush();
+}
+
+void ws_session::take(const ws::item& what) {
+  switch (what.what) {
+  case ws::item::kind::message: take_message(what); break;
+  case ws::item::kind::ping:
+    scratch_.clear();
+    ws::append_head(scratch_, ws::opcode::pong, what.data.size());
+    scratch_ += what.data;
+    connection_->out().append(scratch_);
+    break;
+  case ws::item::kind::close:
+  case ws::item::kind::violation: say_goodbye(what.code, what.data); break;
+  case ws::item::kind::pong:
+  case ws::item::kind::fragment:
+  case ws::item::kind::need_more: break;
+  }
+}
+
+void ws_session::take_message(const ws::item& what) {
+  auto expected = codec_ == wire::codec::json ? ws::opcode::text : ws::opcode::binary;
+  if (what.type != expected) {
+    say_goodbye(ws::close_unsupported, codec_ == wire::codec::json
+                                         ? "this subprotocol takes text messages"
+                                         : "this subprotocol takes binary messages");
+    return;
+  }
+  wire::client_frame frame;
+  if (auto ok = wire::open_frame(frame, codec_, what.data); !ok)
+    send_failure(0, ok.why());
+  else
+    take_frame(frame);
+}
+
+void ws_session::take_frame(const wire::client_frame& frame) {
+  if (frame.id == 0 || frame.field == 0) {
+    send_failure(frame.id, error{errc::invalid_argument, "a frame needs an id above 0 and a body"});
+    return;
+  }
+  auto found = requests_.find(frame.id);
+  bool about_other = frame.field == wire::more_credit_field || frame.field == wire::abandon_field;
+  if (about_other && found == requests_.end())
+    return; // It crossed with the end of the request.
+  if (frame.field == wire::more_credit_field) {
+    found->second.credit += frame.more_credit;
+    pump(frame.id);
+  } else if (frame.field == wire::abandon_field) {
+    if (auto call = found->second.call)
+      call->give_up();
+  } else if (found != requests_.end()) {
+    send_failure(frame.id, error{errc::already_exists,
+                                 "another request of this connection still uses this id"});
+  } else if (requests_.size() >= at_.limits.in_flight) {
+    send_failure(frame.id, error{errc::busy, "too many requests at once on this connection: at most "
+                                               + std::to_string(at_.limits.in_flight)});
+  } else if (const auto* method = rpc::find_by_request_field(frame.field)) {
+    begin(frame, *method);
+  }
+}
+
+void ws_session::begin(const wire::client_frame& frame, const rpc::method_info& method) {
+  auto id = frame.id;
+  auto& request = requests_[id];
+  request.method = &method;
+  request.started = heard_;
+  if (method.stream) {
+    request.credit = frame.credit != 0 ? frame.credit : default_credit;
+    ++streams_;
+  }
+  auto name = request_id(id);
+  rpc::question question{method.id, frame.body_codec, codec_, tenant_, name, frame.body};
+  auto call = rpc::begin(at_.calls, question, shared_from_this(), id);
+  if (!call)
+    return;
+  if (auto still = requests_.find(id); still != requests_.end()) {
+    still->second.call = std::move(call);
+    if (method.stream)
+      pump(id);
+  } else {
+    call->abandon();
+  }
+}
+
+void ws_session::answer(std::uint64_t id, std::string body) {
+  auto request = requests_.extract(id);
+  if (!request || connection_ == nullptr)
+    return;
+  const auto& method = *request.mapped().method;
+  told(request.mapped(), id, nullptr);
+  send(id, method.answer_field, method.frame_name, std::move(body));
+}
+
+void ws_session::refuse(std::uint64_t id, error why) {
+  auto request = requests_.extract(id);
+  if (!request || connection_ == nullptr)
+    return;
+  streams_ -= request.mapped().method->stream ? 1 : 0;
+  told(request.mapped(), id, &why);
+  send_failure(id, why);
+}
+
+void ws_session::ready(std::uint64_t id) { pump(id); }
+
+void ws_session::pump(std::uint64_t id) {
+  auto found = requests_.find(id);
+  if (found == requests_.end() || !found->second.call || !found->second.method->stream
+      || connection_ == nullptr)
+    return;
+  auto& request = found->second;
+  auto call = request.call;
+  while (request.credit > 0 && !connection_->congested()) {
+    auto item = call->next();
+    if (!item)
+      break;
+    if (!*item) {
+      call->abandon();
+      refuse(id, std::move(*item).why());
+      return;
+    }
+    --request.credit;
+    send(id, request.method->answer_field, request.method->frame_name, **std::move(item));
+    if (connection_ == nullptr)
+      return;
+  }
+  if (!call->ended())
+    return;
+  told(request, id, nullptr);
+  requests_.erase(found);
+  --streams_;
+  send(id, wire::end_field, "end", codec_ == wire::codec::json ? "{}" : "");
+}
+
+void ws_session::send(std::uint64_t id, std::uint32_t field, std::string_view name,
+                      std::string body) {
+  auto type = codec_ == wire::codec::json ? ws::opcode::text : ws::opcode::binary;
+  auto tail = wire::frame_tail(codec_);
+  std::string head;
+  wire::append_frame_head(head, codec_, id, field, name, body.size());
+  scratch_.clear();
+  ws::append_head(scratch_, type, head.size() + body.size() + tail.size());
+  scratch_ += head;
+  auto& out = connection_->out();
+  if (body.size() < large_body) {
+    scratch_ += body;
+    scratch_ += tail;
+    out.append(std::string_view{scratch_});
+  } else {
+    out.append(std::string_view{scratch_});
+    out.append(std::move(body));
+    out.append(tail);
+  }
+  flush();
+}
+
+void ws_session::flush() {
+  if (taking_)
+    return; // `on_input` writes when it is through.
+  // The only answer that was waited for leaves at once. Where more are under way, others are likely
+  // to become ready in this turn of the reactor, and then one write takes them all.
+  if (requests_.empty())
+    connection_->flush();
+  else
+    connection_->flush_soon();
+}
+
+void ws_session::send_failure(std::uint64_t id, const error& why) {
+  send(id, wire::failure_field, "error", wire::encode_failure(codec_, why, request_id(id)));
+}
+
+std::string ws_session::request_id(std::uint64_t id) const {
+  std::string out;
+  out.reserve(request_id_.size() + 12);
+  out += request_id_;
+  out += '.';
+  out += std::to_string(id);
+  return out;
+}
+
+void ws_session::told(const pending& request, std::uint64_t id, const error* why) {
+  auto took = clock_type::now() - request.started;
+  at_.meters.call_ended(request.method->id,
+                        why != nullptr ? wire::face_of(why->code).code : "ok", took);
+  if (why != nullptr || at_.journal.enabled(log_level::debug))
+    log_call(at_, carrier::websocket, *request.method, request_id(id), tenant_, traceparent_, why,
+             took);
+}
+
+void ws_session::on_drained() {
+  if (streams_ == 0)
+    return;
+  std::vector<std::uint64_t> ids;
+  for (const auto& [id, request] : requests_)
+    if (request.method->stream)
+      ids.push_back(id);
+  for (auto id : ids)
+    pump(id);
+}
+
+void ws_session::on_closed() {
+  connection_ = nullptr;
+  auto left = std::exchange(requests_, {});
+  streams_ = 0;
+  error gone{errc::cancelled, "the client closed the connection"};
+  for (auto& [id, request] : left) {
+    told(request, id, &gone);
+    if (request.call)
+      request.call->abandon();
+  }
+}
+
+void ws_session::on_sweep(clock_type::time_point now) {
+  auto interval = at_.limits.ping_interval;
+  if (now - heard_ < interval || connection_->congested())
+    return;
+  if (pinged_ > heard_ && now - heard_ > 3 * interval) {
+    connection_->close();
+  } else if (pinged_ <= heard_ || now - pinged_ >= interval) {
+    pinged_ = now;
+    scratch_.clear();
+    ws::append_head(scratch_, ws::opcode::ping, 0);
+    connection_->out().append(std::string_view{scratch_});
+    connection_->flush();
+  }
+}
+
+void ws_session::on_stopping(stopping how) {
+  if (how == stopping::now)
+    say_goodbye(ws::close_going_away, "the daemon stops");
+  else
+    send(0, wire::draining_field, "draining", codec_ == wire::codec::json ? "{}" : "");
+}
+
+void ws_session::say_goodbye(std::uint16_t code, std::string_view reason) {
+  scratch_.clear();
+  ws::append_close(scratch_, code, reason);
+  auto* on = connection_;
+  on->out().append(std::string_view{scratch_});
+  on_closed(); // Nothing else is sent, and whoever waited waits no longer.
+  on->close_when_flushed();
+}
+
+} // namespace vivarium

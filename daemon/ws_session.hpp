@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "daemon/connection.hpp"
+#include "daemon/endpoint.hpp"
+#include "daemon/rpc.hpp"
+#include "daemon/wire_frame.hpp"
+#include "daemon/ws_frame.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace vivarium {
+
+/// `/v1/ws`: requests of one client, many at a time, told apart by their ids. Answers that become
+/// ready together leave together. A client that does not read stops being read: neither its streams
+/// nor its requests grow anything in the daemon.
+class ws_session final : public conversation,
+                         public rpc::asker,
+                         public std::enable_shared_from_this<ws_session> {
+public:
+  /// What the handshake came to. With status 101 `extra` holds the header lines of the answer.
+  struct handshake {
+    int status = 101;
+    error why;
+    std::string extra;
+    wire::codec codec = wire::codec::json;
+    std::string request_id;
+  };
+  [[nodiscard]] static handshake accept(const http_request& request, const std::string& request_id,
+                                        const endpoint& at);
+
+  ws_session(connection& on, endpoint& at, const handshake& agreed, std::string tenant,
+             std::string traceparent);
+
+  void on_input(byte_buffer& in) override;
+  [[nodiscard]] bool wants_input() const noexcept override;
+  [[nodiscard]] std::size_t expected_input() const noexcept override { return reader_.missing(); }
+  void on_drained() override;
+  void on_closed() override;
+  void on_sweep(clock_type::time_point now) override;
+  void on_stopping(stopping how) override;
+
+  void answer(std::uint64_t tag, std::string body) override;
+  void refuse(std::uint64_t tag, error why) override;
+  void ready(std::uint64_t tag) override;
+
+private:
+  struct pending {
+    const rpc::method_info* method = nullptr;
+    std::shared_ptr<rpc::call> call;
+    clock_type::time_point started{};
+    std::uint64_t credit = 0;
+  };
+
+  void take(const ws::item& what);
+  void take_message(const ws::item& what);
+  void take_frame(const wire::client_frame& frame);
+  void begin(const wire::client_frame& frame, const rpc::method_info& method);
+  void pump(std::uint64_t id);
+  void told(const pending& request, std::uint64_t id, const error* why);
+  [[nodiscard]] std::string request_id(std::uint64_t id) const;
+  void send(std::uint64_t id, std::uint32_t field, std::string_view name, std::string body);
+  void send_failure(std::uint64_t id, const error& why);
+  void flush();
+  void say_goodbye(std::uint16_t code, std::string_view reason);
+
+  connection* connection_; // null once it is closed
+  endpoint& at_;
+  wire::codec codec_;
+  std::string tenant_;
+  std::string request_id_;
+  std::string traceparent_;
+  ws::reader reader_;
+  std::unordered_map<std::uint64_t, pending> requests_;
+  std::string scratch_;
+  std::size_t streams_ = 0;
+  clock_type::time_point heard_;
+  clock_type::time_point pinged_{};
+  bool taking_ = false;
+};
+
+} // namespace vivarium

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "interp/channel.hpp"
+
+#include "bridge/frame.hpp"
+#include "bridge/worker_fields.hpp"
+#include "sandbox/zygote_link.hpp"
+
+#include <protozero/buffer_string.hpp>
+#include <protozero/varint.hpp>
+
+#include <cerrno>
+#include <csignal>
+
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace vivarium::interp {
+
+namespace {
+
+constexpr std::size_t send_at = 64u << 10;
+constexpr std::size_t largest_text = 32u << 10;
+constexpr std::size_t keep_at_most = 1u << 20;
+constexpr long line_delay_ns = 1'000'000;
+
+// The handler has no other way to its channel; a process has at most one.
+std::atomic<channel*> the_channel = nullptr;
+
+int timer_signal() noexcept {
+  return sandbox::interrupt_signal() == SIGRTMAX - 3 ? SIGRTMAX - 4 : SIGRTMAX - 3;
+}
+
+// Lengths of text frames have a fixed width, so that the frame can grow in place.
+void store_padded_varint(char* at, std::uint64_t value) noexcept {
+  for (int i = 0; i < 4; ++i)
+    at[i] = static_cast<char>((value >> (7 * i) & 0x7f) | 0x80);
+  at[4] = static_cast<char>(value >> 28 & 0x7f);
+}
+
+} // namespace
+
+// Keeps the signal handler off the buffer, and does what it came for meanwhile. The handler may also
+// be at work on the main thread while another thread wants in.
+class channel::section {
+public:
+  explicit section(channel& owner) noexcept : owner_{owner} {
+    while (owner_.busy_.exchange(true, std::memory_order_acquire))
+      ::sched_yield();
+  }
+  section(const section&) = delete;
+  section& operator=(const section&) = delete;
+  ~section() {
+    if (owner_.due_.exchange(false))
+      owner_.write_all();
+    owner_.busy_.store(false, std::memory_order_release);
+  }
+
+private:
+  channel& owner_;
+};
+
+void channel::open(int fd) noexcept {
+  fd_ = fd;
+  has_timer_ = timer_failed_ = false; // A timer of the zygote would not have survived the fork.
+  the_channel = this;
+}
+
+void channel::begin_text(std::uint64_t execution, bool is_stderr) {
+  using f = bridge::output_field;
+  tail_ = bridge::begin_frame(ready_, bridge::frame_type::output);
+  ready_ += bridge::varint_tag(f::execution);
+  protozero::add_varint_to_buffer(&ready_, execution);
+  ready_ += bridge::varint_tag(f::is_stderr);
+  ready_ += static_cast<char>(is_stderr);
+  ready_ += bridge::bytes_tag(f::text);
+  ready_.append(5, '\0');
+  tail_text_ = ready_.size();
+  tail_execution_ = execution;
+  tail_is_stderr_ = is_stderr;
+}
+
+void channel::append_text(std::uint64_t execution, bool is_stderr, std::string_view text) {
+  while (!text.empty()) {
+    auto piece = text.substr(0, largest_text);
+    // A piece never ends inside a character.
+    while (piece.size() < text.size() && piece.size() > 1 && (text[piece.size()] & 0xc0) == 0x80)
+      piece.remove_suffix(1);
+    text.remove_prefix(piece.size());
+    bool full = false;
+    {
+      section guard{*this};
+      ready_.reserve(ready_.size() + piece.size() + 64); // May throw: only before anything changes.
+      bool grows = tail_execution_ == execution && tail_is_stderr_ == is_stderr
+                   && ready_.size() - tail_text_ + piece.size() <= largest_text;
+      if (!grows)
+        begin_text(execution, is_stderr);
+      ready_ += piece;
+      store_padded_varint(ready_.data() + tail_text_ - 5, ready_.size() - tail_text_);
+      (void)bridge::end_frame(ready_, tail_);
+      full = ready_.size() >= send_at;
+    }
+    if (full)
+      send();
+  }
+}
+
+void channel::append_frames(std::string& frames) {
+  bool full = false;
+  {
+    section guard{*this};
+    if (ready_.empty())
+      ready_.swap(frames);
+    else
+      ready_ += frames;
+    tail_execution_ = 0;
+    full = ready_.size() >= send_at;
+  }
+  frames.clear();
+  if (full)
+    send();
+}
+
+void channel::send() noexcept {
+  section guard{*this};
+  write_all();
+  if (ready_.capacity() > keep_at_most)
+    std::string{}.swap(ready_);
+}
+
+void channel::write_all() noexcept {
+  std::size_t sent = 0;
+  while (!muted_ && sent < ready_.size()) {
+    auto n = ::write(fd_, ready_.data() + sent, ready_.size() - sent);
+    if (n >= 0)
+      sent += static_cast<std::size_t>(n);
+    else if (errno != EINTR)
+      ::_exit(0); // The daemon is gone, and with it whom this process serves.
+  }
+  ready_.clear();
+  tail_execution_ = 0;
+}
+
+void channel::on_timer(int) noexcept {
+  auto saved = errno;
+  auto* self = the_channel.load();
+  self->armed_ = false;
+  if (self->busy_.exchange(true, std::memory_order_acquire)) {
+    self->due_ = true;
+  } else {
+    self->write_all();
+    self->busy_.store(false, std::memory_order_release);
+  }
+  errno = saved;
+}
+
+bool channel::make_timer() noexcept {
+  if (has_timer_ || timer_failed_)
+    return has_timer_;
+  struct sigaction action = {};
+  action.sa_handler = [](int number) { on_timer(number); };
+  action.sa_flags = SA_RESTART;
+  ::sigemptyset(&action.sa_mask);
+  struct sigevent event = {};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = timer_signal();
+  event._sigev_un._tid = ::getpid(); // The main thread.
+  has_timer_ = ::sigaction(timer_signal(), &action, nullptr) == 0
+               && ::timer_create(CLOCK_MONOTONIC, &event, &timer_) == 0;
+  timer_failed_ = !has_timer_;
+  return has_timer_;
+}
+
+void channel::send_soon() noexcept {
+  if (armed_ || fd_ < 0)
+    return;
+  if (!make_timer())
+    return send();
+  armed_ = true;
+  struct itimerspec when = {};
+  when.it_value.tv_nsec = line_delay_ns;
+  if (::timer_settime(timer_, 0, &when, nullptr) != 0) {
+    armed_ = false;
+    send();
+  }
+}
+
+void channel::discard() noexcept {
+  {
+    section guard{*this};
+    ready_.clear();
+    tail_execution_ = 0;
+    due_ = false;
+  }
+  rest();
+}
+
+void channel::rest() noexcept {
+  if (!armed_)
+    return;
+  struct itimerspec never = {};
+  ::timer_settime(timer_, 0, &never, nullptr);
+  armed_ = false;
+}
+
+} // namespace vivarium::interp

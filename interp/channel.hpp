@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <time.h>
+
+namespace vivarium::interp {
+
+/// The worker's outgoing frames. Answers and output collect in one buffer and leave together in one
+/// write when the worker is about to wait, or when there is much of it. So that a line of output does
+/// not wait for a long execution to end, the first unsent line arms a POSIX timer whose signal handler
+/// writes the buffer a millisecond later: live output without a helper thread (the worker must stay
+/// forkable) and without a system call per line.
+///
+/// Every method but the handler needs the GIL; the handler runs on the main thread at any moment, so
+/// the buffer holds whole frames whenever no `section` is open. When the daemon is gone, writing ends
+/// the process.
+class channel {
+public:
+  channel() noexcept = default;
+  channel(const channel&) = delete;
+  channel& operator=(const channel&) = delete;
+
+  /// Starts sending to `fd`, from the main thread of the worker process.
+  void open(int fd) noexcept;
+
+  /// Appends text written by an execution; grows the last frame when it is of the same stream.
+  void append_text(std::uint64_t execution, bool is_stderr, std::string_view text);
+
+  /// Appends whole frames; leaves `frames` empty, with memory to use again.
+  void append_frames(std::string& frames);
+
+  /// Sees to it that what is held leaves within a millisecond.
+  void send_soon() noexcept;
+  /// While muted, what would be sent is forgotten: nobody is to hear of a warm-up.
+  void mute(bool on) noexcept { muted_ = on; }
+  /// Sends what is held now.
+  void send() noexcept;
+  /// Forgets what is held.
+  void discard() noexcept;
+  /// Cancels the timer; called before the worker blocks, so that nothing wakes it for no reason.
+  void rest() noexcept;
+
+private:
+  class section;
+
+  void write_all() noexcept;
+  void begin_text(std::uint64_t execution, bool is_stderr);
+  static void on_timer(int signal) noexcept;
+  bool make_timer() noexcept;
+
+  std::string ready_;
+  std::size_t tail_ = 0; // Where the frame of text starts that may still grow.
+  std::size_t tail_text_ = 0;
+  std::uint64_t tail_execution_ = 0; // 0: the last frame is not text.
+  bool tail_is_stderr_ = false;
+  int fd_ = -1;
+  timer_t timer_{};
+  bool muted_ = false;
+  bool has_timer_ = false;
+  bool timer_failed_ = false;
+  std::atomic<bool> armed_ = false;
+  std::atomic<bool> busy_ = false;
+  std::atomic<bool> due_ = false;
+};
+
+} // namespace vivarium::interp

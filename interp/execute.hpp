@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "bridge/worker_protocol.hpp"
+#include "interp/execution.hpp"
+#include "interp/runtime.hpp"
+
+namespace vivarium::interp {
+
+/// Does what a request asks. A synchronous execution has put its answer on the channel when this
+/// returns; an asynchronous one has become a task, whose end calls `finish_waiting`.
+void execute(runtime& self, const bridge::evaluate& request);
+
+/// Ends the asynchronous execution `number` with the value, or, when it is null, with the Python
+/// error that is set.
+void finish_waiting(runtime& self, std::uint64_t number, PyObject* value);
+
+} // namespace vivarium::interp

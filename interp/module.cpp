@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// The native module `_vivarium`, loaded by the environment's own interpreter inside the jail.
+#include "interp/execute.hpp"
+#include "interp/message_writer.hpp"
+#include "interp/py_ref.hpp"
+#include "interp/runtime.hpp"
+#include "interp/stream_type.hpp"
+#include "interp/worker_loop.hpp"
+#include "interp/zygote.hpp"
+
+#include "bridge/validate.hpp"
+#include "sandbox/zygote_link.hpp"
+
+#include <new>
+
+#include <pthread.h>
+
+namespace vivarium::interp {
+
+runtime& the_runtime() noexcept {
+  // Never destroyed: threads of tenant code may outlive everything.
+  static auto* made = new runtime;
+  return *made;
+}
+
+namespace {
+
+void after_fork_in_child() noexcept {
+  auto& self = the_runtime();
+  if (!self.serving)
+    return; // The zygote's own fork.
+  self.forked = true;
+  self.output.stop();
+}
+
+// Binds the Python half, see python_parts.
+PyObject* setup(PyObject*, PyObject* arguments, PyObject* keywords) {
+  auto& self = the_runtime();
+  auto& python = self.python;
+  PyObject *context = nullptr, *interrupted = nullptr, *cancel = nullptr;
+  static const char* names[] = {"compile", "forget", "describe", "rich", "async_start", "async_turn",
+                                "async_busy", "globals", "context", "interrupted", "cancel", nullptr};
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOO!OOO", const_cast<char**>(names),
+                                   &python.compile, &python.forget, &python.describe, &python.rich,
+                                   &python.async_start, &python.async_turn, &python.async_busy,
+                                   &PyDict_Type, &python.globals, &context, &interrupted, &cancel))
+    return nullptr;
+  Py_INCREF(arguments);
+  Py_XINCREF(keywords); // They hold what was given, for ever.
+  self.output.ask_context(context);
+  self.interrupt.use(interrupted, cancel);
+  auto* int_type = reinterpret_cast<PyObject*>(&PyLong_Type);
+  python.int_bit_length = PyObject_GetAttrString(int_type, "bit_length");
+  python.int_to_bytes = PyObject_GetAttrString(int_type, "to_bytes");
+  python.is_signed = Py_BuildValue("{sO}", "signed", Py_True);
+  if (PyErr_Occurred() != nullptr)
+    return nullptr;
+  Py_RETURN_NONE;
+}
+
+// warm(source, namespace): runs source as an execution whose answer nobody gets, so that what a first
+// execution touches has been touched.
+PyObject* warm(PyObject*, PyObject* arguments) {
+  auto& self = the_runtime();
+  bridge::evaluate request;
+  const char* source = nullptr;
+  Py_ssize_t size = 0;
+  PyObject* globals = nullptr;
+  if (!PyArg_ParseTuple(arguments, "s#O!", &source, &size, &PyDict_Type, &globals))
+    return nullptr;
+  request.execution = 1;
+  request.source = {source, static_cast<std::size_t>(size)};
+  auto* real = std::exchange(self.python.globals, globals);
+  self.out.mute(true);
+  execute(self, request);
+  self.python.globals = real;
+  self.executions.last_started = 0;
+  self.out.discard();
+  self.out.mute(false);
+  Py_RETURN_NONE;
+}
+
+// open(answers_fd): from here on output is captured and interrupts are heard.
+PyObject* open(PyObject*, PyObject* arguments) {
+  auto& self = the_runtime();
+  int fd = -1;
+  if (!PyArg_ParseTuple(arguments, "i", &fd))
+    return nullptr;
+  static const bool registered = ::pthread_atfork(nullptr, nullptr, after_fork_in_child) == 0;
+  if (!registered)
+    return PyErr_NoMemory();
+  self.serving = true;
+  self.out.open(fd);
+  self.output.start();
+  self.interrupt.install();
+  Py_RETURN_NONE;
+}
+
+// serve(requests_fd, version): greets the daemon and serves it; does not return.
+PyObject* serve_requests(PyObject*, PyObject* arguments) {
+  auto& self = the_runtime();
+  int fd = -1;
+  const char* version = nullptr;
+  if (!PyArg_ParseTuple(arguments, "is", &fd, &version))
+    return nullptr;
+  std::string frame;
+  (void)bridge::append_hello(frame, {bridge::worker_protocol_version, version});
+  self.out.append_frames(frame);
+  serve(self, fd);
+}
+
+// finish(number, value, exception): the end of an asynchronous execution.
+PyObject* finish(PyObject*, PyObject* arguments) {
+  unsigned long long number = 0;
+  PyObject *value = nullptr, *exception = nullptr;
+  if (!PyArg_ParseTuple(arguments, "KOO", &number, &value, &exception))
+    return nullptr;
+  if (exception == Py_None) {
+    finish_waiting(the_runtime(), number, value);
+  } else {
+    auto* type = reinterpret_cast<PyObject*>(Py_TYPE(exception));
+    PyErr_Restore(Py_NewRef(type), Py_NewRef(exception), PyException_GetTraceback(exception));
+    finish_waiting(the_runtime(), number, nullptr);
+  }
+  Py_RETURN_NONE;
+}
+
+bool append_part(std::string& out, PyObject* type, PyObject* data) {
+  Py_ssize_t size = 0;
+  const char* name = PyUnicode_AsUTF8AndSize(type, &size);
+  if (name == nullptr)
+    return false;
+  auto part = begin_message(out, 1);
+  put_bytes(out, 1, {name, static_cast<std::size_t>(size)});
+  bool is_text = PyUnicode_Check(data);
+  char* bytes = nullptr;
+  if (is_text)
+    bytes = const_cast<char*>(PyUnicode_AsUTF8AndSize(data, &size));
+  else if (PyBytes_AsStringAndSize(data, &bytes, &size) != 0)
+    return false;
+  if (bytes == nullptr)
+    return false;
+  put_bytes(out, is_text ? 2 : 3, {bytes, static_cast<std::size_t>(size)});
+  end_message(out, part);
+  return true;
+}
+
+// emit(parts): shows a list of (MIME type, str or bytes).
+PyObject* emit(PyObject*, PyObject* parts) {
+  auto& self = the_runtime();
+  auto* shown_by = self.forked ? nullptr : self.output.owner();
+  auto count = PyList_Size(parts);
+  if (count < 0)
+    return nullptr;
+  if (shown_by == nullptr)
+    Py_RETURN_NONE;
+  std::string content;
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    auto* pair = PyList_GetItem(parts, i);
+    if (PyTuple_Size(pair) != 2 || !append_part(content, PyTuple_GetItem(pair, 0), PyTuple_GetItem(pair, 1)))
+      return nullptr;
+  }
+  if (content.size() > shown_by->max_result_bytes || content.size() > bridge::decode_bounds{}.max_bytes)
+    return PyErr_Format(PyExc_ValueError,
+                        "what is displayed has %zu bytes, more than the limit of %llu (max_result_bytes)",
+                        content.size(), static_cast<unsigned long long>(shown_by->max_result_bytes));
+  std::string frame;
+  if (bridge::append_display(frame, {shown_by->number, content}))
+    self.out.append_frames(frame);
+  self.out.send_soon();
+  Py_RETURN_NONE;
+}
+
+PyObject* on_interrupt(PyObject*, PyObject*) {
+  if (!the_runtime().interrupt.deliver())
+    return nullptr;
+  Py_RETURN_NONE;
+}
+
+// C++ exceptions end here: an allocation that failed is Python's MemoryError.
+template <PyCFunction Function>
+PyObject* guarded(PyObject* self, PyObject* arguments) {
+  try {
+    return Function(self, arguments);
+  } catch (const std::bad_alloc&) {
+    return PyErr_NoMemory();
+  }
+}
+
+PyMethodDef methods[] = {
+    {"setup", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(setup)), METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"warm", guarded<warm>, METH_VARARGS, nullptr},
+    {"open", guarded<open>, METH_VARARGS, nullptr},
+    {"serve", guarded<serve_requests>, METH_VARARGS, nullptr},
+    {"finish", guarded<finish>, METH_VARARGS, nullptr},
+    {"emit", guarded<emit>, METH_O, nullptr},
+    {"on_interrupt", guarded<on_interrupt>, METH_VARARGS, nullptr},
+    {"zygote_adopt", guarded<zygote_adopt>, METH_NOARGS, nullptr},
+    {"zygote_report_failure", guarded<zygote_report_failure>, METH_O, nullptr},
+    {"zygote_serve", guarded<zygote_serve>, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+int execute_module(PyObject* module) {
+  auto stream = py_ref::steal(make_stream_type(module));
+  if (!stream || PyModule_AddObjectRef(module, "Stream", stream.get()) != 0)
+    return -1;
+  return PyModule_AddIntConstant(module, "interrupt_signal", sandbox::interrupt_signal());
+}
+
+PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, reinterpret_cast<void*>(execute_module)},
+    {0, nullptr},
+};
+
+PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_vivarium", "The native half of vivarium.", 0,
+                          methods, slots, nullptr, nullptr, nullptr};
+
+} // namespace
+
+} // namespace vivarium::interp
+
+extern "C" __attribute__((visibility("default"))) PyObject* PyInit__vivarium();
+
+PyObject* PyInit__vivarium() { return PyModuleDef_Init(&vivarium::interp::definition); }

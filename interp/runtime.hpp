@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "interp/capture.hpp"
+#include "interp/channel.hpp"
+#include "interp/code_cache.hpp"
+#include "interp/execution.hpp"
+#include "interp/interrupt.hpp"
+#include "interp/python.hpp"
+
+#include <string>
+
+namespace vivarium::interp {
+
+/// Python objects that the worker calls. Bound once, before tenant code exists, so that nothing is
+/// ever looked up where tenant code could have put something else. Never freed.
+struct python_parts {
+  PyObject* compile = nullptr;     ///< (source, filename, first_line) -> (statements, value, filename, is_async)
+  PyObject* forget = nullptr;      ///< (filename): its source is no longer kept
+  PyObject* describe = nullptr;    ///< (exception) -> what encode_error.hpp expects
+  PyObject* rich = nullptr;        ///< (value): displays a value that has a rich form
+  PyObject* async_start = nullptr; ///< (number, statements, value): makes a task
+  PyObject* async_turn = nullptr;  ///< () -> bool: runs the loop until there is something to do
+  PyObject* async_busy = nullptr;  ///< () -> bool: whether the loop has anything to run
+  PyObject* int_bit_length = nullptr;
+  PyObject* int_to_bytes = nullptr;
+  PyObject* is_signed = nullptr;   ///< {"signed": True}
+  PyObject* globals = nullptr;     ///< The namespace of __main__.
+};
+
+/// What the module owns. One per process, because signal handlers, fork handlers and CPython's own
+/// callbacks reach it from nowhere; everything else is passed a reference.
+struct runtime {
+  execution_table executions;
+  channel out;
+  capture output{out, executions};
+  interrupts interrupt{executions};
+  code_cache cells;
+  python_parts python;
+  std::string spare; ///< Memory of the last finished frame, to be used again.
+  int requests_fd = -1;
+  bool serving = false;
+  bool forked = false; ///< This process is a child that tenant code forked.
+  bool asynchronous = false; ///< There has been an asynchronous execution.
+};
+
+runtime& the_runtime() noexcept;
+
+} // namespace vivarium::interp

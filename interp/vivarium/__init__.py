@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Python code inside a Vivarium session can use of it."""
+
+__version__ = "0.1.0"
+__all__ = ["Interrupted", "display"]
+
+
+class Interrupted(BaseException):
+    """Raised in code that is stopped from outside: a deadline, a cancellation. Clean up and let it
+    pass; code that goes on is killed after a grace period."""
+
+
+from vivarium._display import display  # noqa: E402

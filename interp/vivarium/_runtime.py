@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts the interpreter into the shape that tenant code finds, and turns a process into a worker."""
+
+import builtins
+import functools
+import os
+import random
+import signal
+import sys
+import types
+
+import _vivarium
+import vivarium
+from vivarium import _async, _compile, _display, _errors, _streams
+
+WARM_UP = """
+import vivarium
+def fizzbuzz(n):
+    out = []
+    for i in range(1, n + 1):
+        out.append("FizzBuzz" if i % 15 == 0 else "Fizz" if i % 3 == 0 else "Buzz" if i % 5 == 0 else str(i))
+    return out
+class thing:
+    def __init__(self):
+        self.lines = {f"{i}": (i, i / 2, None) for i in range(50)}
+for line in fizzbuzz(100):
+    print(line)
+[fizzbuzz(20), thing().lines, {1, 2}, b"x", 2**80, True]
+"""
+FAILURE = "def f():\n    return 1 / 0\nf()\n"
+
+
+class _Exit:
+    """`exit` and `quit`."""
+
+    def __init__(self, name):
+        self._name = name
+
+    def __repr__(self):
+        return f"Use {self._name}() to end the execution"
+
+    def __call__(self, code=None):
+        raise SystemExit(code)
+
+
+def prepare():
+    """In the zygote: everything that can be done once for all workers."""
+    builtins.exit, builtins.quit = _Exit("exit"), _Exit("quit")
+    sys.argv = [""]
+    sys.stdout = sys.__stdout__ = _streams.OutputStream(1)
+    sys.stderr = sys.__stderr__ = _streams.OutputStream(2)
+    sys.stdin = sys.__stdin__ = _streams.open_stdin()
+    os.environ.setdefault("MPLBACKEND", "module://vivarium._matplotlib")
+    ours = os.path.dirname(os.path.dirname(_errors.__file__))
+    sys.path[:] = ["", *[entry for entry in sys.path if entry not in ("", ours)]]
+    main = types.ModuleType("__main__")
+    main.__builtins__ = builtins
+    sys.modules["__main__"] = main
+    namespace = main.__dict__
+    _vivarium.setup(
+        compile=_compile.compile_cell,
+        forget=_compile.forget,
+        describe=_errors.describe,
+        rich=_display.rich,
+        async_start=functools.partial(_async.start, _main_globals=namespace),
+        async_turn=_async.turn,
+        async_busy=_async.busy,
+        globals=namespace,
+        context=_async.context,
+        interrupted=vivarium.Interrupted,
+        cancel=_async.cancel,
+    )
+    signal.signal(_vivarium.interrupt_signal, _vivarium.on_interrupt)
+
+
+def work(requests_fd, answers_fd):
+    """Becomes a worker; does not return."""
+    _reseed()
+    _async._State.requests_fd = requests_fd
+    _vivarium.open(answers_fd)
+    warm_up()
+    _vivarium.serve(requests_fd, sys.version)
+
+
+def warm_up():
+    """Touches what a first execution needs: in the zygote so that it is there to be shared, in a worker
+    so that its copy-on-write faults are paid before the tenant comes."""
+    for source in (WARM_UP, FAILURE):
+        _vivarium.warm(source, {"__name__": "__main__", "__builtins__": builtins})
+
+
+def _reseed():
+    random.seed()
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        numpy.seed()

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/zygote_link.hpp"
+
+#include <csignal>
+
+namespace vivarium::sandbox {
+
+int interrupt_signal() noexcept {
+  return SIGRTMAX - 2;
+}
+
+} // namespace vivarium::sandbox

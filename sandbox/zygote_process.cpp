@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/zygote_process.hpp"
+
+#include "sandbox/control.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <string>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace vivarium::sandbox {
+
+namespace {
+
+// glibc takes the default stack of new threads from it. Small, since each counts against RLIMIT_AS
+// and RLIMIT_DATA; the main thread's own limit is raised again when the worker is sealed.
+constexpr rlim_t thread_stack = 2u << 20;
+
+std::string python_code(const std::string& runtime) {
+  std::string quoted;
+  for (char c : runtime) {
+    if (c == '\'' || c == '\\')
+      quoted += '\\';
+    quoted += c;
+  }
+  return "import sys; sys.path.insert(0, '" + quoted + "'); import vivarium._zygote as z; z.main()";
+}
+
+void place(int from, int to) {
+  if (::dup2(from, to) < 0)
+    ::_exit(126);
+}
+
+} // namespace
+
+void become_zygote(const jailed_plan& plan, const zygote_ends& ends) {
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  place(control::control_fd, control::zygote_control_fd);
+  place(control::plan_fd, control::zygote_plan_fd);
+  place(control::proc_fd, control::zygote_proc_fd);
+  place(ends.link, control::zygote_link_fd);
+  place(null, 0);
+  place(ends.words, 1);
+  place(ends.words, 2);
+  ::syscall(SYS_close_range, 3u, static_cast<unsigned>(control::zygote_control_fd - 1), 0);
+  ::syscall(SYS_close_range, static_cast<unsigned>(control::zygote_proc_fd + 1), ~0u, 0);
+  rlimit stack{};
+  if (::getrlimit(RLIMIT_STACK, &stack) == 0) {
+    stack.rlim_cur = thread_stack;
+    ::setrlimit(RLIMIT_STACK, &stack);
+  }
+  // After a worker, and before anything of ours.
+  if (int score = ::openat(control::zygote_proc_fd, "self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+      score < 0 || ::write(score, "500", 3) != 3)
+    ::_exit(126);
+  auto code = python_code(plan.runtime_inside());
+  const char* home = plan.has(layer::mount_namespace) ? "HOME=/workspace" : "HOME=/tmp";
+  const char* arguments[] = {plan.plan.python.c_str(), "-I", "-B", "-c", code.c_str(), nullptr};
+  const char* environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
+                               "LANG=C.UTF-8",
+                               home,
+                               "TMPDIR=/tmp",
+                               "TZ=UTC",
+                               "USER=session",
+                               "LOGNAME=session",
+                               "PYTHONDONTWRITEBYTECODE=1",
+                               "MALLOC_ARENA_MAX=2",
+                               "OPENBLAS_NUM_THREADS=1",
+                               "OMP_NUM_THREADS=1",
+                               "MKL_NUM_THREADS=1",
+                               "MPLBACKEND=Agg",
+                               "MPLCONFIGDIR=/tmp/matplotlib",
+                               nullptr};
+  ::execve(arguments[0], const_cast<char**>(arguments), const_cast<char**>(environment));
+  auto why = os_error("execve", plan.plan.python, errno).detail;
+  if (::write(2, why.data(), why.size()) < 0)
+    ::_exit(126);
+  ::_exit(127);
+}
+
+} // namespace vivarium::sandbox

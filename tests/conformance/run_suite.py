@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts a daemon and lets a client that nobody here wrote loose on it: run_suite.py FILE..."""
+
+import glob
+import os
+import subprocess
+import sys
+
+from vivarium_testing import bystander, waiting
+from vivarium_testing.daemon import Daemon
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def main():
+    """Runs the files under node's test runner; returns its status."""
+    [node] = glob.glob(f"{ROOT}/build/npm/node_modules/node-linux-*/bin/node")
+    files = [f"{ROOT}/build/npm/suite/{name}" for name in sys.argv[1:]]
+    with Daemon("[limits]\ngrace = \"300ms\"\n") as daemon:
+        neighbour = bystander.Bystander(daemon)
+        before = bystander.settled(daemon)
+        done = subprocess.run(
+            [node, "--test", "--test-reporter=spec", *files], stdin=subprocess.DEVNULL,
+            env={"PATH": os.environ["PATH"], "HOME": daemon.folder,
+                 "VIVARIUM_URL": daemon.url, "VIVARIUM_SOCKET": daemon.socket},
+            timeout=waiting.WATCHDOG * 5, check=False)
+        neighbour.check()
+        bystander.check_leaks(daemon, before)
+        neighbour.stop()
+        status = daemon.terminate()
+        if done.returncode or status:
+            print(daemon.log(), file=sys.stderr)
+        return done.returncode or status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGTERM: what runs may finish, nothing new begins, nothing is left."""
+
+import os
+import signal
+import threading
+import unittest
+
+from vivarium_testing import http_api, processes, waiting
+from vivarium_testing.daemon import Daemon
+
+
+class Drain(unittest.TestCase):
+    """An orderly end."""
+
+    def test_idle_daemon_ends_at_once(self):
+        """Status 0, no process, no socket, no port file in the way."""
+        with Daemon() as daemon:
+            with daemon.client() as client:
+                client.create()
+            below = processes.descendants(daemon.pid)
+            self.assertEqual(daemon.terminate(), 0)
+            for process in below.values():
+                self.assertFalse(processes.alive(process), process)
+            self.assertFalse(os.path.exists(daemon.socket))
+
+    def test_running_execution_finishes(self):
+        """Answered, never lost; meanwhile new work is refused and /readyz says no."""
+        with Daemon() as daemon:
+            answers = []
+            with daemon.client() as client, daemon.client() as other, daemon.client() as probe:
+                session = client.create()
+                probe.value("1")
+                thread = threading.Thread(target=lambda: answers.append(client.eval(
+                    "import signal\ngo = []\nsignal.signal(signal.SIGUSR1, lambda *a: go.append(1))"
+                    "\nwhile not go: pass\n'done'", session)))
+                thread.start()
+                worker = processes.busy_worker(daemon.pid)
+                daemon.process.send_signal(signal.SIGTERM)
+                # These connections are open already: the daemon does not take new ones.
+                waiting.wait_for(lambda: probe.request("GET", "/readyz")[0] == 503,
+                                 "/readyz to say no")
+                for ask in (other.create, lambda: other.eval("1", session)):
+                    with self.assertRaises(http_api.ApiError) as caught:
+                        ask()
+                    self.assertEqual(caught.exception.code, "unavailable")
+                self.assertTrue(thread.is_alive())
+                self.assertTrue(processes.alive(worker))
+                os.kill(worker.pid, signal.SIGUSR1)
+                thread.join(waiting.WATCHDOG)
+            self.assertEqual(daemon.wait(), 0, daemon.log())
+            self.assertEqual(answers[0]["result"], {"json": "done"})
+
+    def test_deadline_of_the_drain(self):
+        """What does not finish in time is ended; the client hears of it."""
+        with Daemon("[server]\ndrain = \"300ms\"\n") as daemon:
+            answers = []
+
+            def ask():
+                with daemon.client() as client:
+                    try:
+                        answers.append(client.eval("while True: pass", client.create()))
+                    except Exception as error:  # A closed connection is an answer as well.
+                        answers.append(repr(error))
+            thread = threading.Thread(target=ask)
+            thread.start()
+            processes.busy_worker(daemon.pid)
+            self.assertEqual(daemon.terminate(), 0, daemon.log())
+            thread.join(waiting.WATCHDOG)
+            self.assertEqual(len(answers), 1)
+            self.assertIn("error", answers[0])
+
+    def test_second_signal_ends_it_now(self):
+        """An impatient operator presses Ctrl-C twice."""
+        with Daemon("[server]\ndrain = \"1h\"\n") as daemon:
+            with daemon.client() as client:
+                client.start("while True: pass", client.create())
+            processes.busy_worker(daemon.pid)
+            below = processes.descendants(daemon.pid)
+            daemon.process.send_signal(signal.SIGINT)
+            with daemon.client() as probe:
+                def draining():
+                    try:
+                        return probe.request("GET", "/readyz")[0] == 503
+                    except OSError:
+                        return True  # It does not even listen any more.
+                waiting.wait_for(draining, "the drain to begin")
+            daemon.process.send_signal(signal.SIGINT)
+            daemon.wait()
+            for process in below.values():
+                waiting.wait_for(lambda p=process: not processes.alive(p), f"the end of {process}")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A neighbour that works on while a test does its worst, and the look for what the test left."""
+
+import os
+import threading
+import time
+
+from . import processes, waiting
+
+# How long a neighbour may have to wait for an answer before an attack counts as a success.
+PATIENCE = 5.0
+
+
+class Bystander:
+    """Evaluates in a session of its own without pause and remembers what went wrong."""
+
+    def __init__(self, daemon):
+        """Opens the session; answers come from the first moment on."""
+        self.client = daemon.unix_client()
+        self.session = self.client.create()
+        self.client.value("n = 0", self.session)
+        self.answers = 0
+        self.longest = 0.0
+        self.trouble = None
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+
+    def work(self):
+        """Counts, and checks every answer."""
+        while not self.stopping.is_set() and self.trouble is None:
+            before = time.monotonic()
+            try:
+                value = self.client.value("n += 1\n(n, sum(range(n % 100)))", self.session)
+            except Exception as error:  # Whatever it is, the test has to hear of it.
+                self.trouble = repr(error)
+                return
+            self.longest = max(self.longest, time.monotonic() - before)
+            self.answers += 1
+            m = self.answers % 100
+            if value != [self.answers, m * (m - 1) // 2]:
+                self.trouble = f"answer {self.answers} was {value}"
+            # Every 10 ms, so that it does not keep the machine from the test itself.
+            self.stopping.wait(0.01)
+
+    def check(self):
+        """Fails unless every answer was right and none was late; asks for one more."""
+        had = self.answers
+        waiting.wait_for(lambda: self.trouble or self.answers > had,
+                         "an answer of the bystander", PATIENCE)
+        if self.trouble:
+            raise AssertionError(f"the bystander suffered: {self.trouble}")
+        if self.longest > PATIENCE:
+            raise AssertionError(f"the bystander had to wait {self.longest:.1f} s")
+
+    def stop(self):
+        """Closes the session."""
+        self.stopping.set()
+        self.thread.join(waiting.WATCHDOG)
+        try:
+            self.client.call("SessionService/CloseSession", {"session": self.session})
+        finally:
+            self.client.close()
+
+
+def belongings(daemon):
+    """Returns how much the daemon holds of what can leak."""
+    return {
+        "processes": len(processes.descendants(daemon.pid)),
+        "zombies": sum(p.state == "Z" for p in processes.descendants(daemon.pid).values()),
+        "descriptors": len(processes.descriptors(daemon.pid)),
+        "mounts": len(processes.mounts(daemon.pid)),
+        "files": len(temporary_files(daemon)),
+    }
+
+
+def temporary_files(daemon):
+    """Returns the files that the daemon made in its directories."""
+    found = []
+    for folder in (f"{daemon.folder}/tmp", f"{daemon.folder}/state"):
+        for root, folders, files in os.walk(folder):
+            found += [os.path.join(root, name) for name in folders + files]
+    return found
+
+
+def settled(daemon):
+    """Returns the belongings once two looks in a row agree: the pool may be at work."""
+    last = {}
+
+    def unchanged():
+        nonlocal last
+        now = belongings(daemon)
+        same = now == last and now["zombies"] == 0
+        last = now
+        time.sleep(0.05)
+        return same
+
+    waiting.wait_for(unchanged, "the daemon to come to rest")
+    return last
+
+
+def check_leaks(daemon, before):
+    """Fails unless the daemon comes back to what it held before."""
+    now = {}
+
+    def same():
+        nonlocal now
+        now = belongings(daemon)
+        return now == before
+
+    try:
+        waiting.wait_for(same, "the daemon to let go of everything", 15)
+    except AssertionError:
+        held = "\n".join(f"  {n}: {what}" for n, what in processes.descriptors(daemon.pid).items())
+        below = "\n".join(f"  {p}" for p in processes.descendants(daemon.pid).values())
+        raise AssertionError(f"leaked: before {before}, now {now}\n{below}\n{held}") from None
