@@ -19,11 +19,11 @@ constexpr std::uint32_t load_le32(const char* p) noexcept {
 
 constexpr bool is_known(unsigned char type) noexcept {
   switch (static_cast<frame_type>(type)) {
-  case frame_type::evaluate:
-  case frame_type::hello:
-  case frame_type::output:
-  case frame_type::display:
-  case frame_type::finished: return true;
+    case frame_type::evaluate:
+    case frame_type::hello:
+    case frame_type::output:
+    case frame_type::display:
+    case frame_type::finished: return true;
   }
   return false;
 }
@@ -41,7 +41,8 @@ status end_frame(std::string& out, std::size_t start) {
   auto body = out.size() - start - frame_header_bytes;
   if (body > max_frame_bytes) {
     out.resize(start);
-    return error{errc::too_large, "a frame of " + std::to_string(body) + " bytes is over the limit of "
+    return error{errc::too_large, "a frame of " + std::to_string(body)
+                                      + " bytes is over the limit of "
                                       + std::to_string(max_frame_bytes)};
   }
   for (std::size_t i = 0; i < 4; ++i)

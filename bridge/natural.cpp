@@ -67,8 +67,8 @@ struct json_entry {
   std::string_view value;
 };
 
-// The entries of a dict under the keys they have in JSON: of equal ones the last value, in the first
-// one's place.
+// The entries of a dict under the keys they have in JSON: of equal ones the last value, in the
+// first one's place.
 std::vector<json_entry> json_entries(std::string_view mapping, integer_writer& integers) {
   std::vector<json_entry> entries;
   std::unordered_map<std::string, std::size_t> places;
@@ -88,12 +88,12 @@ std::vector<json_entry> json_entries(std::string_view mapping, integer_writer& i
 std::string text_of(const value_view& value, integer_writer& integers) {
   std::string text;
   switch (value.kind) {
-  case value_kind::integer: text = std::to_string(static_cast<std::int64_t>(value.bits)); break;
-  case value_kind::big_integer: integers.append(text, value.content); break;
-  case value_kind::real: text = name_of_special(std::bit_cast<double>(value.bits)); break;
-  case value_kind::blob: text = base64(value.content); break;
-  case value_kind::opaque: text = repr_of_opaque(value.content); break;
-  default: text = value.content;
+    case value_kind::integer: text = std::to_string(static_cast<std::int64_t>(value.bits)); break;
+    case value_kind::big_integer: integers.append(text, value.content); break;
+    case value_kind::real: text = name_of_special(std::bit_cast<double>(value.bits)); break;
+    case value_kind::blob: text = base64(value.content); break;
+    case value_kind::opaque: text = repr_of_opaque(value.content); break;
+    default: text = value.content;
   }
   return text;
 }
@@ -112,14 +112,14 @@ public:
     if (is_number(value))
       return append_number(value);
     switch (value.kind) {
-    case value_kind::none: out_ += "null"; break;
-    case value_kind::boolean: out_ += value.bits != 0 ? "true" : "false"; break;
-    case value_kind::text: append_json_string(out_, value.content); break;
-    case value_kind::list:
-    case value_kind::tuple:
-    case value_kind::set: append_array(value.content); break;
-    case value_kind::dict: append_object(value.content); break;
-    default: append_json_string(out_, text_of(value, integers_));
+      case value_kind::none: out_ += "null"; break;
+      case value_kind::boolean: out_ += value.bits != 0 ? "true" : "false"; break;
+      case value_kind::text: append_json_string(out_, value.content); break;
+      case value_kind::list:
+      case value_kind::tuple:
+      case value_kind::set: append_array(value.content); break;
+      case value_kind::dict: append_object(value.content); break;
+      default: append_json_string(out_, text_of(value, integers_));
     }
   }
 
@@ -172,14 +172,14 @@ public:
                                   ? std::bit_cast<double>(value.bits)
                                   : static_cast<double>(static_cast<std::int64_t>(value.bits)));
     switch (value.kind) {
-    case value_kind::none: to.add_enum(1, 0); break;
-    case value_kind::boolean: to.add_bool(4, value.bits != 0); break;
-    case value_kind::text: to.add_string(3, value.content.data(), value.content.size()); break;
-    case value_kind::list:
-    case value_kind::tuple:
-    case value_kind::set: append_list(to, value.content); break;
-    case value_kind::dict: append_struct(to, value.content); break;
-    default: to.add_string(3, text_of(value, integers_));
+      case value_kind::none: to.add_enum(1, 0); break;
+      case value_kind::boolean: to.add_bool(4, value.bits != 0); break;
+      case value_kind::text: to.add_string(3, value.content.data(), value.content.size()); break;
+      case value_kind::list:
+      case value_kind::tuple:
+      case value_kind::set: append_list(to, value.content); break;
+      case value_kind::dict: append_struct(to, value.content); break;
+      default: to.add_string(3, text_of(value, integers_));
     }
   }
 
@@ -217,21 +217,21 @@ std::size_t append_escape(std::string& out, std::string_view rest) {
   static constexpr std::string_view digits = "0123456789abcdef";
   auto byte = static_cast<unsigned char>(rest.front());
   switch (byte) {
-  case '"': out += "\\\""; return 1;
-  case '\\': out += "\\\\"; return 1;
-  case '\n': out += "\\n"; return 1;
-  case '\r': out += "\\r"; return 1;
-  case '\t': out += "\\t"; return 1;
-  case 0xe2:
-    if (rest.size() < 3 || rest[1] != '\x80' || (rest[2] != '\xa8' && rest[2] != '\xa9'))
-      return 0;
-    out += rest[2] == '\xa8' ? "\\u2028" : "\\u2029";
-    return 3;
-  default:
-    out += "\\u00";
-    out += digits[byte >> 4];
-    out += digits[byte & 15];
-    return 1;
+    case '"': out += "\\\""; return 1;
+    case '\\': out += "\\\\"; return 1;
+    case '\n': out += "\\n"; return 1;
+    case '\r': out += "\\r"; return 1;
+    case '\t': out += "\\t"; return 1;
+    case 0xe2:
+      if (rest.size() < 3 || rest[1] != '\x80' || (rest[2] != '\xa8' && rest[2] != '\xa9'))
+        return 0;
+      out += rest[2] == '\xa8' ? "\\u2028" : "\\u2029";
+      return 3;
+    default:
+      out += "\\u00";
+      out += digits[byte >> 4];
+      out += digits[byte & 15];
+      return 1;
   }
 }
 
@@ -255,7 +255,9 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
-void append_json(std::string& out, std::string_view value) { json_writer{out}.append(value); }
+void append_json(std::string& out, std::string_view value) {
+  json_writer{out}.append(value);
+}
 
 void append_struct_value(std::string& out, std::string_view value) {
   struct_writer{}.append(protozero::pbf_writer{out}, value);

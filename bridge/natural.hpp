@@ -7,10 +7,10 @@
 namespace vivarium::bridge {
 
 // Natural JSON of a value. None is null; ints beyond +-(2^53 - 1) are decimal strings (of more than
-// 4,300 digits, or after a great many long ones in the same value, hexadecimal: "0x1f"); NaN and the
-// infinities are "NaN", "Infinity", "-Infinity"; bytes are base64 strings; lists, tuples and sets are
-// arrays; dict keys that are not str are their repr (True, 1, (1, 2), ...); an opaque object is its
-// repr. When two keys of a dict come to be the same, the later one wins.
+// 4,300 digits, or after a great many long ones in the same value, hexadecimal: "0x1f"); NaN and
+// the infinities are "NaN", "Infinity", "-Infinity"; bytes are base64 strings; lists, tuples and
+// sets are arrays; dict keys that are not str are their repr (True, 1, (1, 2), ...); an opaque
+// object is its repr. When two keys of a dict come to be the same, the later one wins.
 
 /// Appends the JSON text of an encoded vivarium.v1.Value that `validate_value` has accepted.
 void append_json(std::string& out, std::string_view value);

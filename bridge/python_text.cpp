@@ -69,14 +69,14 @@ void append_hex(std::string& out, const std::vector<std::uint32_t>& limbs) {
 
 void append_escaped(std::string& out, unsigned char byte) {
   switch (byte) {
-  case '\n': out += "\\n"; break;
-  case '\r': out += "\\r"; break;
-  case '\t': out += "\\t"; break;
-  case '\\': out += "\\\\"; break;
-  default:
-    out += "\\x";
-    out += hex_digits[byte >> 4];
-    out += hex_digits[byte & 15];
+    case '\n': out += "\\n"; break;
+    case '\r': out += "\\r"; break;
+    case '\t': out += "\\t"; break;
+    case '\\': out += "\\\\"; break;
+    default:
+      out += "\\x";
+      out += hex_digits[byte >> 4];
+      out += hex_digits[byte & 15];
   }
 }
 
@@ -90,7 +90,8 @@ void append_quoted(std::string& out, std::string_view text, escape_above_ascii a
     auto byte = static_cast<unsigned char>(c);
     if (c == quote)
       out += '\\';
-    if (byte < 0x20 || byte == 0x7f || c == '\\' || (byte > 0x7f && above == escape_above_ascii::yes))
+    if (byte < 0x20 || byte == 0x7f || c == '\\'
+        || (byte > 0x7f && above == escape_above_ascii::yes))
       append_escaped(out, byte);
     else
       out += c;
@@ -174,21 +175,21 @@ void append_float_repr(std::string& out, double value) {
 void append_repr(std::string& out, std::string_view encoded, integer_writer& integers) {
   auto value = value_view::open(encoded);
   switch (value.kind) {
-  case value_kind::none: out += "None"; break;
-  case value_kind::boolean: out += value.bits != 0 ? "True" : "False"; break;
-  case value_kind::integer: out += std::to_string(static_cast<std::int64_t>(value.bits)); break;
-  case value_kind::big_integer: integers.append(out, value.content); break;
-  case value_kind::real: append_float_repr(out, std::bit_cast<double>(value.bits)); break;
-  case value_kind::text: append_quoted(out, value.content, escape_above_ascii::no); break;
-  case value_kind::blob:
-    out += 'b';
-    append_quoted(out, value.content, escape_above_ascii::yes);
-    break;
-  case value_kind::list:
-  case value_kind::tuple:
-  case value_kind::set: append_sequence(out, value, integers); break;
-  case value_kind::dict: append_mapping(out, value.content, integers); break;
-  case value_kind::opaque: out += repr_of_opaque(value.content); break;
+    case value_kind::none: out += "None"; break;
+    case value_kind::boolean: out += value.bits != 0 ? "True" : "False"; break;
+    case value_kind::integer: out += std::to_string(static_cast<std::int64_t>(value.bits)); break;
+    case value_kind::big_integer: integers.append(out, value.content); break;
+    case value_kind::real: append_float_repr(out, std::bit_cast<double>(value.bits)); break;
+    case value_kind::text: append_quoted(out, value.content, escape_above_ascii::no); break;
+    case value_kind::blob:
+      out += 'b';
+      append_quoted(out, value.content, escape_above_ascii::yes);
+      break;
+    case value_kind::list:
+    case value_kind::tuple:
+    case value_kind::set: append_sequence(out, value, integers); break;
+    case value_kind::dict: append_mapping(out, value.content, integers); break;
+    case value_kind::opaque: out += repr_of_opaque(value.content); break;
   }
 }
 

@@ -9,9 +9,9 @@ namespace vivarium::bridge {
 
 // Values as Python writes them.
 
-/// Converts big integers to decimal text. Long ones cost quadratic time, and who sends them is not to
-/// be trusted: each converter has a budget, after which, and for numbers over 4,300 digits (the limit
-/// of CPython's own `str`), the text is hexadecimal: "0x1f", "-0x1f".
+/// Converts big integers to decimal text. Long ones cost quadratic time, and who sends them is not
+/// to be trusted: each converter has a budget, after which, and for numbers over 4,300 digits (the
+/// limit of CPython's own `str`), the text is hexadecimal: "0x1f", "-0x1f".
 class integer_writer {
 public:
   /// Appends a number given in two's complement, little endian.

@@ -10,8 +10,8 @@ namespace vivarium::bridge {
 
 namespace {
 
-// What a strict decoder of vivarium.v1 knows, as tables: one row per field, and what may and must be
-// there. The walk below knows nothing of the messages themselves.
+// What a strict decoder of vivarium.v1 knows, as tables: one row per field, and what may and must
+// be there. The walk below knows nothing of the messages themselves.
 
 enum class content : std::uint8_t { varint, fixed64, text, bytes, message };
 
@@ -33,7 +33,9 @@ struct message_table {
 extern const message_table value_table;
 extern const message_table error_table;
 
-constexpr std::uint64_t bit(std::uint32_t number) { return std::uint64_t{1} << number; }
+constexpr std::uint64_t bit(std::uint32_t number) {
+  return std::uint64_t{1} << number;
+}
 
 const message_table none_table{};
 
@@ -51,12 +53,18 @@ const field_row opaque_rows[] = {{1, content::text}, {2, content::text}};
 const message_table opaque_table{opaque_rows};
 
 const field_row value_rows[] = {
-    {1, content::message, false, &none_table},      {2, content::varint},
-    {3, content::varint},                           {4, content::bytes},
-    {5, content::fixed64},                          {6, content::text},
-    {7, content::bytes},                            {8, content::message, false, &sequence_table},
-    {9, content::message, false, &sequence_table},  {10, content::message, false, &mapping_table},
-    {11, content::message, false, &sequence_table}, {30, content::message, false, &opaque_table},
+    {1, content::message, false, &none_table},
+    {2, content::varint},
+    {3, content::varint},
+    {4, content::bytes},
+    {5, content::fixed64},
+    {6, content::text},
+    {7, content::bytes},
+    {8, content::message, false, &sequence_table},
+    {9, content::message, false, &sequence_table},
+    {10, content::message, false, &mapping_table},
+    {11, content::message, false, &sequence_table},
+    {30, content::message, false, &opaque_table},
 };
 const message_table value_table{value_rows, 0, true};
 
@@ -101,9 +109,9 @@ const field_row* find_row(const message_table& table, std::uint64_t number) {
 
 constexpr std::uint64_t wire_type_of(content holds) {
   switch (holds) {
-  case content::varint: return 0;
-  case content::fixed64: return 1;
-  default: return 2;
+    case content::varint: return 0;
+    case content::fixed64: return 1;
+    default: return 2;
   }
 }
 
@@ -168,7 +176,8 @@ const char* walker::walk_field(const char*& at, const char* end, const message_t
   return walk_content(at, end, *row, depth);
 }
 
-const char* walker::walk_content(const char*& at, const char* end, const field_row& row, int depth) {
+const char* walker::walk_content(const char*& at, const char* end, const field_row& row,
+                                 int depth) {
   std::uint64_t number = 0;
   if (row.holds == content::fixed64) {
     if (end - at < 8)
@@ -220,7 +229,9 @@ status validate_display(std::string_view encoded, const decode_bounds& bounds) {
   return validate(encoded, display_table, "display", bounds);
 }
 
-bool is_utf8(std::string_view text) noexcept { return utf8_prefix(text) == text.size(); }
+bool is_utf8(std::string_view text) noexcept {
+  return utf8_prefix(text) == text.size();
+}
 
 void append_utf8_lossy(std::string& out, std::string_view text) {
   while (true) {

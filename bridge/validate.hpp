@@ -9,15 +9,16 @@
 
 namespace vivarium::bridge {
 
-/// How deep lists, tuples and sets may nest in a value. Clients' protobuf libraries stop at 100 nested
-/// messages, and such a container costs two, inside a handful of enclosing ones. A dict costs three:
-/// of dicts alone 28 may nest.
+/// How deep lists, tuples and sets may nest in a value. Clients' protobuf libraries stop at 100
+/// nested messages, and such a container costs two, inside a handful of enclosing ones. A dict
+/// costs three: of dicts alone 28 may nest.
 inline constexpr int max_value_depth = 40;
 
 /// Bounds on an encoded message from a worker.
 struct decode_bounds {
   std::size_t max_bytes = 32u << 20;
-  std::size_t max_items = 4'000'000; ///< Nested messages in all: what a decoder would have to allocate.
+  std::size_t max_items =
+      4'000'000; ///< Nested messages in all: what a decoder would have to allocate.
   int max_depth = 2 * max_value_depth + 4; ///< Nested messages.
 };
 

@@ -33,17 +33,17 @@ value_view value_view::open(std::string_view encoded) {
   value_view view;
   view.kind = static_cast<value_kind>(take_varint(encoded) >> 3);
   switch (view.kind) {
-  case value_kind::boolean: view.bits = take_varint(encoded) != 0; break;
-  case value_kind::integer: {
-    auto zigzag = take_varint(encoded);
-    view.bits = zigzag >> 1 ^ (~(zigzag & 1) + 1);
-    break;
-  }
-  case value_kind::real:
-    if (encoded.size() >= sizeof(view.bits))
-      std::memcpy(&view.bits, encoded.data(), sizeof(view.bits));
-    break;
-  default: view.content = take_bytes(encoded);
+    case value_kind::boolean: view.bits = take_varint(encoded) != 0; break;
+    case value_kind::integer: {
+      auto zigzag = take_varint(encoded);
+      view.bits = zigzag >> 1 ^ (~(zigzag & 1) + 1);
+      break;
+    }
+    case value_kind::real:
+      if (encoded.size() >= sizeof(view.bits))
+        std::memcpy(&view.bits, encoded.data(), sizeof(view.bits));
+      break;
+    default: view.content = take_bytes(encoded);
   }
   return view;
 }

@@ -8,15 +8,26 @@ namespace vivarium::bridge {
 
 /// The kinds of a vivarium.v1.Value, by field number.
 enum class value_kind : std::uint32_t {
-  none = 1, boolean, integer, big_integer, real, text, blob, list, tuple, dict, set, opaque = 30,
+  none = 1,
+  boolean,
+  integer,
+  big_integer,
+  real,
+  text,
+  blob,
+  list,
+  tuple,
+  dict,
+  set,
+  opaque = 30,
 };
 
 /// One encoded vivarium.v1.Value, opened. Only for what `validate_value` has accepted; views point
 /// into what was opened.
 struct value_view {
   value_kind kind = value_kind::none;
-  std::uint64_t bits = 0;    ///< Of a boolean, of an integer (sign extended), of a real.
-  std::string_view content;  ///< Of the others: bytes, text, or the encoded message.
+  std::uint64_t bits = 0;   ///< Of a boolean, of an integer (sign extended), of a real.
+  std::string_view content; ///< Of the others: bytes, text, or the encoded message.
 
   static value_view open(std::string_view encoded);
 };

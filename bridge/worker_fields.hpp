@@ -9,7 +9,14 @@ namespace vivarium::bridge {
 // straight into its outgoing buffer. Every field is always present, once, in any order.
 
 enum class evaluate_field : std::uint32_t {
-  execution = 1, source, filename, first_line, mode, form, start_before_us, max_result_bytes,
+  execution = 1,
+  source,
+  filename,
+  first_line,
+  mode,
+  form,
+  start_before_us,
+  max_result_bytes,
   max_output_bytes,
 };
 
@@ -20,7 +27,12 @@ enum class output_field : std::uint32_t { execution = 1, is_stderr, text };
 enum class display_field : std::uint32_t { execution = 1, content };
 
 enum class finished_field : std::uint32_t {
-  execution = 1, kind, content, output_bytes, output_truncated, interrupted,
+  execution = 1,
+  kind,
+  content,
+  output_bytes,
+  output_truncated,
+  interrupted,
 };
 
 /// The tag of a field with a varint, and of one with a length.

@@ -145,20 +145,20 @@ result<evaluate> decode_evaluate(std::string_view body) {
   using f = evaluate_field;
   return decode<evaluate>(body, "evaluate", f::max_output_bytes, [](auto& in, evaluate& to) {
     switch (in.field()) {
-    case f::execution: to.execution = in.number(1, any64); break;
-    case f::source: to.source = in.bytes(); break;
-    case f::filename: to.filename = in.bytes(); break;
-    case f::first_line: to.first_line = static_cast<std::uint32_t>(in.number(1, any32)); break;
-    case f::mode: to.mode = static_cast<run_mode>(in.number(1, 2)); break;
-    case f::form: to.form = static_cast<value_form>(in.number(1, 3)); break;
-    case f::start_before_us: to.start_before_us = in.number(0, any64); break;
-    case f::max_result_bytes:
-      to.max_result_bytes = static_cast<std::uint32_t>(in.number(0, any32));
-      break;
-    case f::max_output_bytes:
-      to.max_output_bytes = static_cast<std::uint32_t>(in.number(0, any32));
-      break;
-    default: in.reject();
+      case f::execution: to.execution = in.number(1, any64); break;
+      case f::source: to.source = in.bytes(); break;
+      case f::filename: to.filename = in.bytes(); break;
+      case f::first_line: to.first_line = static_cast<std::uint32_t>(in.number(1, any32)); break;
+      case f::mode: to.mode = static_cast<run_mode>(in.number(1, 2)); break;
+      case f::form: to.form = static_cast<value_form>(in.number(1, 3)); break;
+      case f::start_before_us: to.start_before_us = in.number(0, any64); break;
+      case f::max_result_bytes:
+        to.max_result_bytes = static_cast<std::uint32_t>(in.number(0, any32));
+        break;
+      case f::max_output_bytes:
+        to.max_output_bytes = static_cast<std::uint32_t>(in.number(0, any32));
+        break;
+      default: in.reject();
     }
   });
 }
@@ -166,11 +166,11 @@ result<evaluate> decode_evaluate(std::string_view body) {
 result<hello> decode_hello(std::string_view body) {
   return decode<hello>(body, "hello", hello_field::python_version, [](auto& in, hello& to) {
     switch (in.field()) {
-    case hello_field::protocol:
-      to.protocol = static_cast<std::uint32_t>(in.number(0, any32));
-      break;
-    case hello_field::python_version: to.python_version = in.bytes(); break;
-    default: in.reject();
+      case hello_field::protocol:
+        to.protocol = static_cast<std::uint32_t>(in.number(0, any32));
+        break;
+      case hello_field::python_version: to.python_version = in.bytes(); break;
+      default: in.reject();
     }
   });
 }
@@ -178,10 +178,10 @@ result<hello> decode_hello(std::string_view body) {
 result<output> decode_output(std::string_view body) {
   return decode<output>(body, "output", output_field::text, [](auto& in, output& to) {
     switch (in.field()) {
-    case output_field::execution: to.execution = in.number(1, any64); break;
-    case output_field::is_stderr: to.is_stderr = in.flag(); break;
-    case output_field::text: to.text = in.bytes(); break;
-    default: in.reject();
+      case output_field::execution: to.execution = in.number(1, any64); break;
+      case output_field::is_stderr: to.is_stderr = in.flag(); break;
+      case output_field::text: to.text = in.bytes(); break;
+      default: in.reject();
     }
   });
 }
@@ -189,9 +189,9 @@ result<output> decode_output(std::string_view body) {
 result<display> decode_display(std::string_view body) {
   return decode<display>(body, "display", display_field::content, [](auto& in, display& to) {
     switch (in.field()) {
-    case display_field::execution: to.execution = in.number(1, any64); break;
-    case display_field::content: to.content = in.bytes(); break;
-    default: in.reject();
+      case display_field::execution: to.execution = in.number(1, any64); break;
+      case display_field::content: to.content = in.bytes(); break;
+      default: in.reject();
     }
   });
 }
@@ -200,13 +200,13 @@ result<finished> decode_finished(std::string_view body) {
   using f = finished_field;
   return decode<finished>(body, "finished", f::interrupted, [](auto& in, finished& to) {
     switch (in.field()) {
-    case f::execution: to.execution = in.number(1, any64); break;
-    case f::kind: to.kind = static_cast<finished::outcome>(in.number(1, 5)); break;
-    case f::content: to.content = in.bytes(); break;
-    case f::output_bytes: to.output_bytes = in.number(0, any64); break;
-    case f::output_truncated: to.output_truncated = in.flag(); break;
-    case f::interrupted: to.interrupted = in.flag(); break;
-    default: in.reject();
+      case f::execution: to.execution = in.number(1, any64); break;
+      case f::kind: to.kind = static_cast<finished::outcome>(in.number(1, 5)); break;
+      case f::content: to.content = in.bytes(); break;
+      case f::output_bytes: to.output_bytes = in.number(0, any64); break;
+      case f::output_truncated: to.output_truncated = in.flag(); break;
+      case f::interrupted: to.interrupted = in.flag(); break;
+      default: in.reject();
     }
   });
 }

@@ -10,11 +10,11 @@
 
 namespace vivarium::bridge {
 
-// The messages between daemon and worker. Encoders append one whole frame to a buffer; decoders take
-// the body of a frame and return views into it. Decoders trust nothing: a missing field, a wrong wire
-// type, a value out of range or an unknown field is `malformed`. Fields that go on to a client as
-// they are (a `Value`, an `ExecutionError`, a `Display` in the encoding of vivarium.v1) are returned
-// as encoded bytes, to be checked by `bridge/validate.hpp`.
+// The messages between daemon and worker. Encoders append one whole frame to a buffer; decoders
+// take the body of a frame and return views into it. Decoders trust nothing: a missing field, a
+// wrong wire type, a value out of range or an unknown field is `malformed`. Fields that go on to a
+// client as they are (a `Value`, an `ExecutionError`, a `Display` in the encoding of vivarium.v1)
+// are returned as encoded bytes, to be checked by `bridge/validate.hpp`.
 
 inline constexpr std::uint32_t worker_protocol_version = 1;
 
@@ -29,15 +29,15 @@ enum class value_form : std::uint8_t { none = 1, typed = 2, repr = 3 };
 
 /// Order to run source.
 struct evaluate {
-  std::uint64_t execution = 0;         ///< Number within the session, from 1, increasing.
-  std::string_view source;             ///< UTF-8.
-  std::string_view filename;           ///< Empty: derived from the source.
+  std::uint64_t execution = 0; ///< Number within the session, from 1, increasing.
+  std::string_view source;     ///< UTF-8.
+  std::string_view filename;   ///< Empty: derived from the source.
   std::uint32_t first_line = 1;
   run_mode mode = run_mode::execute;
   value_form form = value_form::typed;
-  std::uint64_t start_before_us = 0;   ///< CLOCK_MONOTONIC; not started later than this. 0: always.
-  std::uint32_t max_result_bytes = 0;  ///< A larger result is an error of kind `limit`.
-  std::uint32_t max_output_bytes = 0;  ///< stdout and stderr together; what is over is only counted.
+  std::uint64_t start_before_us = 0;  ///< CLOCK_MONOTONIC; not started later than this. 0: always.
+  std::uint32_t max_result_bytes = 0; ///< A larger result is an error of kind `limit`.
+  std::uint32_t max_output_bytes = 0; ///< stdout and stderr together; what is over is only counted.
 };
 
 /// First message of a worker, before any tenant byte.
@@ -66,7 +66,8 @@ struct finished {
     repr = 2,    ///< `content` is text; empty for None.
     nothing = 3, ///< No result was asked for, or it was only compiled.
     error = 4,   ///< `content` is an encoded vivarium.v1.ExecutionError.
-    expired = 5, ///< It was not started: `start_before_us` had passed, or it was interrupted before.
+    expired =
+        5, ///< It was not started: `start_before_us` had passed, or it was interrupted before.
   };
   std::uint64_t execution = 0;
   outcome kind = outcome::nothing;

@@ -22,6 +22,7 @@ public:
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
   void append(std::string_view bytes);
+  void append(const char* text) { append(std::string_view{text}); }
   /// Takes over `bytes`; copies them only when they are few.
   void append(std::string&& bytes);
 

@@ -22,18 +22,21 @@ using field = bridge::finished_field;
 
 constexpr std::size_t spare_at_most = 1u << 20;
 
-constexpr std::uint32_t number_of(field f) noexcept { return static_cast<std::uint32_t>(f); }
+constexpr std::uint32_t number_of(field f) noexcept {
+  return static_cast<std::uint32_t>(f);
+}
 
 std::string why_not(encoded how, const execution& ended) {
   switch (how) {
-  case encoded::too_large:
-    return "the result is over the limit of " + std::to_string(ended.max_result_bytes)
-           + " bytes (max_result_bytes): return less of it, write it to a file, or ask for it in parts";
-  case encoded::too_many:
-    return "the result has more than 4,000,000 parts: return it as bytes or as text, or in parts";
-  default:
-    return "the result nests more than " + std::to_string(bridge::max_value_depth)
-           + " containers, or contains itself: return a flatter form of it";
+    case encoded::too_large:
+      return "the result is over the limit of " + std::to_string(ended.max_result_bytes)
+             + " bytes (max_result_bytes): return less of it, write it to a file, or ask for it in "
+               "parts";
+    case encoded::too_many:
+      return "the result has more than 4,000,000 parts: return it as bytes or as text, or in parts";
+    default:
+      return "the result nests more than " + std::to_string(bridge::max_value_depth)
+             + " containers, or contains itself: return a flatter form of it";
   }
 }
 
@@ -46,7 +49,9 @@ bool is_good_exit() {
   PyErr_NormalizeException(&type, &value, &traceback);
   auto code = py_ref::steal(PyObject_GetAttrString(value, "code"));
   PyErr_Clear();
-  bool good = code && (code.get() == Py_None || (PyLong_CheckExact(code.get()) && PyObject_Not(code.get()) == 1));
+  bool good = code
+              && (code.get() == Py_None
+                  || (PyLong_CheckExact(code.get()) && PyObject_Not(code.get()) == 1));
   if (!good) {
     PyErr_Restore(type, value, traceback);
     return false;
@@ -81,7 +86,8 @@ bool is_plain(PyObject* value) {
 encoded append_in_form(std::string& out, runtime& self, const execution& ended, PyObject* value) {
   if (ended.form == bridge::value_form::none)
     return encoded::ok;
-  if (!is_plain(value) && !py_ref::steal(PyObject_CallFunctionObjArgs(self.python.rich, value, nullptr)))
+  if (!is_plain(value)
+      && !py_ref::steal(PyObject_CallFunctionObjArgs(self.python.rich, value, nullptr)))
     return encoded::failed;
   return ended.form == bridge::value_form::repr ? append_repr(out, value, ended.max_result_bytes)
                                                 : append_value(out, value, ended.max_result_bytes);
@@ -89,9 +95,9 @@ encoded append_in_form(std::string& out, runtime& self, const execution& ended, 
 
 outcome outcome_of(bridge::value_form form) noexcept {
   switch (form) {
-  case bridge::value_form::typed: return outcome::value;
-  case bridge::value_form::repr: return outcome::repr;
-  case bridge::value_form::none: break;
+    case bridge::value_form::typed: return outcome::value;
+    case bridge::value_form::repr: return outcome::repr;
+    case bridge::value_form::none: break;
   }
   return outcome::nothing;
 }
@@ -155,7 +161,8 @@ void append_answer(runtime& self, execution& ended, PyObject* value) {
   // Encoding may run tenant code, which may end another execution: the buffer is this one's own.
   std::string frame = std::exchange(self.spare, {});
   frame.clear();
-  auto kind = append_guarded(frame, [&](std::string& out) { return append_content(out, self, ended, value); });
+  auto kind = append_guarded(
+      frame, [&](std::string& out) { return append_content(out, self, ended, value); });
   self.output.end(ended);
   self.executions.current = nullptr;
   if (!complete(frame, ended, kind)) {

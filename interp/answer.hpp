@@ -6,9 +6,10 @@
 
 namespace vivarium::interp {
 
-/// Puts the `finished` frame of an execution on the channel, after what is left of its output. A null
-/// `value` means that a Python error is set. Never fails: what cannot be encoded becomes an error
-/// that says so. From the moment that the content is encoded no interrupt can reach the execution.
+/// Puts the `finished` frame of an execution on the channel, after what is left of its output. A
+/// null `value` means that a Python error is set. Never fails: what cannot be encoded becomes an
+/// error that says so. From the moment that the content is encoded no interrupt can reach the
+/// execution.
 void append_answer(runtime& self, execution& ended, PyObject* value);
 
 /// Likewise for an execution that was not started.

@@ -167,9 +167,10 @@ void capture::drain(stream from, execution* to) {
       source.read = size;
       break;
     }
-    auto n = ::pread(source.fd, buffer.data(),
-                     std::min<std::size_t>(buffer.size(), static_cast<std::size_t>(size - source.read)),
-                     source.read);
+    auto n =
+        ::pread(source.fd, buffer.data(),
+                std::min<std::size_t>(buffer.size(), static_cast<std::size_t>(size - source.read)),
+                source.read);
     if (n <= 0)
       break;
     std::string_view text{buffer.data(), static_cast<std::size_t>(n)};

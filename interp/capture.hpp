@@ -17,13 +17,15 @@ namespace vivarium::interp {
 
 enum class stream : std::uint8_t { out = 0, err = 1 };
 
-/// Where what tenant code prints goes. Text written through sys.stdout and sys.stderr, and bytes that
-/// native code and child processes write to descriptors 1 and 2 (files, drained here), are attributed
-/// to the execution that wrote them, counted against its limit, and put on the channel in the order
-/// of each stream. What is written while nothing runs waits, within bounds, for the next execution.
+/// Where what tenant code prints goes. Text written through sys.stdout and sys.stderr, and bytes
+/// that native code and child processes write to descriptors 1 and 2 (files, drained here), are
+/// attributed to the execution that wrote them, counted against its limit, and put on the channel
+/// in the order of each stream. What is written while nothing runs waits, within bounds, for the
+/// next execution.
 ///
-/// Before `start`, and in a process that tenant code forked, text goes to the descriptors themselves:
-/// a child must not touch the channel, and the worker finds the text in the files. Needs the GIL.
+/// Before `start`, and in a process that tenant code forked, text goes to the descriptors
+/// themselves: a child must not touch the channel, and the worker finds the text in the files.
+/// Needs the GIL.
 class capture {
 public:
   capture(channel& out, execution_table& executions) noexcept
@@ -31,6 +33,8 @@ public:
 
   /// Begins to capture. Descriptors that are not regular files are left alone.
   void start() noexcept;
+  /// Captures without descriptors while the zygote warms up; `on` false: no longer.
+  void rehearse(bool on) noexcept { capturing_ = on; }
   /// In a forked child.
   void stop() noexcept { capturing_ = false; }
 

@@ -40,8 +40,8 @@ void store_padded_varint(char* at, std::uint64_t value) noexcept {
 
 } // namespace
 
-// Keeps the signal handler off the buffer, and does what it came for meanwhile. The handler may also
-// be at work on the main thread while another thread wants in.
+// Keeps the signal handler off the buffer, and does what it came for meanwhile. The handler may
+// also be at work on the main thread while another thread wants in.
 class channel::section {
 public:
   explicit section(channel& owner) noexcept : owner_{owner} {

@@ -12,14 +12,14 @@
 namespace vivarium::interp {
 
 /// The worker's outgoing frames. Answers and output collect in one buffer and leave together in one
-/// write when the worker is about to wait, or when there is much of it. So that a line of output does
-/// not wait for a long execution to end, the first unsent line arms a POSIX timer whose signal handler
-/// writes the buffer a millisecond later: live output without a helper thread (the worker must stay
-/// forkable) and without a system call per line.
+/// write when the worker is about to wait, or when there is much of it. So that a line of output
+/// does not wait for a long execution to end, the first unsent line arms a POSIX timer whose signal
+/// handler writes the buffer a millisecond later: live output without a helper thread (the worker
+/// must stay forkable) and without a system call per line.
 ///
-/// Every method but the handler needs the GIL; the handler runs on the main thread at any moment, so
-/// the buffer holds whole frames whenever no `section` is open. When the daemon is gone, writing ends
-/// the process.
+/// Every method but the handler needs the GIL; the handler runs on the main thread at any moment,
+/// so the buffer holds whole frames whenever no `section` is open. When the daemon is gone, writing
+/// ends the process.
 class channel {
 public:
   channel() noexcept = default;

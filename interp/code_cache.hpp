@@ -12,8 +12,8 @@
 
 namespace vivarium::interp {
 
-/// Source in executable form. Statements and the last expression are compiled apart, because only the
-/// latter has a value; both are code objects, either may be missing.
+/// Source in executable form. Statements and the last expression are compiled apart, because only
+/// the latter has a value; both are code objects, either may be missing.
 struct cell {
   py_ref statements;
   py_ref value;    ///< Its value is the result.

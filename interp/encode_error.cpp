@@ -9,10 +9,20 @@ namespace vivarium::interp {
 
 namespace {
 
-// Fields of vivarium.v1.ExecutionError, which are also the places in the tuple that `describe` makes:
-// (kind, type, module, bases, message, frames, traceback, cause, context, group, syntax).
+// Fields of vivarium.v1.ExecutionError, which are also the places in the tuple that `describe`
+// makes: (kind, type, module, bases, message, frames, traceback, cause, context, group, syntax).
 enum error_field : std::uint32_t {
-  kind = 1, type, module, bases, message, frames, traceback, cause, context, group, syntax,
+  kind = 1,
+  type,
+  module,
+  bases,
+  message,
+  frames,
+  traceback,
+  cause,
+  context,
+  group,
+  syntax,
 };
 
 constexpr Py_ssize_t text_at_most = 128 << 10;
@@ -137,15 +147,16 @@ void append_current_error(std::string& out, runtime& self, execution& ended) {
   auto start = out.size();
   if (ended.interrupt_raised && error.value)
     ended.interrupted = came_from_interrupt(error.value.get(), self.interrupt.type());
-  auto told = error.value
-                  ? py_ref::steal(PyObject_CallFunctionObjArgs(self.python.describe, error.value.get(), nullptr))
-                  : py_ref{};
+  auto told = error.value ? py_ref::steal(
+                  PyObject_CallFunctionObjArgs(self.python.describe, error.value.get(), nullptr))
+                          : py_ref{};
   if (told && append_described(out, told.get()))
     return;
   // Describing it failed, or was itself interrupted.
   auto second = take_error();
   if (ended.interrupt_raised && second.value)
-    ended.interrupted = ended.interrupted || came_from_interrupt(second.value.get(), self.interrupt.type());
+    ended.interrupted =
+        ended.interrupted || came_from_interrupt(second.value.get(), self.interrupt.type());
   out.resize(start);
   append_bare(out, error.value.get());
 }

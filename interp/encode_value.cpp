@@ -14,14 +14,26 @@ namespace vivarium::interp {
 namespace {
 
 enum value_field : std::uint32_t {
-  none = 1, boolean, integer, big_integer, real, text, blob, list, tuple, dict, set, opaque = 30,
+  none = 1,
+  boolean,
+  integer,
+  big_integer,
+  real,
+  text,
+  blob,
+  list,
+  tuple,
+  dict,
+  set,
+  opaque = 30,
 };
 
 constexpr Py_ssize_t repr_at_most = 4096;
 
 class value_encoder {
 public:
-  value_encoder(std::string& out, std::size_t max_bytes) : out_{out}, start_{out.size()}, max_bytes_{max_bytes} {}
+  value_encoder(std::string& out, std::size_t max_bytes)
+      : out_{out}, start_{out.size()}, max_bytes_{max_bytes} {}
 
   encoded append(PyObject* object, int depth);
 
@@ -68,7 +80,8 @@ encoded value_encoder::append(PyObject* object, int depth) {
   if (type == &PyBool_Type)
     return put_varint(out_, boolean, object == Py_True), encoded::ok;
   if (type == &PyFloat_Type)
-    return put_fixed64(out_, real, std::bit_cast<std::uint64_t>(PyFloat_AsDouble(object))), encoded::ok;
+    return put_fixed64(out_, real, std::bit_cast<std::uint64_t>(PyFloat_AsDouble(object))),
+           encoded::ok;
   if (type == &PyList_Type)
     return append_list(object, depth);
   if (type == &PyDict_Type)
@@ -84,7 +97,8 @@ encoded value_encoder::append_as_base(PyObject* object, int depth) {
   if (PyUnicode_Check(object))
     return append_str(object);
   if (PyFloat_Check(object))
-    return put_fixed64(out_, real, std::bit_cast<std::uint64_t>(PyFloat_AsDouble(object))), encoded::ok;
+    return put_fixed64(out_, real, std::bit_cast<std::uint64_t>(PyFloat_AsDouble(object))),
+           encoded::ok;
   if (PyBytes_Check(object))
     return append_blob(object);
   if (PyList_Check(object))
@@ -118,15 +132,19 @@ encoded value_encoder::append_big_int(PyObject* object) {
     return encoded::failed;
   if (length > max_bytes_)
     return encoded::too_large;
-  auto arguments = py_ref::steal(Py_BuildValue("(Ons)", object, static_cast<Py_ssize_t>(length), "little"));
-  auto bytes = arguments ? py_ref::steal(PyObject_Call(python.int_to_bytes, arguments.get(), python.is_signed))
-                         : py_ref{};
+  auto arguments =
+      py_ref::steal(Py_BuildValue("(Ons)", object, static_cast<Py_ssize_t>(length), "little"));
+  auto bytes =
+      arguments
+          ? py_ref::steal(PyObject_Call(python.int_to_bytes, arguments.get(), python.is_signed))
+          : py_ref{};
   char* data = nullptr;
   Py_ssize_t size = 0;
   if (!bytes || PyBytes_AsStringAndSize(bytes.get(), &data, &size) != 0)
     return encoded::failed;
   // -2**(8n-1) needs a byte less than its bit length says.
-  while (size > 1 && static_cast<unsigned char>(data[size - 1]) == 0xff && (data[size - 2] & 0x80) != 0)
+  while (size > 1 && static_cast<unsigned char>(data[size - 1]) == 0xff
+         && (data[size - 2] & 0x80) != 0)
     --size;
   return append_raw(big_integer, {data, static_cast<std::size_t>(size)});
 }
@@ -227,7 +245,8 @@ encoded value_encoder::append_dict(PyObject* object, int depth) {
       how = append_nested(2, held_value.get(), depth + 3);
     end_message(out_, entry);
     if (how == encoded::ok && PyDict_Size(object) != size) {
-      PyErr_SetString(PyExc_RuntimeError, "a dict in the result changed its size while it was encoded");
+      PyErr_SetString(PyExc_RuntimeError,
+                      "a dict in the result changed its size while it was encoded");
       how = encoded::failed;
     }
   }
@@ -249,7 +268,8 @@ py_ref safe_repr(PyObject* object) {
 }
 
 void append_type_name(std::string& out, PyTypeObject* type) {
-  auto module = py_ref::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__module__"));
+  auto module =
+      py_ref::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__module__"));
   if (module && PyUnicode_Check(module.get())
       && PyUnicode_CompareWithASCIIString(module.get(), "builtins") != 0
       && append_text(out, module.get(), 256))

@@ -19,24 +19,28 @@ constexpr std::uint64_t default_output_bytes = 1u << 20;
 std::uint64_t monotonic_us() noexcept {
   struct timespec now = {};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(now.tv_nsec) / 1000;
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000
+         + static_cast<std::uint64_t>(now.tv_nsec) / 1000;
 }
 
 execution make_execution(const bridge::evaluate& request) {
   execution made;
   made.number = request.execution;
   made.form = request.form;
-  made.max_result_bytes = request.max_result_bytes != 0 ? request.max_result_bytes : default_result_bytes;
-  made.max_output_bytes = request.max_output_bytes != 0 ? request.max_output_bytes : default_output_bytes;
+  made.max_result_bytes =
+      request.max_result_bytes != 0 ? request.max_result_bytes : default_result_bytes;
+  made.max_output_bytes =
+      request.max_output_bytes != 0 ? request.max_output_bytes : default_output_bytes;
   return made;
 }
 
 const cell* find_or_compile(runtime& self, const bridge::evaluate& request) {
   if (const auto* found = self.cells.find(request.source, request.filename, request.first_line))
     return found;
-  auto parts = py_ref::steal(PyObject_CallFunction(
-      self.python.compile, "s#s#I", request.source.data(), static_cast<Py_ssize_t>(request.source.size()),
-      request.filename.data(), static_cast<Py_ssize_t>(request.filename.size()), request.first_line));
+  auto parts = py_ref::steal(
+      PyObject_CallFunction(self.python.compile, "s#s#I", request.source.data(),
+                            static_cast<Py_ssize_t>(request.source.size()), request.filename.data(),
+                            static_cast<Py_ssize_t>(request.filename.size()), request.first_line));
   if (!parts)
     return nullptr;
   auto at = [&](Py_ssize_t i) {
@@ -73,16 +77,15 @@ void finish(runtime& self, execution& ended, PyObject* value) {
 }
 
 // Makes a task of an asynchronous cell. False: it could not be made, a Python error is set.
-bool start_task(runtime& self, const cell& code, execution& begun) {
+bool start_task(runtime& self, const cell& code, const execution& begun) {
   self.asynchronous = true;
   self.executions.current = nullptr;
   self.executions.waiting.emplace(begun.number, begun);
   auto or_none = [](const py_ref& part) { return part ? part.get() : Py_None; };
-  auto started = py_ref::steal(PyObject_CallFunction(self.python.async_start, "KOO", begun.number,
-                                                     or_none(code.statements), or_none(code.value)));
+  auto started = py_ref::steal(PyObject_CallFunction(
+      self.python.async_start, "KOO", begun.number, or_none(code.statements), or_none(code.value)));
   if (started || self.executions.waiting.erase(begun.number) == 0)
     return PyErr_Clear(), true;
-  self.executions.current = &begun;
   return false;
 }
 
@@ -104,9 +107,10 @@ void execute(runtime& self, const bridge::evaluate& request) {
     return finish(self, begun, Py_None);
   }
   if (code->is_async) {
-    if (!start_task(self, *code, begun))
-      finish(self, begun, nullptr);
-    return;
+    if (start_task(self, *code, begun))
+      return;
+    self.executions.current = &begun;
+    return finish(self, begun, nullptr);
   }
   auto value = run(self, py_ref::share(code->statements.get()), py_ref::share(code->value.get()));
   finish(self, begun, value.get());

@@ -15,11 +15,11 @@
 namespace vivarium::interp {
 
 /// The soft interrupt. The daemon sends a signal whose value is the number of the execution that it
-/// means. The C handler, which may run at any moment, only notes the number and asks CPython to call
-/// its Python-level handler; that one (`deliver`) runs on the main thread between two bytecodes and
-/// decides: raise in the execution that runs, cancel the task of one that waits, remember one that has
-/// not started, ignore one that has ended. Because the number is compared when the exception is about
-/// to be raised, an interrupt cannot hit the next execution.
+/// means. The C handler, which may run at any moment, only notes the number and asks CPython to
+/// call its Python-level handler; that one (`deliver`) runs on the main thread between two
+/// bytecodes and decides: raise in the execution that runs, cancel the task of one that waits,
+/// remember one that has not started, ignore one that has ended. Because the number is compared
+/// when the exception is about to be raised, an interrupt cannot hit the next execution.
 class interrupts {
 public:
   explicit interrupts(execution_table& executions) noexcept : executions_{executions} {}
@@ -35,8 +35,9 @@ public:
   /// Whether an execution that now comes was interrupted before.
   bool expired(std::uint64_t number);
 
-  /// `interrupted_type` is what is raised; `cancel(number)` interrupts a waiting execution's task and
-  /// returns whether the code that runs right now belongs to it, so that it is to be raised here.
+  /// `interrupted_type` is what is raised; `cancel(number)` interrupts a waiting execution's task
+  /// and returns whether the code that runs right now belongs to it, so that it is to be raised
+  /// here.
   void use(PyObject* interrupted_type, PyObject* cancel) noexcept {
     type_ = interrupted_type;
     cancel_ = cancel;

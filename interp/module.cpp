@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The native module `_vivarium`, loaded by the environment's own interpreter inside the jail.
+#include "bridge/validate.hpp"
 #include "interp/execute.hpp"
 #include "interp/message_writer.hpp"
 #include "interp/py_ref.hpp"
@@ -7,8 +8,6 @@
 #include "interp/stream_type.hpp"
 #include "interp/worker_loop.hpp"
 #include "interp/zygote.hpp"
-
-#include "bridge/validate.hpp"
 #include "sandbox/zygote_link.hpp"
 
 #include <new>
@@ -38,8 +37,9 @@ PyObject* setup(PyObject*, PyObject* arguments, PyObject* keywords) {
   auto& self = the_runtime();
   auto& python = self.python;
   PyObject *context = nullptr, *interrupted = nullptr, *cancel = nullptr;
-  static const char* names[] = {"compile", "forget", "describe", "rich", "async_start", "async_turn",
-                                "async_busy", "globals", "context", "interrupted", "cancel", nullptr};
+  static const char* names[] = {"compile",     "forget",      "describe",   "rich",
+                                "async_start", "async_turn",  "async_busy", "globals",
+                                "context",     "interrupted", "cancel",     nullptr};
   if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOO!OOO", const_cast<char**>(names),
                                    &python.compile, &python.forget, &python.describe, &python.rich,
                                    &python.async_start, &python.async_turn, &python.async_busy,
@@ -58,8 +58,8 @@ PyObject* setup(PyObject*, PyObject* arguments, PyObject* keywords) {
   Py_RETURN_NONE;
 }
 
-// warm(source, namespace): runs source as an execution whose answer nobody gets, so that what a first
-// execution touches has been touched.
+// warm(source, namespace): runs source as an execution whose answer nobody gets, so that what a
+// first execution touches has been touched.
 PyObject* warm(PyObject*, PyObject* arguments) {
   auto& self = the_runtime();
   bridge::evaluate request;
@@ -72,7 +72,11 @@ PyObject* warm(PyObject*, PyObject* arguments) {
   request.source = {source, static_cast<std::size_t>(size)};
   auto* real = std::exchange(self.python.globals, globals);
   self.out.mute(true);
+  if (!self.serving)
+    self.output.rehearse(true);
   execute(self, request);
+  if (!self.serving)
+    self.output.rehearse(false);
   self.python.globals = real;
   self.executions.last_started = 0;
   self.out.discard();
@@ -157,13 +161,16 @@ PyObject* emit(PyObject*, PyObject* parts) {
   std::string content;
   for (Py_ssize_t i = 0; i < count; ++i) {
     auto* pair = PyList_GetItem(parts, i);
-    if (PyTuple_Size(pair) != 2 || !append_part(content, PyTuple_GetItem(pair, 0), PyTuple_GetItem(pair, 1)))
+    if (PyTuple_Size(pair) != 2
+        || !append_part(content, PyTuple_GetItem(pair, 0), PyTuple_GetItem(pair, 1)))
       return nullptr;
   }
-  if (content.size() > shown_by->max_result_bytes || content.size() > bridge::decode_bounds{}.max_bytes)
-    return PyErr_Format(PyExc_ValueError,
-                        "what is displayed has %zu bytes, more than the limit of %llu (max_result_bytes)",
-                        content.size(), static_cast<unsigned long long>(shown_by->max_result_bytes));
+  if (content.size() > shown_by->max_result_bytes
+      || content.size() > bridge::decode_bounds{}.max_bytes)
+    return PyErr_Format(
+        PyExc_ValueError,
+        "what is displayed has %zu bytes, more than the limit of %llu (max_result_bytes)",
+        content.size(), static_cast<unsigned long long>(shown_by->max_result_bytes));
   std::string frame;
   if (bridge::append_display(frame, {shown_by->number, content}))
     self.out.append_frames(frame);
@@ -188,7 +195,8 @@ PyObject* guarded(PyObject* self, PyObject* arguments) {
 }
 
 PyMethodDef methods[] = {
-    {"setup", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(setup)), METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"setup", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(setup)),
+     METH_VARARGS | METH_KEYWORDS, nullptr},
     {"warm", guarded<warm>, METH_VARARGS, nullptr},
     {"open", guarded<open>, METH_VARARGS, nullptr},
     {"serve", guarded<serve_requests>, METH_VARARGS, nullptr},
@@ -213,8 +221,15 @@ PyModuleDef_Slot slots[] = {
     {0, nullptr},
 };
 
-PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_vivarium", "The native half of vivarium.", 0,
-                          methods, slots, nullptr, nullptr, nullptr};
+PyModuleDef definition = {PyModuleDef_HEAD_INIT,
+                          "_vivarium",
+                          "The native half of vivarium.",
+                          0,
+                          methods,
+                          slots,
+                          nullptr,
+                          nullptr,
+                          nullptr};
 
 } // namespace
 
@@ -222,4 +237,6 @@ PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_vivarium", "The native half o
 
 extern "C" __attribute__((visibility("default"))) PyObject* PyInit__vivarium();
 
-PyObject* PyInit__vivarium() { return PyModuleDef_Init(&vivarium::interp::definition); }
+PyObject* PyInit__vivarium() {
+  return PyModuleDef_Init(&vivarium::interp::definition);
+}

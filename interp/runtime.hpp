@@ -15,7 +15,8 @@ namespace vivarium::interp {
 /// Python objects that the worker calls. Bound once, before tenant code exists, so that nothing is
 /// ever looked up where tenant code could have put something else. Never freed.
 struct python_parts {
-  PyObject* compile = nullptr;     ///< (source, filename, first_line) -> (statements, value, filename, is_async)
+  PyObject* compile =
+      nullptr; ///< (source, filename, first_line) -> (statements, value, filename, is_async)
   PyObject* forget = nullptr;      ///< (filename): its source is no longer kept
   PyObject* describe = nullptr;    ///< (exception) -> what encode_error.hpp expects
   PyObject* rich = nullptr;        ///< (value): displays a value that has a rich form
@@ -24,8 +25,8 @@ struct python_parts {
   PyObject* async_busy = nullptr;  ///< () -> bool: whether the loop has anything to run
   PyObject* int_bit_length = nullptr;
   PyObject* int_to_bytes = nullptr;
-  PyObject* is_signed = nullptr;   ///< {"signed": True}
-  PyObject* globals = nullptr;     ///< The namespace of __main__.
+  PyObject* is_signed = nullptr; ///< {"signed": True}
+  PyObject* globals = nullptr;   ///< The namespace of __main__.
 };
 
 /// What the module owns. One per process, because signal handlers, fork handlers and CPython's own
@@ -40,7 +41,7 @@ struct runtime {
   std::string spare; ///< Memory of the last finished frame, to be used again.
   int requests_fd = -1;
   bool serving = false;
-  bool forked = false; ///< This process is a child that tenant code forked.
+  bool forked = false;       ///< This process is a child that tenant code forked.
   bool asynchronous = false; ///< There has been an asynchronous execution.
 };
 

@@ -13,11 +13,12 @@ namespace vivarium::interp {
 namespace {
 
 struct stream_object {
-  PyObject_HEAD
-  stream which;
+  PyObject_HEAD stream which;
 };
 
-stream which_of(PyObject* self) noexcept { return reinterpret_cast<stream_object*>(self)->which; }
+stream which_of(PyObject* self) noexcept {
+  return reinterpret_cast<stream_object*>(self)->which;
+}
 
 int init(PyObject* self, PyObject* arguments, PyObject*) {
   int which = 0;
@@ -48,8 +49,8 @@ PyObject* write_bytes(PyObject* self, PyObject* data) {
   auto size = view.len;
   bool memory = true;
   try {
-    the_runtime().output.write_bytes(which_of(self),
-                                     {static_cast<const char*>(view.buf), static_cast<std::size_t>(size)});
+    the_runtime().output.write_bytes(
+        which_of(self), {static_cast<const char*>(view.buf), static_cast<std::size_t>(size)});
   } catch (const std::bad_alloc&) {
     memory = false;
   }
@@ -88,6 +89,8 @@ PyType_Spec spec = {"_vivarium.Stream", sizeof(stream_object), 0,
 
 } // namespace
 
-PyObject* make_stream_type(PyObject* module) { return PyType_FromModuleAndSpec(module, &spec, nullptr); }
+PyObject* make_stream_type(PyObject* module) {
+  return PyType_FromModuleAndSpec(module, &spec, nullptr);
+}
 
 } // namespace vivarium::interp

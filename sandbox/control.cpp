@@ -67,7 +67,12 @@ receipt receive(int socket, message& into, extras& beside) noexcept {
   header.msg_control = room;
   header.msg_controllen = sizeof(room);
   beside = extras{};
-  auto n = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  constexpr int flags = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
+  auto n = ::recvmsg(socket, &header, flags);
+  // Told once when the other end was closed with messages to it unread; what it said before is
+  // still in the queue behind the error.
+  if (n < 0 && errno == ECONNRESET)
+    n = ::recvmsg(socket, &header, flags);
   if (n < 0)
     return errno == EAGAIN || errno == EINTR ? receipt::nothing_now : receipt::broken;
   for (auto* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {

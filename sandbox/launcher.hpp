@@ -51,6 +51,7 @@ private:
     holder keeper;
     bool keeper_reaped = false;
     pid_t pid = 0;
+    pid_t said_pid = 0; ///< Of the sender of its own `worker_ready`, as the kernel says.
     unique_fd pidfd;
     bool settled = false;  ///< The zygote will say no more about the fork.
     bool answered = false; ///< `worker_ready` or `worker_failed` was said.
@@ -76,6 +77,7 @@ private:
   void hear(zygote& from, const control::message& note, control::extras& beside);
   static void drain_words(zygote& from);
   void zygote_died(zygote& dead);
+  void adopt_orphan(std::uint64_t id, worker& of);
   void bury_zygotes();
   zygote* current_zygote();
 

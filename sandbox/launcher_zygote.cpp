@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 namespace vivarium::sandbox {
@@ -56,6 +57,8 @@ void launcher::start_zygote(std::uint32_t generation) {
     ended.say(os_error("fork", "of the zygote", errno).detail);
     return tell(ended);
   }
+  int yes = 1;
+  ::setsockopt(ours.get(), SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes));
   // The launcher must never wait for a zygote.
   ::fcntl(ours.get(), F_SETFL, O_NONBLOCK);
   ::fcntl(said.get(), F_SETFL, O_NONBLOCK);
@@ -168,7 +171,10 @@ void launcher::hear(zygote& from, const message& note, control::extras& beside) 
         end_holder(one);
       feed(from);
       break;
-    case kind::worker_ready: one.answered = true; break;
+    case kind::worker_ready:
+      one.answered = true;
+      one.said_pid = beside.sender;
+      break;
     case kind::worker_failed:
       fail_worker(note.worker, note.view(), note.errno_value);
       if (note.pid < 0) { // Not even forked: the zygote said it, not the child.
@@ -210,21 +216,32 @@ void launcher::zygote_died(zygote& dead) {
     fail_worker(id, "the zygote ended", ESRCH);
     workers_.erase(id);
   }
-  // A child that was not sealed when its zygote died is not trusted to get there.
-  std::vector<std::uint64_t> doomed;
+  std::vector<std::uint64_t> unsettled;
   for (auto& [id, one] : workers_)
-    if (one.generation == dead.generation && (!one.answered || !one.settled))
-      doomed.push_back(id);
-  for (auto id : doomed) {
+    if (one.generation == dead.generation && !one.settled)
+      unsettled.push_back(id);
+  for (auto id : unsettled) {
     auto& one = workers_.at(id);
     one.settled = true;
-    end_holder(one);
+    if (one.said_pid > 0)
+      adopt_orphan(id, one);
+    else // Nobody knows whether it was forked. One that was is in the holder's namespace.
+      end_holder(one);
     finish_if_over(id);
   }
 }
 
-// A zygote's end is told when nobody can become ready through it any more: after its unsealed
-// children are gone.
+// Sealed, but its zygote died before it could say so: process 1 is its parent now.
+void launcher::adopt_orphan(std::uint64_t id, worker& of) {
+  of.pid = of.said_pid;
+  if (of.exited)
+    return;
+  by_worker_[of.pid] = id;
+  of.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, of.pid, 0)));
+}
+
+// A zygote's end is told when nobody can become ready through it any more: after its children that
+// are still sealing themselves did so or failed.
 void launcher::bury_zygotes() {
   for (auto at = zygotes_.begin(); at != zygotes_.end();) {
     auto& dead = at->second;

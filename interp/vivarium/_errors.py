@@ -27,11 +27,12 @@ _LINE_AT_MOST = 1024
 
 def describe(error):
     """Returns (kind, type, module, bases, message, frames, traceback, cause, context, group, syntax)."""
+    message = _message(error)  # First: the traceback module would swallow an interrupt of it.
     told = _told(error)
     if told is not None:
         _drop_our_frames(told, set())
     text = _cut(_formatted(told), _TEXT_AT_MOST)
-    return _describe(error, told, text, 0, [_ERRORS_AT_MOST], set())
+    return _describe(error, told, message, text, 0, [_ERRORS_AT_MOST], set())
 
 
 def _told(error):
@@ -61,13 +62,11 @@ def _drop_our_frames(told, seen):
         return
     seen.add(id(told))
     told.stack[:] = [frame for frame in told.stack if not frame.filename.startswith(_OURS)]
-    if told.exc_type is not None and issubclass(told.exc_type, SyntaxError) and told.stack == []:
-        told.stack.clear()
     for other in (told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ())):
         _drop_our_frames(other, seen)
 
 
-def _describe(error, told, text, depth, budget, seen):
+def _describe(error, told, message, text, depth, budget, seen):
     budget[0] -= 1
     seen = seen | {id(error)}
     kind = type(error)
@@ -75,7 +74,9 @@ def _describe(error, told, text, depth, budget, seen):
     def inner(other, other_told):
         if other is None or other_told is None or id(other) in seen or depth >= _NESTED_AT_MOST or budget[0] <= 0:
             return None
-        return _describe(other, other_told, "", depth + 1, budget, seen)
+        message = getattr(other_told, "_str", None)
+        message = _cut(message, _TEXT_AT_MOST) if isinstance(message, str) else _message(other)
+        return _describe(other, other_told, message, "", depth + 1, budget, seen)
 
     cause, context = error.__cause__, error.__context__
     if cause is not None or error.__suppress_context__:
@@ -87,7 +88,7 @@ def _describe(error, told, text, depth, budget, seen):
         _name(kind),
         _module(kind),
         tuple(_name(base) for base in kind.__mro__[1:-1][:32]),
-        _message(error),
+        message,
         _frames(told),
         text,
         inner(cause, getattr(told, "__cause__", None)),

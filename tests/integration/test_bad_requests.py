@@ -16,7 +16,7 @@ FOLLOW = "/vivarium.v1.ExecutionService/Follow"
 class BadRequests(DaemonCase):
     """Requests that are wrong in every way we could think of."""
 
-    config = "[server]\nmax_body = \"1MiB\"\n"
+    config = "[server]\nbody_bytes = \"1MiB\"\n"
 
     def post(self, body, content_type="application/json", path=EVAL, **headers):
         """Returns status, headers and body of a POST."""

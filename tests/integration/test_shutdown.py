@@ -53,7 +53,7 @@ class Drain(unittest.TestCase):
 
     def test_deadline_of_the_drain(self):
         """What does not finish in time is ended; the client hears of it."""
-        with Daemon("[server]\ndrain = \"300ms\"\n") as daemon:
+        with Daemon("[server]\ndrain_timeout = \"300ms\"\n") as daemon:
             answers = []
 
             def ask():
@@ -72,7 +72,7 @@ class Drain(unittest.TestCase):
 
     def test_second_signal_ends_it_now(self):
         """An impatient operator presses Ctrl-C twice."""
-        with Daemon("[server]\ndrain = \"1h\"\n") as daemon:
+        with Daemon("[server]\ndrain_timeout = \"1h\"\n") as daemon:
             with daemon.client() as client:
                 client.start("while True: pass", client.create())
             processes.busy_worker(daemon.pid)

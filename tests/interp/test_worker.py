@@ -226,7 +226,7 @@ return 1
         self.assertEqual(self.value(source), 1)
         self.assertEqual(
             self.value("[os.sep, j.loads('1'), p > 3, e > 2, a, c, d, f, g, k, n, o(), q, r().s(), t, u, v, w, z, lam()]"),
-            ["/", 1, True, True, 2, 1, 2, [3], 4, 1, "division by zero", 7, 5, 2, 1, [2, 3], {"y": 2}, [0, 1, 2], 2, 2],
+            ["/", 1, True, True, 2, 1, 2, [3], 4, 1, "division by zero", 7, 5, 2, 1, [2, 3], {"y": 2}, [1, 2], 2, 2],
         )
         self.assertEqual(self.value("[n in globals() for n in ('b', 'm', 'y', 'x', 'h')]"), [False] * 5)
         self.assertEqual(self.value("[o.__qualname__, r.__qualname__, r.s.__qualname__, lam.__qualname__]"),

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -97,6 +98,7 @@ bool inmate::ask_and_die(const std::string& line) {
 }
 
 jail_under_test::jail_under_test(const jail_plan& plan) {
+  ::signal(SIGPIPE, SIG_IGN); // A worker that is gone shall fail the test, not end it.
   auto started = jail::start(plan);
   if (!started)
     FAIL(started.why().detail);

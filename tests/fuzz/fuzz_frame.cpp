@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// A stream of frames as a worker sends it, cut at arbitrary places.
+#include "bridge/frame.hpp"
+#include "bridge/validate.hpp"
+#include "bridge/worker_protocol.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+namespace {
+
+using namespace vivarium::bridge;
+
+void decode(const frame& one) {
+  switch (one.type) {
+    case frame_type::evaluate: (void)decode_evaluate(one.body); break;
+    case frame_type::hello: (void)decode_hello(one.body); break;
+    case frame_type::output:
+      if (auto output = decode_output(one.body)) {
+        std::string text;
+        append_utf8_lossy(text, output->text);
+        if (!is_utf8(text))
+          std::abort();
+      }
+      break;
+    case frame_type::display:
+      if (auto display = decode_display(one.body))
+        (void)validate_display(display->content);
+      break;
+    case frame_type::finished:
+      if (auto finished = decode_finished(one.body)) {
+        (void)validate_value(finished->content);
+        (void)validate_error(finished->content);
+      }
+      break;
+  }
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0)
+    return 0;
+  std::size_t step = data[0] + std::size_t{1};
+  frame_reader reader{1u << 16};
+  for (std::size_t at = 1; at < size; at += step) {
+    auto n = std::min(step, size - at);
+    std::memcpy(reader.prepare(n), data + at, n);
+    reader.commit(n);
+    while (true) {
+      auto next = reader.next();
+      if (!next)
+        return 0;
+      if (!*next)
+        break;
+      decode(**next);
+    }
+  }
+  return 0;
+}
