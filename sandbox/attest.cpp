@@ -27,7 +27,7 @@ result<std::string> read_status(pid_t pid) {
   unique_fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (!file)
     return os_error("open", path, errno);
-  std::array<char, 4096> room;
+  std::array<char, 4096> room{};
   auto n = ::read(file.get(), room.data(), room.size());
   if (n <= 0)
     return os_error("read", path, errno);
@@ -150,7 +150,7 @@ std::optional<std::chrono::microseconds> cpu_time_of(pid_t host_pid) {
 std::optional<std::uint64_t> resident_bytes_of(pid_t host_pid) {
   auto path = process_path(host_pid, "statm");
   unique_fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  std::array<char, 128> room;
+  std::array<char, 128> room{};
   auto n = file ? ::read(file.get(), room.data(), room.size()) : -1;
   if (n <= 0)
     return std::nullopt;

@@ -82,8 +82,8 @@ public:
   }
 
 private:
-  posix_spawn_file_actions_t actions_;
-  posix_spawnattr_t attributes_;
+  posix_spawn_file_actions_t actions_{};
+  posix_spawnattr_t attributes_{};
 };
 
 result<pid_t> spawn_launcher(const std::string& program, const unique_fd& control,

@@ -103,6 +103,7 @@ int launcher::serve() {
   sigset_t mask;
   sigemptyset(&mask);
   sigaddset(&mask, SIGCHLD);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): this process has one thread.
   if (::sigprocmask(SIG_BLOCK, &mask, nullptr) != 0)
     return 1;
   signals_.reset(::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));

@@ -32,8 +32,8 @@ public:
 
 private:
   struct zygote {
-    std::uint32_t generation;
-    pid_t pid;
+    std::uint32_t generation = 0;
+    pid_t pid = -1;
     unique_fd link;
     unique_fd said; ///< Its stderr.
     std::string last_words;
@@ -46,7 +46,7 @@ private:
     int wait_status = 0;
   };
   struct worker {
-    std::uint32_t generation;
+    std::uint32_t generation = 0;
     std::uint32_t uid = 0;
     holder keeper;
     bool keeper_reaped = false;

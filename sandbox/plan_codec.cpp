@@ -15,7 +15,7 @@ namespace {
 class writer {
 public:
   void number(std::uint64_t value) {
-    std::array<char, sizeof(value)> bytes;
+    std::array<char, sizeof(value)> bytes{};
     std::memcpy(bytes.data(), &value, sizeof(value));
     bytes_.append(bytes.data(), bytes.size());
   }
@@ -62,7 +62,7 @@ private:
 
 std::optional<std::string> read_all(int fd) {
   std::string bytes;
-  std::array<char, 4096> part;
+  std::array<char, 4096> part{};
   for (;;) {
     auto n = ::pread(fd, part.data(), part.size(), static_cast<off_t>(bytes.size()));
     if (n < 0 && errno == EINTR)

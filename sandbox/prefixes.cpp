@@ -24,7 +24,7 @@ bool is_below(std::string_view path, std::string_view folder) {
 }
 
 std::string real_path(const std::string& path) {
-  std::array<char, PATH_MAX> room;
+  std::array<char, PATH_MAX> room{};
   return ::realpath(path.c_str(), room.data()) ? std::string{room.data()} : path;
 }
 
@@ -49,7 +49,7 @@ std::string parent_of(const std::string& path) {
 std::string read_small(const std::string& path) {
   unique_fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   std::string out;
-  std::array<char, 8192> part;
+  std::array<char, 8192> part{};
   while (fd && out.size() < small_file_limit) {
     auto n = ::read(fd.get(), part.data(), part.size());
     if (n <= 0)

@@ -121,7 +121,7 @@ status jail_root::open_sources() {
   if (auto added = add_tree("/usr", "/usr", plain); !added)
     return added;
   for (std::string name : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
-    std::array<char, 256> room;
+    std::array<char, 256> room{};
     auto n = ::readlink(name.c_str(), room.data(), room.size());
     if (n > 0)
       files_.push_back({name, std::string{room.data(), static_cast<std::size_t>(n)}, true});

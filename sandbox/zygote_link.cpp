@@ -63,7 +63,7 @@ result<own_size> measure() {
   unique_fd file{::openat(control::zygote_proc_fd, "self/status", O_RDONLY | O_CLOEXEC)};
   if (!file)
     return os_error("openat", "self/status", errno);
-  std::array<char, 4096> room;
+  std::array<char, 4096> room{};
   auto n = ::read(file.get(), room.data(), room.size());
   if (n <= 0)
     return os_error("read", "self/status", errno);
@@ -185,6 +185,7 @@ status zygote_link::open_for_business() {
   sigset_t mask;
   sigemptyset(&mask);
   sigaddset(&mask, SIGCHLD);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): this process has one thread.
   if (::sigprocmask(SIG_BLOCK, &mask, &shared_->mask_before) != 0)
     return os_error("sigprocmask", "", errno);
   shared_->signals.reset(::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -255,6 +256,7 @@ result<int> zygote_link::fork_worker(std::uint64_t worker) {
   pid_t pid = ::fork();
   int why = errno;
   if (pid == 0) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): this process has one thread.
     ::sigprocmask(SIG_SETMASK, &shared_->mask_before, nullptr);
     seal_worker(shared_->job);
     // The objects know nothing of close_range; their numbers must never be closed again here.

@@ -40,6 +40,7 @@ void place(int from, int to) {
 void become_zygote(const jailed_plan& plan, const zygote_ends& ends) {
   sigset_t none;
   sigemptyset(&none);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): this process has one thread.
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   place(control::control_fd, control::zygote_control_fd);

@@ -132,11 +132,14 @@ class Eval(DaemonCase):
         """An exception, sys.exit and exit() included, costs nothing but its execution."""
         session = self.session()
         self.client.value("x = 1", session)
-        for source in ("1/0", "import sys; sys.exit(1)", "exit()", "raise KeyboardInterrupt",
+        for source in ("1/0", "import sys; sys.exit(1)", "raise KeyboardInterrupt",
                        "raise BaseException", "def f(): f()\nf()"):
             verdict = self.client.eval(source, session)
             self.assert_kept(verdict)
             self.assertIn("error", verdict, source)
+        # An orderly exit is no error, as for a program.
+        for source in ("exit()", "import sys; sys.exit(0)", "raise SystemExit"):
+            self.assertIsNone(self.client.value(source, session))
         self.assertEqual(self.client.value("x", session), 1)
 
     def test_natural_json(self):
