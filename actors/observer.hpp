@@ -32,6 +32,8 @@ public:
   virtual void worker_refused(const std::string& environment, const std::string& step) = 0;
   virtual void zygote_started(const std::string& environment) = 0;
   virtual void jail_restarted(const std::string& environment) = 0;
+  /// A worker tried a system call that the sandbox refuses. `call`: the kernel's name of it.
+  virtual void call_denied(const std::string& environment, const std::string& call) = 0;
   /// An actor ended unexpectedly and was restarted by its supervisor.
   virtual void actor_restarted(const std::string& kind) = 0;
 };

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
 
@@ -33,6 +34,8 @@ constexpr auto healthy_life = 10s;
 // After so many failures in a row those who wait are refused instead of being kept waiting.
 constexpr unsigned patience = 3;
 constexpr unsigned max_worker_failures = 8;
+// An order that takes longer has met a zygote that hangs.
+constexpr auto order_patience = 10s;
 
 clock_type::duration pause_after(unsigned failures) {
   if (failures <= 1)
@@ -284,6 +287,7 @@ void pool_core::told(sandbox::worker_ready&& ready) {
     return; // It is not wanted any more; letting go of it kills it.
   move(it->second, phase::greeting);
   it->second.held = made;
+  made->answer_denials();
   watch_greeting(number, *made);
 }
 
@@ -358,14 +362,18 @@ void pool_core::on_greeting(std::uint64_t number) {
 }
 
 void pool_core::told(const sandbox::worker_failed& failed) {
-  plan_.watch.worker_refused(plan_.environment, failed.step);
-  spdlog::error("environment '{}': worker {} failed at {}", plan_.environment, failed.worker,
-                os_error(failed.step, "", failed.errno_value).detail);
-  if (auto it = workers_.find(failed.worker); it != workers_.end()) {
+  auto it = workers_.find(failed.worker);
+  bool wanted = it != workers_.end() && it->second.now != phase::dying;
+  if (it != workers_.end()) {
     move(it->second, phase::dying);
     workers_.erase(it);
   }
   publish_level();
+  if (!wanted)
+    return; // It was killed before it was ready, as ordered.
+  plan_.watch.worker_refused(plan_.environment, failed.step);
+  spdlog::error("environment '{}': worker {} failed at {}", plan_.environment, failed.worker,
+                os_error(failed.step, "", failed.errno_value).detail);
   worker_failed();
 }
 
@@ -406,6 +414,8 @@ void pool_core::refill() {
     move(e, phase::ordered);
     ++zygote_forks_;
   }
+  if (coming_ > 0)
+    tick_at(clock_type::now() + order_patience);
   publish_level();
 }
 
@@ -421,8 +431,27 @@ void pool_core::on_tick() {
               || now - zygote_since_ >= plan_.config.zygote_max_age;
   if (zygote_up_ && !draining_ && aged && coming_ == 0)
     return start_zygote();
+  give_up_stuck_orders(now);
   refill();
-  tick_at(now + 60s); // For the zygote's age.
+  tick_at(now + (coming_ > 0 ? order_patience : 60s)); // 60 s: for the zygote's age.
+}
+
+void pool_core::give_up_stuck_orders(clock_type::time_point now) {
+  if (coming_ == 0)
+    return;
+  std::vector<std::uint64_t> stuck;
+  for (const auto& [number, e] : workers_)
+    if ((e.now == phase::ordered || e.now == phase::greeting) && now - e.ordered > order_patience)
+      stuck.push_back(number);
+  for (auto number : stuck) {
+    plan_.watch.worker_refused(plan_.environment, "deadline");
+    spdlog::error("environment '{}': worker {} was not ready in time", plan_.environment, number);
+    kill(number, workers_.at(number));
+  }
+  if (!stuck.empty()) {
+    worker_failed();
+    start_zygote();
+  }
 }
 
 void pool_core::tick_at(clock_type::time_point when) {

@@ -82,6 +82,7 @@ private:
   void watch_control();
   void watch_greeting(std::uint64_t number, worker& from);
   void worker_failed();
+  void give_up_stuck_orders(clock_type::time_point now);
   void tick_at(clock_type::time_point when);
   void publish_level();
   void move(entry& e, phase to);

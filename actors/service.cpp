@@ -6,12 +6,15 @@
 #include "actors/pool.hpp"
 #include "actors/supervisor.hpp"
 #include "actors/tenant.hpp"
+#include "sandbox/uid_claim.hpp"
 
 #include <caf/all.hpp>
 #include <spdlog/spdlog.h>
 
 #include <csignal>
 #include <map>
+#include <optional>
+#include <stdexcept>
 #include <utility>
 
 namespace vivarium {
@@ -25,8 +28,6 @@ struct system_config : caf::actor_system_config {
   }
 };
 
-// Each jail of a root daemon maps its own range of host uids.
-constexpr std::uint32_t uids_per_jail = 65'536;
 // Turns of the reactor that the end may take: actors that quit need only a few.
 constexpr int last_turns = 100'000;
 
@@ -36,6 +37,10 @@ struct service::impl {
   impl(boost::asio::io_context& r, settings c, observer& w)
     : reactor{r}, config{std::move(c)}, watch{w}, system_settings{r}, system{system_settings} {
     std::signal(SIGPIPE, SIG_IGN); // A dead worker or client is an error code, not our death.
+    if (auto claimed = sandbox::uid_claim::take(config.uid_base))
+      uids.emplace(std::move(*claimed));
+    else
+      throw std::runtime_error{claimed.why().detail};
     root = system.spawn(supervisor, restart_intensity{}, &watch, [&r] { r.stop(); });
     for (const auto& [name, environment] : config.environments)
       if (environment.eager)
@@ -63,7 +68,9 @@ struct service::impl {
       return it->second.handle;
     auto& entry = pools[environment];
     entry.board = std::make_shared<pool_board>();
-    entry.uid_base = config.uid_base + uids_per_jail * static_cast<std::uint32_t>(pools.size() - 1);
+    if (uids)
+      entry.uid_base = uids->base_of(static_cast<std::uint32_t>(pools.size() - 1)
+                                     % sandbox::jails_per_claim);
     entry.handle = spawn_pool(environment);
     caf::anon_send(root, atom::watch_v, std::string{"pool"},
                    caf::actor_cast<caf::actor>(entry.handle),
@@ -110,6 +117,7 @@ struct service::impl {
   boost::asio::io_context& reactor;
   settings config;
   observer& watch;
+  std::optional<sandbox::uid_claim> uids;
   system_config system_settings;
   caf::actor_system system;
   supervisor_actor root;

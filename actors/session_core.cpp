@@ -3,6 +3,8 @@
 
 #include "sandbox/attest.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -23,6 +25,8 @@ constexpr std::size_t max_unsent_bytes = 256 * 1024;
 constexpr auto reap_patience = 2s;
 // No CPU budget is looked at more often.
 constexpr auto cpu_check_floor = 1ms;
+// A session's refused system calls are counted each, but logged no more often.
+constexpr auto denial_log_interval = 1s;
 
 error lost_error(const session_info& info) {
   std::string text = "session '" + (info.name.empty() ? info.id : info.name) + "' has ended";
@@ -52,6 +56,7 @@ session_core::~session_core() {
   // Reached with open executions only when the actor died of a bug.
   cause why{.what = "internal", .limit = {}, .enforced_by = enforcer::daemon};
   finish_all(why);
+  let_go();
 }
 
 // -- requests ---------------------------------------------------------------------------------------
@@ -134,6 +139,7 @@ void session_core::on_granted(worker_ptr worker) {
   worker_number_ = worker_->number();
   info_.python_version = worker_->python_version();
   ports_.watch_input();
+  worker_->on_denied([this](const sandbox::denied_call& call) { on_denied(call); });
   watch_.session_opened(tenant_, info_.environment,
                         duration_cast<microseconds>(clock_type::now() - asked_for_worker_));
   become_ready();
@@ -193,8 +199,27 @@ void session_core::lose(const cause& why) {
   info_.state = session_state::dead;
   info_.cause = why;
   finish_all(why);
-  worker_.reset(); // which also has the pool kill what may be left of it
+  let_go(); // which also has the pool kill what may be left of it
   maybe_stop();
+}
+
+void session_core::let_go() {
+  if (worker_)
+    worker_->on_denied(nullptr);
+  worker_.reset();
+}
+
+void session_core::on_denied(const sandbox::denied_call& call) {
+  if (!sent_.empty())
+    sent_.front().denied_call = call.name;
+  watch_.call_denied(info_.environment, call.name);
+  // A worker chooses how often it is told off; the log must not be its to fill.
+  auto now = clock_type::now();
+  if (now < denial_log_after_)
+    return;
+  denial_log_after_ = now + denial_log_interval;
+  spdlog::warn("session {} of tenant {}: the sandbox refused the system call {}", info_.id, tenant_,
+               call.name);
 }
 
 void session_core::maybe_stop() {
@@ -205,7 +230,7 @@ void session_core::maybe_stop() {
     return;
   if (info_.state == session_state::closing && worker_gone_) {
     info_.state = session_state::dead;
-    worker_.reset();
+    let_go();
   }
   if (info_.state == session_state::dead && !std::exchange(reported_, true)) {
     for (auto& asker : std::exchange(describing_, {}))

@@ -82,6 +82,7 @@ private:
     bool output_cut = false;
     stop_reason stop = stop_reason::none;
     clock_type::time_point force_at{}; // when patience ends, once it is being stopped
+    std::string denied_call = {};          // the last system call it was refused
     bool settled = false;              // its verdict has been given, the answer is still to come
   };
 
@@ -111,6 +112,8 @@ private:
   void lose(const cause& why);
   void finish_all(const cause& why);
   void maybe_stop();
+  void let_go();
+  void on_denied(const sandbox::denied_call& call);
 
   session_info info_;
   std::string tenant_;
@@ -135,6 +138,7 @@ private:
   clock_type::time_point idle_since_ = clock_type::now();
   clock_type::time_point wake_armed_ = clock_type::time_point::max();
   std::chrono::microseconds last_cpu_{};
+  clock_type::time_point denial_log_after_{};
 
   std::vector<reply<session_info>> describing_;
   std::vector<reply<done>> closing_;

@@ -231,6 +231,9 @@ void session_core::complete(in_flight& flight, verdict how) {
       if (was_front)
         how.usage.cpu = *used - cpu_before;
     }
+    if (how.error_kind == static_cast<std::uint32_t>(error_kind::permission)
+        && !flight.denied_call.empty())
+      how.cause = cause{"denied", flight.denied_call, 0, 0, enforcer::kernel};
     bool memory = how.error_kind == static_cast<std::uint32_t>(error_kind::memory);
     if (memory || clock_type::now() - what->started() > worth_a_peak)
       how.usage.peak_memory_bytes

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <poll.h>
 #include <unistd.h>
 
 namespace vivarium {
@@ -13,6 +14,11 @@ namespace {
 // An idle worker holds no more than this; a busy one's buffer grows with what really comes.
 constexpr std::size_t small_read = 4096;
 constexpr std::size_t large_read = 256 * 1024;
+// Refused calls: an honest library probes a few and falls back; answered at once. After that so many
+// at a time with a pause between, which is more than a library needs and less than a flood costs.
+constexpr int quick_denials = 1'000;
+constexpr int denials_per_turn = 4;
+constexpr auto denial_pause = std::chrono::milliseconds{5};
 
 } // namespace
 
@@ -22,8 +28,12 @@ worker::worker(boost::asio::io_context& reactor, sandbox::worker_ready ready,
     host_pid_{ready.host_pid},
     requests_{reactor, ready.to_worker.release()},
     answers_{reactor, ready.from_worker.release()},
-    listener_{std::move(ready.listener)},
-    on_release_{std::move(on_release)} {}
+    listener_{reactor},
+    denials_left_{quick_denials},
+    on_release_{std::move(on_release)} {
+  if (ready.listener)
+    listener_.assign(ready.listener.release());
+}
 
 worker::~worker() {
   if (on_release_)
@@ -79,6 +89,45 @@ void worker::when_writable(std::function<void()> fn) {
                          if (ec != boost::asio::error::operation_aborted)
                            fn();
                        });
+}
+
+void worker::answer_denials() {
+  if (listener_.is_open())
+    watch_listener();
+}
+
+void worker::watch_listener() {
+  listener_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                       [weak = weak_from_this()](boost::system::error_code ec) {
+                         auto self = weak.lock();
+                         if (self && ec != boost::asio::error::operation_aborted)
+                           self->listener_ready();
+                       });
+}
+
+void worker::listener_ready() {
+  auto answered = sandbox::drain_denials(listener_.native_handle(), denials_per_turn,
+                                         [this](const sandbox::denied_call& call) {
+                                           if (on_denied_)
+                                             on_denied_(call);
+                                         });
+  if (!answered || *answered == 0) {
+    pollfd state{listener_.native_handle(), POLLIN, 0};
+    if (::poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLERR)) != 0)
+      return; // The last task under the filter has ended.
+    return watch_listener();
+  }
+  denials_left_ -= *answered;
+  if (denials_left_ > 0)
+    return watch_listener();
+  if (!throttle_)
+    throttle_.emplace(listener_.get_executor());
+  throttle_->expires_after(denial_pause);
+  throttle_->async_wait([weak = weak_from_this()](boost::system::error_code ec) {
+    auto self = weak.lock();
+    if (self && !ec)
+      self->watch_listener();
+  });
 }
 
 } // namespace vivarium

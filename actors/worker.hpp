@@ -4,21 +4,26 @@
 #include "bridge/frame.hpp"
 #include "proto/result.hpp"
 #include "sandbox/jail.hpp"
+#include "sandbox/listener.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace vivarium {
 
 /// A sealed worker process as the daemon holds it: the two pipes and the seccomp listener. Whoever
 /// holds the last pointer lets it go: `on_release` then tells the pool to kill it. Reactor thread.
-class worker {
+class worker : public std::enable_shared_from_this<worker> {
 public:
+  using denial_function = std::function<void(const sandbox::denied_call&)>;
+
   /// Called with the worker's number when the last holder has gone.
   using release_function = std::function<void(std::uint64_t)>;
 
@@ -53,13 +58,25 @@ public:
   /// Calls `fn` once when the pipe takes bytes again.
   void when_writable(std::function<void()> fn);
 
+  /// Begins to answer the system calls that the sandbox refuses; the worker stands still until each
+  /// is answered. A worker that makes many is answered slowly, so that it slows only itself.
+  void answer_denials();
+  /// Has `fn` told of each refused call from now on; null to stop that.
+  void on_denied(denial_function fn) { on_denied_ = std::move(fn); }
+
 private:
+  void watch_listener();
+  void listener_ready();
+
   std::uint64_t number_;
   pid_t host_pid_;
   std::string python_version_;
   boost::asio::posix::stream_descriptor requests_;
   boost::asio::posix::stream_descriptor answers_;
-  unique_fd listener_;
+  boost::asio::posix::stream_descriptor listener_;
+  std::optional<boost::asio::steady_timer> throttle_; // made when it is needed
+  int denials_left_;                                  // before answers come slowly
+  denial_function on_denied_;
   bridge::frame_reader reader_;
   std::string outgoing_;
   std::size_t sent_ = 0;

@@ -38,6 +38,8 @@ GROUPS = {
         Row("create-first", "create (pool hit) + first FizzBuzz(100)", "≤ 8 × floor"),
         Row("create-first", "of that: create alone", field="create_p50"),
         Row("create-eval-close", "create + `1+1` + close, pool never dry", "≤ 8 × floor"),
+        Row("create-eval-close", "of that: the first eval", field="eval_p50"),
+        Row("create-eval-close", "of that: close", field="close_p50"),
         Row("create-eval-close-no-pool", "create + `1+1` + close, pool off", "≤ 4 ms", pool=False),
         Row("agent", "ten small stateful evals and the create of their session", "≤ 18 × floor"),
         Row("agent", "of that: the ten evals", field="evals_p50"),

@@ -33,8 +33,12 @@ def fizzbuzz(n):
 fizzbuzz(100)
 )";
 
+double microseconds(std::int64_t begin, std::int64_t end) {
+  return static_cast<double>(end - begin) / 1e3;
+}
+
 double microseconds_since(std::int64_t begin) {
-  return static_cast<double>(now_ns() - begin) / 1e3;
+  return microseconds(begin, now_ns());
 }
 
 /// Lets the pool refill, so that the next session meets a ready worker.
@@ -49,7 +53,7 @@ void create_first(const target& to) {
   caller api{*connection};
   std::vector<double> created;
   std::vector<double> both;
-  for (std::size_t n = to.count_or(200) + 5; n > 0; --n) {
+  for (std::size_t n = to.count_or(200); n > 0; --n) {
     auto begin = now_ns();
     auto session = api.create(to.environment);
     created.push_back(microseconds_since(begin));
@@ -58,28 +62,56 @@ void create_first(const target& to) {
     api.close(session);
     rest(between_sessions);
   }
-  both.erase(both.begin(), both.begin() + 5);
   figures{"create-first"}.add_samples(both).add("create_p50", percentile(created, 0.5)).print();
 }
 
 void create_eval_close(const char* name, const target& to, int pause) {
   auto connection = to.websocket_unix();
   caller api{*connection};
+  std::vector<double> creates;
+  std::vector<double> evals;
+  std::vector<double> closes;
   std::vector<double> samples;
-  for (std::size_t n = to.count_or(200) + 5; n > 0; --n) {
+  for (std::size_t n = to.count_or(200); n > 0; --n) {
     auto begin = now_ns();
     auto session = api.create(to.environment);
+    auto created = now_ns();
     api.eval(session, "1+1");
+    auto evaluated = now_ns();
     api.close(session);
     samples.push_back(microseconds_since(begin));
+    closes.push_back(microseconds_since(evaluated));
+    evals.push_back(samples.back() - closes.back() - microseconds(begin, created));
+    creates.push_back(microseconds(begin, created));
     rest(pause);
   }
-  samples.erase(samples.begin(), samples.begin() + 5);
-  figures{name}.add_samples(samples).print();
+  figures{name}
+      .add_samples(samples)
+      .add("create_p50", percentile(creates, 0.5))
+      .add("eval_p50", percentile(evals, 0.5))
+      .add("close_p50", percentile(closes, 0.5))
+      .print();
 }
 
 void with_pool(const target& to) {
   create_eval_close("create-eval-close", to, between_sessions);
+}
+
+// What the rest alone does: an eval in a session that is warm, after the same pause as before a create.
+// The caches are cold and the core may sleep; the rows above pay that too.
+void rested(const target& to) {
+  auto connection = to.websocket_unix();
+  caller api{*connection};
+  auto session = api.create(to.environment);
+  std::vector<double> samples;
+  for (std::size_t n = to.count_or(200); n > 0; --n) {
+    rest(between_sessions);
+    auto begin = now_ns();
+    api.eval(session, "1+1");
+    samples.push_back(microseconds_since(begin));
+  }
+  figures{"eval-rested"}.add_samples(samples).print();
+  api.close(session);
 }
 
 // The same against a daemon that was configured without ready workers.
@@ -168,7 +200,8 @@ constexpr std::array rows{
     row{"create-first", create_first},
     row{"create-eval-close", with_pool},
     row{"create-eval-close-no-pool", without_pool},
-    row{"agent", agent},
+    row{"eval-rested", rested},
+  row{"agent", agent},
     row{"burst-100", burst},
     row{"sustained", sustained},
     row{"cycles", cycles},

@@ -58,7 +58,7 @@ bool is_loopback_v4(std::string_view host) {
 } // namespace
 
 access_rules::access_rules(std::vector<std::string> hosts, std::vector<std::string> origins)
-  : hosts_{std::move(hosts)}, origins_{std::move(origins)} {
+    : hosts_{std::move(hosts)}, origins_{std::move(origins)} {
   for (auto& h : hosts_)
     h = lower(h);
   for (auto& o : origins_)
@@ -105,11 +105,11 @@ const std::string& tenant_of(const http_request&) {
 std::string request_id_of(const http_request& request) {
   auto given = request.header("x-request-id");
   // It goes into a header and into log lines: nothing but plain characters, and not many.
-  bool plain = !given.empty() && given.size() <= 128
-               && std::all_of(given.begin(), given.end(), [](char c) {
-                    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
-                           || c == '-' || c == '_' || c == '.' || c == ':';
-                  });
+  bool plain =
+      !given.empty() && given.size() <= 128 && std::all_of(given.begin(), given.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
+               || c == '-' || c == '_' || c == '.' || c == ':';
+      });
   return plain ? std::string{given} : make_id(id_kind::request);
 }
 

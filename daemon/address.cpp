@@ -16,7 +16,8 @@ namespace vivarium {
 namespace {
 
 error wrong(std::string_view text, std::string_view why) {
-  return {errc::invalid_argument, "listen address \"" + std::string{text} + "\": " + std::string{why}};
+  return {errc::invalid_argument,
+          "listen address \"" + std::string{text} + "\": " + std::string{why}};
 }
 
 result<listen_address> parse_tcp(std::string_view text, std::string_view rest,
@@ -27,8 +28,7 @@ result<listen_address> parse_tcp(std::string_view text, std::string_view rest,
   auto host = rest.substr(0, colon);
   auto port_text = rest.substr(colon + 1);
   unsigned port = 0;
-  auto [stop, why]
-    = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
+  auto [stop, why] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
   if (why != std::errc{} || stop != port_text.data() + port_text.size() || port > 65'535)
     return wrong(text, "the port must be a number from 0 to 65535");
   if (host.starts_with('[') && host.ends_with(']'))
@@ -53,7 +53,7 @@ result<listen_address> parse_tcp(std::string_view text, std::string_view rest,
 status own_directory(const std::string& path) {
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
     return os_error("mkdir", path, errno);
-  struct stat info{};
+  struct stat info {};
   if (::lstat(path.c_str(), &info) != 0)
     return os_error("lstat", path, errno);
   // Somebody else may have been first in a directory that everybody can write to.
@@ -85,7 +85,9 @@ result<listen_address> parse_address(std::string_view text) {
   return parse_tcp(text, text, kind::tcp);
 }
 
-std::string default_tcp_address() { return "127.0.0.1:7717"; }
+std::string default_tcp_address() {
+  return "127.0.0.1:7717";
+}
 
 result<std::string> default_socket_address() {
   if (::geteuid() == 0) {

@@ -48,9 +48,8 @@ result<config> load(const options& chosen) {
 }
 
 application::application(options chosen, config with)
-  : options_{std::move(chosen)},
-    config_{std::move(with)},
-    journal_{config_.level, config_.format} {}
+    : options_{std::move(chosen)}, config_{std::move(with)}, journal_{config_.level,
+                                                                      config_.format} {}
 
 application::~application() = default;
 
@@ -98,9 +97,8 @@ status application::run() {
                   {{"layer", name}});
   wait_for_signals();
   core_ = std::make_unique<service>(reactor_, config_.core, meters_);
-  server_ = std::make_unique<server>(reactor_, *core_,
-                                     access_rules{config_.hosts, config_.origins}, config_.network,
-                                     meters_, journal_);
+  server_ = std::make_unique<server>(reactor_, *core_, access_rules{config_.hosts, config_.origins},
+                                     config_.network, meters_, journal_);
   if (!config_.metrics)
     server_->hide_metrics();
   if (auto ok = open_listeners(); ok) {

@@ -18,8 +18,8 @@ namespace vivarium {
 [[nodiscard]] result<config> load(const options& chosen);
 
 /// The daemon while it serves: it owns the reactor and all that runs on it, and it is the one who
-/// reacts to signals. SIGTERM and SIGINT drain, the second one ends at once, SIGHUP reloads what can
-/// be reloaded.
+/// reacts to signals. SIGTERM and SIGINT drain, the second one ends at once, SIGHUP reloads what
+/// can be reloaded.
 class application {
 public:
   application(options chosen, config with);

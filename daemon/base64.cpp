@@ -31,8 +31,8 @@ int hex_of(char c) noexcept {
 } // namespace
 
 void append_base64(std::string& out, std::string_view bytes) {
-  static constexpr char alphabet[]
-    = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr char alphabet[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::uint32_t bits = 0;
   int held = 0;
   for (char c : bytes) {

@@ -22,11 +22,11 @@ constexpr std::int64_t second = 1'000;
 constexpr std::int64_t hour = 3'600 * second;
 constexpr std::int64_t day = 24 * hour;
 
-constexpr std::array all_layers{
-  sandbox::layer::user_namespace,    sandbox::layer::mount_namespace, sandbox::layer::pid_namespace,
-  sandbox::layer::network_namespace, sandbox::layer::ipc_namespace,   sandbox::layer::landlock,
-  sandbox::layer::seccomp,           sandbox::layer::rlimits,         sandbox::layer::capabilities,
-  sandbox::layer::worker_uid};
+constexpr std::array all_layers{sandbox::layer::user_namespace, sandbox::layer::mount_namespace,
+                                sandbox::layer::pid_namespace,  sandbox::layer::network_namespace,
+                                sandbox::layer::ipc_namespace,  sandbox::layer::landlock,
+                                sandbox::layer::seccomp,        sandbox::layer::rlimits,
+                                sandbox::layer::capabilities,   sandbox::layer::worker_uid};
 
 void read_server(table_reader in, config& into) {
   auto& net = into.network;
@@ -74,9 +74,8 @@ void read_tls(table_reader in, config& into) {
 void read_sandbox(table_reader in, config& into) {
   in.take("allow_degraded", into.allow_degraded);
   for (const auto& name : into.allow_degraded) {
-    auto found = std::find_if(all_layers.begin(), all_layers.end(), [&](sandbox::layer l) {
-      return sandbox::name_of(l) == name;
-    });
+    auto found = std::find_if(all_layers.begin(), all_layers.end(),
+                              [&](sandbox::layer l) { return sandbox::name_of(l) == name; });
     if (found != all_layers.end())
       into.core.without.insert(*found);
     else
@@ -154,13 +153,15 @@ void read_log(table_reader in, config& into) {
 
 } // namespace
 
-config::config() { core.environments = default_environments(); }
+config::config() {
+  core.environments = default_environments();
+}
 
 std::map<std::string, environment_settings> default_environments() {
   environment_settings standard;
-  standard.preload = {"json",     "re",       "math",   "collections", "itertools", "functools",
-                      "datetime", "random",   "string", "dataclasses", "enum",      "typing",
-                      "decimal",  "statistics", "base64", "hashlib",   "textwrap",  "io"};
+  standard.preload = {"json",     "re",         "math",   "collections", "itertools", "functools",
+                      "datetime", "random",     "string", "dataclasses", "enum",      "typing",
+                      "decimal",  "statistics", "base64", "hashlib",     "textwrap",  "io"};
   environment_settings data;
   data.preload = {"numpy", "pandas", "matplotlib", "matplotlib.pyplot"};
   data.eager = false;

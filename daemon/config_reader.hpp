@@ -32,7 +32,7 @@ class table_reader {
 public:
   table_reader(const toml::table* table, std::string path, std::string_view file,
                config_problems& problems)
-    : table_{table}, path_{std::move(path)}, file_{file}, problems_{problems} {}
+      : table_{table}, path_{std::move(path)}, file_{file}, problems_{problems} {}
 
   void take(std::string_view key, std::string& into);
   void take(std::string_view key, bool& into);

@@ -12,7 +12,9 @@ namespace vivarium::connect {
 
 namespace {
 
-error wrong(std::string what) { return error{errc::invalid_argument, std::move(what)}; }
+error wrong(std::string what) {
+  return error{errc::invalid_argument, std::move(what)};
+}
 
 bool same(std::string_view a, std::string_view lower) {
   return a.size() == lower.size()
@@ -51,8 +53,8 @@ bool lists(std::string_view list, std::string_view wanted) {
 /// Returns the media type without parameters; nothing when its charset is not UTF-8.
 std::string_view media_type(std::string_view header) {
   auto semicolon = header.find(';');
-  auto parameters = semicolon == std::string_view::npos ? std::string_view{}
-                                                        : header.substr(semicolon + 1);
+  auto parameters =
+      semicolon == std::string_view::npos ? std::string_view{} : header.substr(semicolon + 1);
   bool foreign = false;
   split(parameters, ';', [&](std::string_view part) {
     auto text = trim(part);
@@ -145,8 +147,8 @@ std::optional<refusal> read_get(request& into, const http_request& http, std::si
   return std::nullopt;
 }
 
-constexpr std::string_view accepts
-  = "Accept-Post: application/json, application/proto, application/connect+json, "
+constexpr std::string_view accepts =
+    "Accept-Post: application/json, application/proto, application/connect+json, "
     "application/connect+proto\r\n";
 
 refusal unsupported(std::string_view expected) {
@@ -180,8 +182,9 @@ std::optional<refusal> read_unary(request& into, const http_request& http,
   } else if (auto no = read_get(into, http, limit)) {
     return no;
   }
-  into.gzip_answer = http.count("accept-encoding") > 0 ? lists(http.header("accept-encoding"), "gzip")
-                                                       : same(coding, "gzip");
+  into.gzip_answer = http.count("accept-encoding") > 0
+                         ? lists(http.header("accept-encoding"), "gzip")
+                         : same(coding, "gzip");
   return read_common(into, http);
 }
 
@@ -221,7 +224,8 @@ std::optional<refusal> read_stream(request& into, const http_request& http, std:
     return std::nullopt;
   }
   if (coding.empty() || same(coding, "identity"))
-    return refusal{0, error{errc::internal, "a compressed envelope without Connect-Content-Encoding"}};
+    return refusal{0,
+                   error{errc::internal, "a compressed envelope without Connect-Content-Encoding"}};
   return uncompress(into, coding, limit);
 }
 
@@ -239,7 +243,9 @@ void append_envelope_head(std::string& out, bool end_of_stream, std::size_t leng
     out += static_cast<char>(length >> shift);
 }
 
-std::string end_of_stream() { return "{}"; }
+std::string end_of_stream() {
+  return "{}";
+}
 
 std::string end_of_stream(const error& why, std::string_view request_id) {
   std::string out = R"({"error":)";

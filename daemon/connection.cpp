@@ -19,12 +19,8 @@ constexpr std::chrono::seconds linger{2};
 
 connection::connection(boost::asio::any_io_executor executor, std::unique_ptr<transport> stream,
                        deadlines limits, traffic& counted, connection_keeper& keeper)
-  : executor_{std::move(executor)},
-    stream_{std::move(stream)},
-    limits_{limits},
-    counted_{counted},
-    keeper_{keeper},
-    read_size_{small_read} {}
+    : executor_{std::move(executor)}, stream_{std::move(stream)}, limits_{limits},
+      counted_{counted}, keeper_{keeper}, read_size_{small_read} {}
 
 connection::~connection() = default;
 
@@ -33,7 +29,9 @@ void connection::start(std::shared_ptr<conversation> first) {
   stream_->start(shared_from_this());
 }
 
-void connection::speak(std::shared_ptr<conversation> next) { talk_ = std::move(next); }
+void connection::speak(std::shared_ptr<conversation> next) {
+  talk_ = std::move(next);
+}
 
 void connection::on_started(error_code why) {
   if (why) {

@@ -37,8 +37,8 @@ status require_layers(const std::vector<sandbox::host_fact>& facts,
     return done{};
   return error{errc::sandbox_unavailable,
                "this machine lacks layers of the sandbox that are required:" + missing
-                 + "\nMend them, or accept the loss knowingly by naming them in "
-                   "sandbox.allow_degraded of the configuration."};
+                   + "\nMend them, or accept the loss knowingly by naming them in "
+                     "sandbox.allow_degraded of the configuration."};
 }
 
 } // namespace vivarium

@@ -5,17 +5,18 @@
 
 namespace vivarium {
 
-void log_call(endpoint& at, carrier how, const rpc::method_info& what, const std::string& request_id,
-              const std::string& tenant, std::string_view traceparent, const error* why,
-              clock_type::duration took) {
-  bool ours = why != nullptr
-              && (wire::face_of(why->code).status >= 500 || why->code == errc::session_lost);
+void log_call(endpoint& at, carrier how, const rpc::method_info& what,
+              const std::string& request_id, const std::string& tenant,
+              std::string_view traceparent, const error* why, clock_type::duration took) {
+  bool ours =
+      why != nullptr && (wire::face_of(why->code).status >= 500 || why->code == errc::session_lost);
   auto level = ours ? log_level::warn : log_level::debug;
   if (!at.journal.enabled(level))
     return;
   auto seconds = std::chrono::duration<double>(took).count();
   std::string_view code = why != nullptr ? name_of(why->code) : "ok";
-  // Details of our own failures are for the operator; those of requests may quote what tenants sent.
+  // Details of our own failures are for the operator; those of requests may quote what tenants
+  // sent.
   std::string_view detail = ours ? std::string_view{why->detail} : std::string_view{};
   log::fields fields{{"request_id", request_id},
                      {"tenant", tenant},

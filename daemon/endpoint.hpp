@@ -32,14 +32,14 @@ struct endpoint {
   network_limits limits;
   vivarium::metrics& meters;
   vivarium::log& journal;
-  std::string date;      ///< For responses; renewed by the server's sweep.
+  std::string date; ///< For responses; renewed by the server's sweep.
   bool show_metrics = true;
   bool draining = false; ///< Set once, when the daemon begins to stop.
 };
 
 /// Writes the log line of an answered call: failures of ours as warnings, all else for debugging.
-void log_call(endpoint& at, carrier how, const rpc::method_info& what, const std::string& request_id,
-              const std::string& tenant, std::string_view traceparent, const error* why,
-              clock_type::duration took);
+void log_call(endpoint& at, carrier how, const rpc::method_info& what,
+              const std::string& request_id, const std::string& tenant,
+              std::string_view traceparent, const error* why, clock_type::duration took);
 
 } // namespace vivarium

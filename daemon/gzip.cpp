@@ -43,8 +43,8 @@ result<std::string> gunzip(std::string_view bytes, std::size_t limit) {
   for (;;) {
     if (have == out.size()) {
       if (have > limit)
-        return error{errc::too_large, "the uncompressed message is larger than "
-                                        + std::to_string(limit) + " bytes"};
+        return error{errc::too_large,
+                     "the uncompressed message is larger than " + std::to_string(limit) + " bytes"};
       // One byte over the limit may exist: it is how an excess is noticed.
       out.resize(std::min(std::max<std::size_t>(have * 2, 4096), limit + 1));
     }

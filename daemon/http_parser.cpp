@@ -20,11 +20,11 @@ using beast::string_view;
 
 http_verb verb_of(http::verb v) noexcept {
   switch (v) {
-  case http::verb::get: return http_verb::get;
-  case http::verb::head: return http_verb::head;
-  case http::verb::post: return http_verb::post;
-  case http::verb::options: return http_verb::options;
-  default: return http_verb::other;
+    case http::verb::get: return http_verb::get;
+    case http::verb::head: return http_verb::head;
+    case http::verb::post: return http_verb::post;
+    case http::verb::options: return http_verb::options;
+    default: return http_verb::other;
   }
 }
 
@@ -32,7 +32,7 @@ http_verb verb_of(http::verb v) noexcept {
 class request_parser final : public http::basic_parser<true> {
 public:
   request_parser(http_request& request, const http_limits& limits)
-    : request_{request}, limits_{limits} {
+      : request_{request}, limits_{limits} {
     eager(true);
     header_limit(static_cast<std::uint32_t>(limits.header_bytes));
     body_limit(static_cast<std::uint64_t>(limits.body_bytes));
@@ -71,8 +71,8 @@ private:
     request_.keep_alive = keep_alive();
     request_.upgrade = upgrade();
     auto expect = request_.header("expect");
-    request_.expects_continue
-      = beast::iequals(string_view{expect.data(), expect.size()}, "100-continue");
+    request_.expects_continue =
+        beast::iequals(string_view{expect.data(), expect.size()}, "100-continue");
   }
 
   void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code&) override {
@@ -168,11 +168,21 @@ http_parser::progress http_parser::feed(std::string_view bytes, std::size_t& con
   return progress::need_more;
 }
 
-http_request& http_parser::request() noexcept { return impl_->request; }
-int http_parser::status() const noexcept { return impl_->status; }
-std::string_view http_parser::reason() const noexcept { return impl_->reason; }
-bool http_parser::begun() const noexcept { return impl_->began; }
-bool http_parser::head_done() const noexcept { return impl_->parser->is_header_done(); }
+http_request& http_parser::request() noexcept {
+  return impl_->request;
+}
+int http_parser::status() const noexcept {
+  return impl_->status;
+}
+std::string_view http_parser::reason() const noexcept {
+  return impl_->reason;
+}
+bool http_parser::begun() const noexcept {
+  return impl_->began;
+}
+bool http_parser::head_done() const noexcept {
+  return impl_->parser->is_header_done();
+}
 
 std::size_t http_parser::missing() const noexcept {
   if (!head_done() || impl_->parser->is_done())

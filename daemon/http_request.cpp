@@ -7,11 +7,11 @@ namespace vivarium {
 
 std::string_view name_of(http_verb verb) noexcept {
   switch (verb) {
-  case http_verb::get: return "GET";
-  case http_verb::head: return "HEAD";
-  case http_verb::post: return "POST";
-  case http_verb::options: return "OPTIONS";
-  case http_verb::other: return "other";
+    case http_verb::get: return "GET";
+    case http_verb::head: return "HEAD";
+    case http_verb::post: return "POST";
+    case http_verb::options: return "OPTIONS";
+    case http_verb::other: return "other";
   }
   return "other";
 }
@@ -40,7 +40,7 @@ std::string_view http_request::header(std::string_view name) const noexcept {
 
 std::size_t http_request::count(std::string_view name) const noexcept {
   return static_cast<std::size_t>(std::count_if(
-    headers_.begin(), headers_.end(), [&](const entry& e) { return name_of_entry(e) == name; }));
+      headers_.begin(), headers_.end(), [&](const entry& e) { return name_of_entry(e) == name; }));
 }
 
 void http_request::set_target(std::string_view target) {

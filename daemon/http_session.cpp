@@ -16,7 +16,7 @@ constexpr std::size_t most_backlog = 64u << 10;
 } // namespace
 
 http_session::http_session(connection& on, endpoint& at)
-  : connection_{&on}, at_{at}, parser_{at.limits.http}, phase_since_{clock_type::now()} {}
+    : connection_{&on}, at_{at}, parser_{at.limits.http}, phase_since_{clock_type::now()} {}
 
 bool http_session::wants_input() const noexcept {
   return !now_.answering || backlog_ < most_backlog;
@@ -88,8 +88,7 @@ void http_session::serve() {
       serve_call(*method);
   } else if (path == "/v1/ws") {
     upgrade();
-  } else if (path != "/healthz" && path != "/readyz"
-             && (path != "/metrics" || !at_.show_metrics)) {
+  } else if (path != "/healthz" && path != "/readyz" && (path != "/metrics" || !at_.show_metrics)) {
     bool api = path.find("vivarium.v1.") != std::string_view::npos;
     respond_error(404, error{api ? errc::unimplemented : errc::not_found,
                              api ? "there is no such method" : "there is nothing at this path"});
@@ -136,12 +135,8 @@ void http_session::begin_call(const connect::request& asked) {
   auto tag = tag_;
   if (asked.timeout)
     arm_timeout(asked.timeout);
-  rpc::question question{now_.method->id,
-                         asked.codec,
-                         asked.codec,
-                         tenant_of(parser_.request()),
-                         now_.request_id,
-                         asked.message};
+  rpc::question question{now_.method->id, asked.codec,  asked.codec, tenant_of(parser_.request()),
+                         now_.request_id, asked.message};
   auto call = rpc::begin(at_.calls, question, shared_from_this(), tag);
   if (tag != tag_ || connection_ == nullptr)
     return; // The outcome has been told already.
@@ -164,8 +159,8 @@ void http_session::upgrade() {
   append_head(head, {101, {}, {}, now_.request_id, at_.date, joined.extra, true, true});
   at_.meters.responded(now_.verb, 101);
   connection_->out().append(head);
-  auto next = std::make_shared<ws_session>(*connection_, at_, joined,
-                                           tenant_of(parser_.request()), now_.traceparent);
+  auto next = std::make_shared<ws_session>(*connection_, at_, joined, tenant_of(parser_.request()),
+                                           now_.traceparent);
   auto* on = std::exchange(connection_, nullptr);
   on->speak(std::move(next));
   on->flush();
@@ -226,9 +221,10 @@ void http_session::refuse(std::uint64_t tag, error why) {
 
 void http_session::told(const error* why) {
   auto took = clock_type::now() - now_.started;
-  at_.meters.call_ended(now_.method->id, why != nullptr ? wire::face_of(why->code).code : "ok", took);
-  log_call(at_, carrier::http, *now_.method, now_.request_id,
-           tenant_of(parser_.request()), now_.traceparent, why, took);
+  at_.meters.call_ended(now_.method->id, why != nullptr ? wire::face_of(why->code).code : "ok",
+                        took);
+  log_call(at_, carrier::http, *now_.method, now_.request_id, tenant_of(parser_.request()),
+           now_.traceparent, why, took);
 }
 
 void http_session::arm_timeout(const std::optional<std::chrono::milliseconds>& timeout) {

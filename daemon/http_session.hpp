@@ -16,8 +16,8 @@
 
 namespace vivarium {
 
-/// HTTP/1.1 on one connection: requests are answered one after the other, in the order in which they
-/// came. A client that leaves while it waits abandons its call.
+/// HTTP/1.1 on one connection: requests are answered one after the other, in the order in which
+/// they came. A client that leaves while it waits abandons its call.
 class http_session final : public conversation,
                            public rpc::asker,
                            public std::enable_shared_from_this<http_session> {
@@ -49,7 +49,7 @@ private:
     bool keep_alive = true;
     bool http11 = true;
     bool gzip_answer = false;
-    bool streaming = false;  ///< The head of a streamed response has been sent.
+    bool streaming = false; ///< The head of a streamed response has been sent.
     bool answering = false; ///< A call is under way.
   };
 

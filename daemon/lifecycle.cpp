@@ -30,7 +30,8 @@ void prepare_process() {
 status write_port_file(const std::string& path, std::uint16_t port) {
   auto text = std::to_string(port) + "\n";
   auto temporary = path + ".tmp." + std::to_string(::getpid());
-  unique_fd file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644)};
+  unique_fd file{
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644)};
   if (!file)
     return os_error("open", temporary, errno);
   if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())

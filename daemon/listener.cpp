@@ -21,8 +21,9 @@ constexpr int backlog = 1'024;
 constexpr std::chrono::milliseconds accept_pause{100};
 
 error in_use(const std::string& name) {
-  return {errc::already_exists, name + " is in use: does another vivariumd run? Choose another "
-                                       "address with --listen or server.listen"};
+  return {errc::already_exists, name
+                                    + " is in use: does another vivariumd run? Choose another "
+                                      "address with --listen or server.listen"};
 }
 
 sockaddr_un address_of(const std::string& path) {
@@ -41,7 +42,7 @@ bool somebody_listens(const sockaddr_un& address) {
 
 /// Removes the socket of a daemon that is dead. Refuses when it lives, or when it is no socket.
 status clear_path(const std::string& path, const sockaddr_un& address) {
-  struct stat info{};
+  struct stat info {};
   if (::lstat(path.c_str(), &info) != 0)
     return errno == ENOENT ? status{done{}} : status{os_error("lstat", path, errno)};
   if (!S_ISSOCK(info.st_mode))
@@ -57,20 +58,19 @@ status clear_path(const std::string& path, const sockaddr_un& address) {
 
 listener::listener(asio::io_context& reactor, listen_address where,
                    std::shared_ptr<asio::ssl::context> tls)
-  : where_{std::move(where)},
-    tls_{std::move(tls)},
-    reactor_{reactor},
-    acceptor_{reactor},
-    pause_{reactor} {}
+    : where_{std::move(where)}, tls_{std::move(tls)}, reactor_{reactor}, acceptor_{reactor},
+      pause_{reactor} {}
 
-listener::~listener() { stop(); }
+listener::~listener() {
+  stop();
+}
 
 result<std::unique_ptr<listener>> listener::open(asio::io_context& reactor,
                                                  const listen_address& where, unsigned socket_mode,
                                                  std::shared_ptr<asio::ssl::context> tls) {
   std::unique_ptr<listener> made{new listener{reactor, where, std::move(tls)}};
-  auto ok = where.what == listen_address::kind::local ? made->bind_local(socket_mode)
-                                                      : made->bind_tcp();
+  auto ok =
+      where.what == listen_address::kind::local ? made->bind_local(socket_mode) : made->bind_tcp();
   if (!ok)
     return std::move(ok).why();
   return made;
@@ -155,8 +155,8 @@ void listener::accept() {
       socket.set_option(asio::ip::tcp::no_delay{true}, ignored);
     }
     each_(tls_ && where_.what == listen_address::kind::tls
-            ? make_tls_transport(std::move(socket), *tls_)
-            : make_plain_transport(std::move(socket)));
+              ? make_tls_transport(std::move(socket), *tls_)
+              : make_plain_transport(std::move(socket)));
     accept();
   });
 }

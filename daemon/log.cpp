@@ -50,20 +50,20 @@ void append_value(std::string& out, const log::value& value, log_format format) 
 
 std::string_view name_of(spdlog::level::level_enum level) {
   switch (level) {
-  case spdlog::level::trace:
-  case spdlog::level::debug: return "debug";
-  case spdlog::level::info: return "info";
-  case spdlog::level::warn: return "warn";
-  default: return "error";
+    case spdlog::level::trace:
+    case spdlog::level::debug: return "debug";
+    case spdlog::level::info: return "info";
+    case spdlog::level::warn: return "warn";
+    default: return "error";
   }
 }
 
 spdlog::level::level_enum spdlog_level(log_level level) {
   switch (level) {
-  case log_level::debug: return spdlog::level::debug;
-  case log_level::info: return spdlog::level::info;
-  case log_level::warn: return spdlog::level::warn;
-  case log_level::error: return spdlog::level::err;
+    case log_level::debug: return spdlog::level::debug;
+    case log_level::info: return spdlog::level::info;
+    case log_level::warn: return spdlog::level::warn;
+    case log_level::error: return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -151,7 +151,7 @@ std::string render(log_format format, std::string_view message, log::fields with
 }
 
 log::log(log_level level, log_format format)
-  : format_{format}, own_{make_logger("vivarium", format, payload::rendered)} {
+    : format_{format}, own_{make_logger("vivarium", format, payload::rendered)} {
   spdlog::set_default_logger(make_logger("", format, payload::plain));
   set_level(level);
 }

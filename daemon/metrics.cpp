@@ -26,8 +26,8 @@ namespace {
 
 const Histogram::BucketBoundaries& seconds_buckets() {
   static const Histogram::BucketBoundaries bounds{
-    10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3,
-    50e-3, 100e-3, 250e-3, 500e-3, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0};
+      10e-6, 25e-6,  50e-6,  100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3,
+      50e-3, 100e-3, 250e-3, 500e-3, 1.0,    2.5,    5.0,  10.0,   30.0, 60.0,  120.0};
   return bounds;
 }
 
@@ -95,62 +95,64 @@ struct metrics::families {
     return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
   }
 
-  Family<Counter>& executions
-    = counter("vivarium_executions_total", "Executions that ended, by outcome.");
+  Family<Counter>& executions =
+      counter("vivarium_executions_total", "Executions that ended, by outcome.");
   Family<Histogram>& execution_wall = histogram(
-    "vivarium_execution_duration_seconds", "From the submission of an execution to its verdict.");
-  Family<Counter>& execution_cpu
-    = counter("vivarium_execution_cpu_seconds_total", "CPU time that executions used.");
-  Family<Counter>& execution_output
-    = counter("vivarium_execution_output_bytes_total", "Bytes that executions wrote.");
-  Family<Counter>& stopped
-    = counter("vivarium_executions_stopped_total", "Executions that something stopped, by cause.");
+      "vivarium_execution_duration_seconds", "From the submission of an execution to its verdict.");
+  Family<Counter>& execution_cpu =
+      counter("vivarium_execution_cpu_seconds_total", "CPU time that executions used.");
+  Family<Counter>& execution_output =
+      counter("vivarium_execution_output_bytes_total", "Bytes that executions wrote.");
+  Family<Counter>& stopped =
+      counter("vivarium_executions_stopped_total", "Executions that something stopped, by cause.");
   Family<Gauge>& sessions = gauge("vivarium_sessions", "Live sessions.");
-  Family<Counter>& sessions_opened
-    = counter("vivarium_sessions_opened_total", "Sessions that became ready.");
-  Family<Histogram>& session_start
-    = histogram("vivarium_session_start_duration_seconds", "Until a session was ready.");
-  Family<Counter>& sessions_closed
-    = counter("vivarium_sessions_closed_total", "Sessions that ended, by cause.");
-  Family<Counter>& pool_asked = counter(
-    "vivarium_pool_requests_total", "Requests for a worker; outcome hit: one stood ready.");
+  Family<Counter>& sessions_opened =
+      counter("vivarium_sessions_opened_total", "Sessions that became ready.");
+  Family<Histogram>& session_start =
+      histogram("vivarium_session_start_duration_seconds", "Until a session was ready.");
+  Family<Counter>& sessions_closed =
+      counter("vivarium_sessions_closed_total", "Sessions that ended, by cause.");
+  Family<Counter>& pool_asked = counter("vivarium_pool_requests_total",
+                                        "Requests for a worker; outcome hit: one stood ready.");
   Family<Gauge>& pool_ready = gauge("vivarium_pool_workers_ready", "Workers that stand ready.");
   Family<Gauge>& pool_live = gauge("vivarium_pool_workers", "Workers that live.");
   Family<Histogram>& worker_start = histogram("vivarium_worker_start_duration_seconds",
                                               "From the order of a worker to its first word.");
-  Family<Counter>& workers_refused
-    = counter("vivarium_workers_refused_total", "Workers that could not be made or attested.");
+  Family<Counter>& workers_refused =
+      counter("vivarium_workers_refused_total", "Workers that could not be made or attested.");
+  Family<Counter>& denied =
+      counter("vivarium_denied_calls_total", "System calls that the sandbox refused, by name.");
   Family<Counter>& zygotes = counter("vivarium_zygotes_started_total", "Zygotes started.");
   Family<Counter>& jails = counter("vivarium_jails_restarted_total", "Jails started again.");
-  Family<Counter>& actors
-    = counter("vivarium_actors_restarted_total", "Actors restarted by their supervisor.");
-  Family<Counter>& calls
-    = counter("vivarium_requests_total", "Calls of the API's methods, by outcome.");
-  Family<Histogram>& call_seconds = histogram("vivarium_request_duration_seconds",
-                                              "From a call of the API to its answer.");
-  Family<Counter>& responses
-    = counter("vivarium_http_responses_total", "HTTP responses; outcome is the status.");
-  Family<Gauge>& layers
-    = gauge("vivarium_sandbox_layer_active", "1: the layer of the sandbox is in force.");
+  Family<Counter>& actors =
+      counter("vivarium_actors_restarted_total", "Actors restarted by their supervisor.");
+  Family<Counter>& calls =
+      counter("vivarium_requests_total", "Calls of the API's methods, by outcome.");
+  Family<Histogram>& call_seconds =
+      histogram("vivarium_request_duration_seconds", "From a call of the API to its answer.");
+  Family<Counter>& responses =
+      counter("vivarium_http_responses_total", "HTTP responses; outcome is the status.");
+  Family<Gauge>& layers =
+      gauge("vivarium_sandbox_layer_active", "1: the layer of the sandbox is in force.");
 
   Gauge& connections = gauge("vivarium_connections", "Open client connections.").Add({});
-  Counter& connections_opened
-    = counter("vivarium_connections_opened_total", "Client connections accepted.").Add({});
-  Counter& connections_refused
-    = counter("vivarium_connections_refused_total", "Client connections over the limit.").Add({});
-  Counter& received
-    = counter("vivarium_received_bytes_total", "Bytes received from clients.").Add({});
+  Counter& connections_opened =
+      counter("vivarium_connections_opened_total", "Client connections accepted.").Add({});
+  Counter& connections_refused =
+      counter("vivarium_connections_refused_total", "Client connections over the limit.").Add({});
+  Counter& received =
+      counter("vivarium_received_bytes_total", "Bytes received from clients.").Add({});
   Counter& sent = counter("vivarium_sent_bytes_total", "Bytes sent to clients.").Add({});
 
-  Gauge& resident
-    = gauge("process_resident_memory_bytes", "Resident memory of the daemon.").Add({});
-  Gauge& virtual_memory
-    = gauge("process_virtual_memory_bytes", "Virtual memory of the daemon.").Add({});
+  Gauge& resident =
+      gauge("process_resident_memory_bytes", "Resident memory of the daemon.").Add({});
+  Gauge& virtual_memory =
+      gauge("process_virtual_memory_bytes", "Virtual memory of the daemon.").Add({});
   Counter& cpu = counter("process_cpu_seconds_total", "CPU time of the daemon.").Add({});
   Gauge& fds = gauge("process_open_fds", "Open descriptors of the daemon.").Add({});
   Gauge& max_fds = gauge("process_max_fds", "Limit of open descriptors.").Add({});
-  Gauge& started
-    = gauge("process_start_time_seconds", "When the daemon started, since the epoch.").Add({});
+  Gauge& started =
+      gauge("process_start_time_seconds", "When the daemon started, since the epoch.").Add({});
 
   label_cache<4, ended_execution> execution_cache;
   label_cache<2, Counter*> pool_cache;
@@ -163,11 +165,12 @@ struct metrics::families {
 metrics::metrics() : families_{std::make_unique<families>()} {
   auto& f = *families_;
   f.gauge("vivarium_build_info", "Always 1; the label tells the version.")
-    .Add({{"version", std::string{version}}})
-    .Set(1);
+      .Add({{"version", std::string{version}}})
+      .Set(1);
   for (std::size_t i = 0; i < rpc::method_count; ++i)
     f.call_latency[i] = &f.call_seconds.Add(
-      {{"method", std::string{rpc::info_of(static_cast<rpc::method>(i)).name}}}, seconds_buckets());
+        {{"method", std::string{rpc::info_of(static_cast<rpc::method>(i)).name}}},
+        seconds_buckets());
 }
 
 metrics::~metrics() = default;
@@ -222,12 +225,12 @@ void metrics::session_closed(const std::string& tenant, const std::string& envir
 void metrics::pool_asked(const std::string& environment, bool hit) {
   std::string_view outcome = hit ? "hit" : "miss";
   families_->pool_cache
-    .find({environment, outcome},
-          [&] {
-            return &families_->pool_asked.Add(
-              {{"environment", environment}, {"outcome", std::string{outcome}}});
-          })
-    ->Increment();
+      .find({environment, outcome},
+            [&] {
+              return &families_->pool_asked.Add(
+                  {{"environment", environment}, {"outcome", std::string{outcome}}});
+            })
+      ->Increment();
 }
 
 void metrics::pool_level(const std::string& environment, std::size_t ready, std::size_t live) {
@@ -237,7 +240,7 @@ void metrics::pool_level(const std::string& environment, std::size_t ready, std:
 
 void metrics::worker_made(const std::string& environment, std::chrono::microseconds took) {
   families_->worker_start.Add({{"environment", environment}}, seconds_buckets())
-    .Observe(seconds_of(took));
+      .Observe(seconds_of(took));
 }
 
 void metrics::worker_refused(const std::string& environment, const std::string& step) {
@@ -252,6 +255,10 @@ void metrics::jail_restarted(const std::string& environment) {
   families_->jails.Add({{"environment", environment}}).Increment();
 }
 
+void metrics::call_denied(const std::string& environment, const std::string& call) {
+  families_->denied.Add({{"environment", environment}, {"method", call}}).Increment();
+}
+
 void metrics::actor_restarted(const std::string& kind) {
   families_->actors.Add({{"cause", kind}}).Increment();
 }
@@ -260,12 +267,12 @@ void metrics::call_ended(rpc::method what, std::string_view code, clock_type::du
   auto& f = *families_;
   auto index = static_cast<std::size_t>(what);
   f.call_cache[index]
-    .find({code},
-          [&] {
-            return &f.calls.Add({{"method", std::string{rpc::info_of(what).name}},
-                                 {"outcome", std::string{code}}});
-          })
-    ->Increment();
+      .find({code},
+            [&] {
+              return &f.calls.Add({{"method", std::string{rpc::info_of(what).name}},
+                                   {"outcome", std::string{code}}});
+            })
+      ->Increment();
   f.call_latency[index]->Observe(seconds_of(took));
 }
 
@@ -273,7 +280,7 @@ void metrics::responded(http_verb verb, int status) {
   auto& to = families_->response_cache[{verb, status}];
   if (to == nullptr)
     to = &families_->responses.Add(
-      {{"method", std::string{name_of(verb)}}, {"outcome", std::to_string(status)}});
+        {{"method", std::string{name_of(verb)}}, {"outcome", std::to_string(status)}});
   to->Increment();
 }
 
@@ -282,9 +289,13 @@ void metrics::connection_opened() {
   families_->connections_opened.Increment();
 }
 
-void metrics::connection_closed() { families_->connections.Decrement(); }
+void metrics::connection_closed() {
+  families_->connections.Decrement();
+}
 
-void metrics::connection_refused() { families_->connections_refused.Increment(); }
+void metrics::connection_refused() {
+  families_->connections_refused.Increment();
+}
 
 void metrics::layer_state(const std::string& layer, bool present) {
   families_->layers.Add({{"layer", layer}}).Set(present ? 1 : 0);

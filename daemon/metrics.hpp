@@ -38,6 +38,7 @@ public:
   void worker_refused(const std::string& environment, const std::string& step) override;
   void zygote_started(const std::string& environment) override;
   void jail_restarted(const std::string& environment) override;
+  void call_denied(const std::string& environment, const std::string& call) override;
   void actor_restarted(const std::string& kind) override;
 
   // From the network side.

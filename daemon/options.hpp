@@ -16,8 +16,8 @@ struct options {
   std::string port_file;
 };
 
-/// The command line as parsed, or the exit code when there is nothing left to do: help was shown, or
-/// what is wrong was said.
+/// The command line as parsed, or the exit code when there is nothing left to do: help was shown,
+/// or what is wrong was said.
 struct parsed_options {
   options chosen;
   std::optional<int> exit_code;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/process_stats.hpp"
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 
-#include <ctime>
 #include <sys/resource.h>
 #include <unistd.h>
 

@@ -12,20 +12,20 @@ namespace {
 #define EXECUTION "/vivarium.v1.ExecutionService/"
 #define SESSION "/vivarium.v1.SessionService/"
 constexpr std::array<method_info, method_count> methods{{
-  {method::eval, "eval", EXECUTION "Eval", "eval", 2, 2, false, false},
-  {method::start, "start", EXECUTION "Start", "start", 3, 3, false, false},
-  {method::follow, "follow", EXECUTION "Follow", "follow", 4, 4, true, false},
-  {method::wait, "wait", EXECUTION "Wait", "wait", 5, 5, false, false},
-  {method::cancel, "cancel", EXECUTION "Cancel", "cancel", 6, 6, false, false},
-  {method::list, "list", EXECUTION "List", "list", 7, 7, false, true},
-  {method::compile, "compile", EXECUTION "Compile", "compile", 8, 8, false, true},
-  {method::create_session, "create_session", SESSION "CreateSession", "createSession", 9, 9, false,
-   false},
-  {method::get_session, "get_session", SESSION "GetSession", "getSession", 10, 10, false, true},
-  {method::list_sessions, "list_sessions", SESSION "ListSessions", "listSessions", 11, 11, false,
-   true},
-  {method::close_session, "close_session", SESSION "CloseSession", "closeSession", 12, 12, false,
-   false},
+    {method::eval, "eval", EXECUTION "Eval", "eval", 2, 2, false, false},
+    {method::start, "start", EXECUTION "Start", "start", 3, 3, false, false},
+    {method::follow, "follow", EXECUTION "Follow", "follow", 4, 4, true, false},
+    {method::wait, "wait", EXECUTION "Wait", "wait", 5, 5, false, false},
+    {method::cancel, "cancel", EXECUTION "Cancel", "cancel", 6, 6, false, false},
+    {method::list, "list", EXECUTION "List", "list", 7, 7, false, true},
+    {method::compile, "compile", EXECUTION "Compile", "compile", 8, 8, false, true},
+    {method::create_session, "create_session", SESSION "CreateSession", "createSession", 9, 9,
+     false, false},
+    {method::get_session, "get_session", SESSION "GetSession", "getSession", 10, 10, false, true},
+    {method::list_sessions, "list_sessions", SESSION "ListSessions", "listSessions", 11, 11, false,
+     true},
+    {method::close_session, "close_session", SESSION "CloseSession", "closeSession", 12, 12, false,
+     false},
 }};
 #undef EXECUTION
 #undef SESSION
@@ -41,16 +41,18 @@ const method_info* find(Matches matches) noexcept {
 std::shared_ptr<basic_call> begin_any(const context& with, const question& asked,
                                       std::shared_ptr<asker> who, std::uint64_t tag) {
   switch (asked.what) {
-  case method::eval: return begin_eval(with, asked, std::move(who), tag);
-  case method::wait: return begin_wait(with, asked, std::move(who), tag);
-  case method::follow: return begin_follow(with, asked, std::move(who), tag);
-  default: return begin_simple(with, asked, std::move(who), tag);
+    case method::eval: return begin_eval(with, asked, std::move(who), tag);
+    case method::wait: return begin_wait(with, asked, std::move(who), tag);
+    case method::follow: return begin_follow(with, asked, std::move(who), tag);
+    default: return begin_simple(with, asked, std::move(who), tag);
   }
 }
 
 } // namespace
 
-const method_info& info_of(method id) noexcept { return methods[static_cast<std::size_t>(id)]; }
+const method_info& info_of(method id) noexcept {
+  return methods[static_cast<std::size_t>(id)];
+}
 
 const method_info* find_by_path(std::string_view path) noexcept {
   return find([path](const method_info& m) { return m.path == path; });

@@ -91,7 +91,8 @@ struct question {
   std::string_view bytes;
 };
 
-/// Begins a call; its outcome goes to `who`. Returns nothing when the outcome has been told already.
+/// Begins a call; its outcome goes to `who`. Returns nothing when the outcome has been told
+/// already.
 std::shared_ptr<call> begin(const context& with, const question& asked, std::shared_ptr<asker> who,
                             std::uint64_t tag);
 

@@ -11,12 +11,10 @@ namespace vivarium::rpc {
 class basic_call : public call {
 public:
   basic_call(std::shared_ptr<asker> who, std::uint64_t tag, wire::codec response)
-    : who_{std::move(who)}, tag_{tag}, response_{response} {}
+      : who_{std::move(who)}, tag_{tag}, response_{response} {}
 
   void abandon() override { who_.reset(); }
-  void give_up() override {
-    refuse(error{errc::cancelled, "the client gave the request up"});
-  }
+  void give_up() override { refuse(error{errc::cancelled, "the client gave the request up"}); }
   [[nodiscard]] bool over() const noexcept { return !who_; }
 
 protected:

@@ -14,7 +14,7 @@ class eval_call final : public basic_call,
 public:
   eval_call(service& core, const std::string& tenant, std::shared_ptr<asker> who, std::uint64_t tag,
             wire::codec response)
-    : basic_call{std::move(who), tag, response}, core_{core}, tenant_{tenant} {}
+      : basic_call{std::move(who), tag, response}, core_{core}, tenant_{tenant} {}
 
   void begin(const question& asked) {
     auto what = wire::decode_eval(asked.request, asked.bytes);
@@ -77,8 +77,8 @@ private:
 
 std::shared_ptr<basic_call> begin_eval(const context& with, const question& asked,
                                        std::shared_ptr<asker> who, std::uint64_t tag) {
-  auto made
-    = std::make_shared<eval_call>(with.core, asked.tenant, std::move(who), tag, asked.response);
+  auto made =
+      std::make_shared<eval_call>(with.core, asked.tenant, std::move(who), tag, asked.response);
   made->begin(asked);
   return made;
 }

@@ -16,7 +16,7 @@ class follow_call final : public basic_call,
 public:
   follow_call(service& core, const std::string& tenant, std::shared_ptr<asker> who,
               std::uint64_t tag, wire::codec response)
-    : basic_call{std::move(who), tag, response}, core_{core}, tenant_{tenant} {}
+      : basic_call{std::move(who), tag, response}, core_{core}, tenant_{tenant} {}
 
   void begin(const question& asked) {
     auto what = wire::decode_follow(asked.request, asked.bytes);
@@ -26,10 +26,10 @@ public:
     }
     position_ = what->from;
     core_.find_execution(
-      tenant_, what->execution,
-      reply<execution_ptr>{[self = shared_from_this()](result<execution_ptr> found) {
-        self->found(std::move(found));
-      }});
+        tenant_, what->execution,
+        reply<execution_ptr>{[self = shared_from_this()](result<execution_ptr> found) {
+          self->found(std::move(found));
+        }});
   }
 
   void on_progress(execution&) override { tell_ready(); }
@@ -97,8 +97,8 @@ private:
 
 std::shared_ptr<basic_call> begin_follow(const context& with, const question& asked,
                                          std::shared_ptr<asker> who, std::uint64_t tag) {
-  auto made
-    = std::make_shared<follow_call>(with.core, asked.tenant, std::move(who), tag, asked.response);
+  auto made =
+      std::make_shared<follow_call>(with.core, asked.tenant, std::move(who), tag, asked.response);
   made->begin(asked);
   return made;
 }

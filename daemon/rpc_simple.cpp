@@ -19,37 +19,37 @@ public:
     auto as = asked.request;
     auto bytes = asked.bytes;
     switch (asked.what) {
-    case method::start: start(core, asked); return;
-    case method::compile: compile(core, asked); return;
-    case method::create_session: create_session(core, asked); return;
-    case method::cancel:
-      if (auto id = wire::decode_cancel(as, bytes); check(id))
-        core.cancel(tenant, *id, to<bool>(wire::encode_cancel));
-      return;
-    case method::list:
-      if (auto session = wire::decode_list(as, bytes); check(session))
-        core.list_executions(tenant, *session,
-                             to<std::vector<execution_info>>(wire::encode_list));
-      return;
-    case method::list_sessions:
-      if (auto ok = wire::decode_empty(message::list_sessions_request, as, bytes); check(ok))
-        core.list_sessions(tenant, to<std::vector<session_info>>(wire::encode_sessions));
-      return;
-    case method::get_session:
-      if (auto id = wire::decode_session(message::get_session_request, as, bytes); check(id))
-        core.get_session(tenant, *id, to<session_info>([](wire::codec c, const session_info& i) {
-          return wire::encode_session(message::get_session_response, c, i);
-        }));
-      return;
-    case method::close_session:
-      if (auto id = wire::decode_session(message::close_session_request, as, bytes); check(id))
-        core.close_session(tenant, *id, to<done>([](wire::codec c, done) {
-          return result<std::string>{c == wire::codec::json ? "{}" : ""};
-        }));
-      return;
-    case method::eval:
-    case method::wait:
-    case method::follow: break;
+      case method::start: start(core, asked); return;
+      case method::compile: compile(core, asked); return;
+      case method::create_session: create_session(core, asked); return;
+      case method::cancel:
+        if (auto id = wire::decode_cancel(as, bytes); check(id))
+          core.cancel(tenant, *id, to<bool>(wire::encode_cancel));
+        return;
+      case method::list:
+        if (auto session = wire::decode_list(as, bytes); check(session))
+          core.list_executions(tenant, *session,
+                               to<std::vector<execution_info>>(wire::encode_list));
+        return;
+      case method::list_sessions:
+        if (auto ok = wire::decode_empty(message::list_sessions_request, as, bytes); check(ok))
+          core.list_sessions(tenant, to<std::vector<session_info>>(wire::encode_sessions));
+        return;
+      case method::get_session:
+        if (auto id = wire::decode_session(message::get_session_request, as, bytes); check(id))
+          core.get_session(tenant, *id, to<session_info>([](wire::codec c, const session_info& i) {
+                             return wire::encode_session(message::get_session_response, c, i);
+                           }));
+        return;
+      case method::close_session:
+        if (auto id = wire::decode_session(message::close_session_request, as, bytes); check(id))
+          core.close_session(tenant, *id, to<done>([](wire::codec c, done) {
+                               return result<std::string>{c == wire::codec::json ? "{}" : ""};
+                             }));
+        return;
+      case method::eval:
+      case method::wait:
+      case method::follow: break;
     }
     refuse(error{errc::internal, "a call of the wrong kind"});
   }

@@ -14,8 +14,9 @@ class wait_call final : public basic_call,
                         public follower,
                         public std::enable_shared_from_this<wait_call> {
 public:
-  wait_call(const context& with, std::shared_ptr<asker> who, std::uint64_t tag, wire::codec response)
-    : basic_call{std::move(who), tag, response}, core_{with.core}, timer_{with.executor} {}
+  wait_call(const context& with, std::shared_ptr<asker> who, std::uint64_t tag,
+            wire::codec response)
+      : basic_call{std::move(who), tag, response}, core_{with.core}, timer_{with.executor} {}
 
   void begin(const question& asked) {
     auto what = wire::decode_wait(asked.request, asked.bytes);
@@ -25,10 +26,10 @@ public:
     }
     timeout_ = what->timeout;
     core_.find_execution(
-      asked.tenant, what->execution,
-      reply<execution_ptr>{[self = shared_from_this()](result<execution_ptr> found) {
-        self->found(std::move(found));
-      }});
+        asked.tenant, what->execution,
+        reply<execution_ptr>{[self = shared_from_this()](result<execution_ptr> found) {
+          self->found(std::move(found));
+        }});
   }
 
   void on_progress(execution& source) override {

@@ -18,10 +18,13 @@ constexpr int sweeps_for_goodbye = 3;
 
 server::server(boost::asio::io_context& reactor, service& core, access_rules access,
                network_limits limits, metrics& meters, log& journal)
-  : reactor_{reactor},
-    endpoint_{{core, reactor.get_executor()}, std::move(access), limits, meters, journal,
-              http_date(std::time(nullptr))},
-    clock_{reactor} {}
+    : reactor_{reactor}, endpoint_{{core, reactor.get_executor()},
+                                   std::move(access),
+                                   limits,
+                                   meters,
+                                   journal,
+                                   http_date(std::time(nullptr))},
+      clock_{reactor} {}
 
 server::~server() {
   clock_.cancel();

@@ -24,9 +24,8 @@ public:
   void start(std::shared_ptr<transport_user> user) override { user->on_started({}); }
 
   void read(asio::mutable_buffer into, std::shared_ptr<transport_user> user) override {
-    socket_.async_read_some(into, [user = std::move(user)](error_code why, std::size_t n) {
-      user->on_read(why, n);
-    });
+    socket_.async_read_some(
+        into, [user = std::move(user)](error_code why, std::size_t n) { user->on_read(why, n); });
   }
 
   std::size_t try_write(buffers from, error_code& why) override {
@@ -59,8 +58,7 @@ private:
 
 class tls_transport final : public transport {
 public:
-  tls_transport(stream_socket socket, asio::ssl::context& tls)
-    : stream_{std::move(socket), tls} {}
+  tls_transport(stream_socket socket, asio::ssl::context& tls) : stream_{std::move(socket), tls} {}
 
   void start(std::shared_ptr<transport_user> user) override {
     stream_.async_handshake(asio::ssl::stream_base::server,
@@ -68,9 +66,8 @@ public:
   }
 
   void read(asio::mutable_buffer into, std::shared_ptr<transport_user> user) override {
-    stream_.async_read_some(into, [user = std::move(user)](error_code why, std::size_t n) {
-      user->on_read(why, n);
-    });
+    stream_.async_read_some(
+        into, [user = std::move(user)](error_code why, std::size_t n) { user->on_read(why, n); });
   }
 
   std::size_t try_write(buffers, error_code&) override { return 0; }
@@ -113,7 +110,7 @@ result<std::shared_ptr<asio::ssl::context>> load_tls(const std::string& certific
   auto tls = std::make_shared<context>(context::tls_server);
   error_code why;
   tls->set_options(context::default_workarounds | context::no_sslv2 | context::no_sslv3
-                     | context::no_tlsv1 | context::no_tlsv1_1 | context::no_compression,
+                       | context::no_tlsv1 | context::no_tlsv1_1 | context::no_compression,
                    why);
   if (!why)
     tls->use_certificate_chain_file(certificate, why);

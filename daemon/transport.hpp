@@ -37,11 +37,11 @@ public:
   virtual void start(std::shared_ptr<transport_user> user) = 0;
   virtual void read(boost::asio::mutable_buffer into, std::shared_ptr<transport_user> user) = 0;
   /// Writes at once what the kernel takes; 0 and no error when it takes nothing now.
-  virtual std::size_t try_write(std::span<const boost::asio::const_buffer> from, error_code& why) = 0;
+  virtual std::size_t try_write(std::span<const boost::asio::const_buffer> from,
+                                error_code& why) = 0;
   /// Writes some; the buffers must stay until `on_written`.
   virtual void write(std::span<const boost::asio::const_buffer> from,
-                     std::shared_ptr<transport_user> user)
-    = 0;
+                     std::shared_ptr<transport_user> user) = 0;
   /// Tells the peer that nothing more will come; reading goes on.
   virtual void finish() = 0;
   /// Ends both directions; pending operations fail.

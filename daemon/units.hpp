@@ -9,7 +9,8 @@
 namespace vivarium {
 
 /// Reads "100ms", "2s", "5m" or "1h". Nothing when it is anything else.
-[[nodiscard]] std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) noexcept;
+[[nodiscard]] std::optional<std::chrono::milliseconds>
+parse_duration(std::string_view text) noexcept;
 
 /// Reads "10B", "1KiB", "64MiB" or "2GiB". Nothing when it is anything else.
 [[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text) noexcept;

@@ -27,15 +27,15 @@ enum kind : std::uint32_t {
 
 std::string_view kind_name(std::uint32_t kind) noexcept {
   switch (kind) {
-  case kind_timeout: return "ERROR_KIND_TIMEOUT";
-  case kind_limit: return "ERROR_KIND_LIMIT";
-  case kind_busy: return "ERROR_KIND_BUSY";
-  case kind_cancelled: return "ERROR_KIND_CANCELLED";
-  case kind_not_found: return "ERROR_KIND_NOT_FOUND";
-  case kind_permission: return "ERROR_KIND_PERMISSION";
-  case kind_session_lost: return "ERROR_KIND_SESSION_LOST";
-  case kind_invalid_argument: return "ERROR_KIND_INVALID_ARGUMENT";
-  default: return "ERROR_KIND_INTERNAL";
+    case kind_timeout: return "ERROR_KIND_TIMEOUT";
+    case kind_limit: return "ERROR_KIND_LIMIT";
+    case kind_busy: return "ERROR_KIND_BUSY";
+    case kind_cancelled: return "ERROR_KIND_CANCELLED";
+    case kind_not_found: return "ERROR_KIND_NOT_FOUND";
+    case kind_permission: return "ERROR_KIND_PERMISSION";
+    case kind_session_lost: return "ERROR_KIND_SESSION_LOST";
+    case kind_invalid_argument: return "ERROR_KIND_INVALID_ARGUMENT";
+    default: return "ERROR_KIND_INTERNAL";
   }
 }
 
@@ -43,25 +43,25 @@ std::string_view kind_name(std::uint32_t kind) noexcept {
 
 failure_face face_of(errc code) noexcept {
   switch (code) {
-  case errc::invalid_argument: return {"invalid_argument", 400, kind_invalid_argument};
-  case errc::not_found: return {"not_found", 404, kind_not_found};
-  case errc::already_exists: return {"already_exists", 409, kind_invalid_argument};
-  case errc::failed_precondition: return {"failed_precondition", 400, kind_invalid_argument};
-  case errc::busy: return {"resource_exhausted", 429, kind_busy};
-  case errc::limit_exceeded: return {"resource_exhausted", 429, kind_limit};
-  case errc::too_large: return {"resource_exhausted", 429, kind_limit};
-  case errc::deadline_exceeded: return {"deadline_exceeded", 504, kind_timeout};
-  case errc::cancelled: return {"canceled", 499, kind_cancelled};
-  case errc::permission_denied: return {"permission_denied", 403, kind_permission};
-  case errc::unauthenticated: return {"unauthenticated", 401, kind_permission};
-  case errc::session_lost: return {"aborted", 409, kind_session_lost};
-  case errc::unavailable: return {"unavailable", 503, kind_internal};
-  case errc::sandbox_unavailable: return {"unavailable", 503, kind_internal};
-  case errc::unimplemented: return {"unimplemented", 501, kind_invalid_argument};
-  case errc::none:
-  case errc::malformed:
-  case errc::os_failure:
-  case errc::internal: break;
+    case errc::invalid_argument: return {"invalid_argument", 400, kind_invalid_argument};
+    case errc::not_found: return {"not_found", 404, kind_not_found};
+    case errc::already_exists: return {"already_exists", 409, kind_invalid_argument};
+    case errc::failed_precondition: return {"failed_precondition", 400, kind_invalid_argument};
+    case errc::busy: return {"resource_exhausted", 429, kind_busy};
+    case errc::limit_exceeded: return {"resource_exhausted", 429, kind_limit};
+    case errc::too_large: return {"resource_exhausted", 429, kind_limit};
+    case errc::deadline_exceeded: return {"deadline_exceeded", 504, kind_timeout};
+    case errc::cancelled: return {"canceled", 499, kind_cancelled};
+    case errc::permission_denied: return {"permission_denied", 403, kind_permission};
+    case errc::unauthenticated: return {"unauthenticated", 401, kind_permission};
+    case errc::session_lost: return {"aborted", 409, kind_session_lost};
+    case errc::unavailable: return {"unavailable", 503, kind_internal};
+    case errc::sandbox_unavailable: return {"unavailable", 503, kind_internal};
+    case errc::unimplemented: return {"unimplemented", 501, kind_invalid_argument};
+    case errc::none:
+    case errc::malformed:
+    case errc::os_failure:
+    case errc::internal: break;
   }
   return {"internal", 500, kind_internal};
 }

@@ -86,8 +86,8 @@ struct wait_request {
 [[nodiscard]] result<std::string> encode_eval(codec as, const execution& source);
 [[nodiscard]] result<std::string> encode_start(codec as, const execution& source);
 /// An event of `source`, which follows `lost` events that the log no longer holds.
-[[nodiscard]] result<std::string> encode_follow(codec as, const execution& source, const event& what,
-                                                std::uint64_t lost);
+[[nodiscard]] result<std::string> encode_follow(codec as, const execution& source,
+                                                const event& what, std::uint64_t lost);
 [[nodiscard]] result<std::string> encode_wait(codec as, const execution& source);
 [[nodiscard]] result<std::string> encode_cancel(codec as, bool cancelled);
 [[nodiscard]] result<std::string> encode_list(codec as, const std::vector<execution_info>& all);

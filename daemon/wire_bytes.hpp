@@ -59,8 +59,12 @@ inline void append_text(std::string& out, std::uint32_t field, std::string_view 
     append_bytes(out, field, text);
 }
 
-constexpr std::uint32_t text_field(std::uint32_t number) noexcept { return number << 3 | 2; }
-constexpr std::uint32_t number_field(std::uint32_t number) noexcept { return number << 3; }
+constexpr std::uint32_t text_field(std::uint32_t number) noexcept {
+  return number << 3 | 2;
+}
+constexpr std::uint32_t number_field(std::uint32_t number) noexcept {
+  return number << 3;
+}
 
 /// The tag and wire type of the reader's present field, to be compared with `text_field(n)` and
 /// `number_field(n)`; a known number with another wire type counts as unknown, as in libprotobuf.

@@ -130,16 +130,16 @@ private:
     char c = at_[1];
     at_ += 2;
     switch (c) {
-    case '"': into += '"'; return true;
-    case '\\': into += '\\'; return true;
-    case '/': into += '/'; return true;
-    case 'b': into += '\b'; return true;
-    case 'f': into += '\f'; return true;
-    case 'n': into += '\n'; return true;
-    case 'r': into += '\r'; return true;
-    case 't': into += '\t'; return true;
-    case 'u': return unicode(into);
-    default: return false;
+      case '"': into += '"'; return true;
+      case '\\': into += '\\'; return true;
+      case '/': into += '/'; return true;
+      case 'b': into += '\b'; return true;
+      case 'f': into += '\f'; return true;
+      case 'n': into += '\n'; return true;
+      case 'r': into += '\r'; return true;
+      case 't': into += '\t'; return true;
+      case 'u': return unicode(into);
+      default: return false;
     }
   }
 
@@ -199,19 +199,19 @@ struct field_name {
   std::string_view proto;
 };
 constexpr std::array<field_name, 13> eval_names{{
-  {},
-  {"session", "session"},
-  {"source", "source"},
-  {"filename", "filename"},
-  {"firstLine", "first_line"},
-  {"timeoutMs", "timeout_ms"},
-  {"cpuMs", "cpu_ms"},
-  {"resultFormat", "result_format"},
-  {"createSession", "create_session"},
-  {"code", "code"},
-  {"queue", "queue"},
-  {"onDisconnect", "on_disconnect"},
-  {"environment", "environment"},
+    {},
+    {"session", "session"},
+    {"source", "source"},
+    {"filename", "filename"},
+    {"firstLine", "first_line"},
+    {"timeoutMs", "timeout_ms"},
+    {"cpuMs", "cpu_ms"},
+    {"resultFormat", "result_format"},
+    {"createSession", "create_session"},
+    {"code", "code"},
+    {"queue", "queue"},
+    {"onDisconnect", "on_disconnect"},
+    {"environment", "environment"},
 }};
 
 unsigned number_of(std::string_view key) noexcept {
@@ -221,14 +221,14 @@ unsigned number_of(std::string_view key) noexcept {
   return 0;
 }
 
-constexpr std::array<std::string_view, 5> formats{
-  "RESULT_FORMAT_UNSPECIFIED", "RESULT_FORMAT_TYPED", "RESULT_FORMAT_JSON", "RESULT_FORMAT_REPR",
-  "RESULT_FORMAT_NONE"};
+constexpr std::array<std::string_view, 5> formats{"RESULT_FORMAT_UNSPECIFIED",
+                                                  "RESULT_FORMAT_TYPED", "RESULT_FORMAT_JSON",
+                                                  "RESULT_FORMAT_REPR", "RESULT_FORMAT_NONE"};
 constexpr std::array<std::string_view, 3> queues{"QUEUE_POLICY_UNSPECIFIED", "QUEUE_POLICY_WAIT",
                                                  "QUEUE_POLICY_FAIL"};
 constexpr std::array<std::string_view, 4> disconnects{
-  "ON_DISCONNECT_UNSPECIFIED", "ON_DISCONNECT_DETACH", "ON_DISCONNECT_INTERRUPT",
-  "ON_DISCONNECT_KILL"};
+    "ON_DISCONNECT_UNSPECIFIED", "ON_DISCONNECT_DETACH", "ON_DISCONNECT_INTERRUPT",
+    "ON_DISCONNECT_KILL"};
 
 template <std::size_t N>
 bool read_enum(scanner& in, const std::array<std::string_view, N>& names, std::int32_t& into) {
@@ -258,23 +258,23 @@ bool read_eval_field(scanner& in, unsigned field, eval_fields& into) {
   auto& what = into.what;
   std::uint64_t number = 0;
   switch (field) {
-  case 1: return in.text(what.session);
-  case 2: return in.text(what.source);
-  case 3: return in.text(what.filename);
-  case 4:
-    if (!in.number(number, UINT32_MAX))
-      return false;
-    what.first_line = static_cast<std::uint32_t>(number);
-    return true;
-  case 5: return read_ms(in, what.timeout);
-  case 6: return read_ms(in, what.cpu_budget);
-  case 7: return read_enum(in, formats, into.format);
-  case 8: return in.boolean(what.create_session);
-  case 9: return in.text(what.code);
-  case 10: return read_enum(in, queues, into.queue);
-  case 11: return read_enum(in, disconnects, into.disconnect);
-  case 12: return in.text(what.environment);
-  default: return false;
+    case 1: return in.text(what.session);
+    case 2: return in.text(what.source);
+    case 3: return in.text(what.filename);
+    case 4:
+      if (!in.number(number, UINT32_MAX))
+        return false;
+      what.first_line = static_cast<std::uint32_t>(number);
+      return true;
+    case 5: return read_ms(in, what.timeout);
+    case 6: return read_ms(in, what.cpu_budget);
+    case 7: return read_enum(in, formats, into.format);
+    case 8: return in.boolean(what.create_session);
+    case 9: return in.text(what.code);
+    case 10: return read_enum(in, queues, into.queue);
+    case 11: return read_enum(in, disconnects, into.disconnect);
+    case 12: return in.text(what.environment);
+    default: return false;
   }
 }
 

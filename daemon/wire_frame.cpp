@@ -16,13 +16,13 @@ namespace {
 status open_binary(client_frame& into, std::string_view bytes) {
   return read_fields(bytes, [&](protozero::pbf_reader& r) -> status {
     switch (field_of(r)) {
-    case number_field(1): into.id = r.get_uint64(); return done{};
-    case number_field(more_credit_field):
-      into.field = more_credit_field;
-      into.more_credit = r.get_uint32();
-      return done{};
-    case number_field(15): into.credit = r.get_uint32(); return done{};
-    default: break;
+      case number_field(1): into.id = r.get_uint64(); return done{};
+      case number_field(more_credit_field):
+        into.field = more_credit_field;
+        into.more_credit = r.get_uint32();
+        return done{};
+      case number_field(15): into.credit = r.get_uint32(); return done{};
+      default: break;
     }
     auto number = r.tag();
     if (r.wire_type() != protozero::pbf_wire_type::length_delimited || number < 2
@@ -87,7 +87,9 @@ void append_frame_head(std::string& out, codec as, std::uint64_t id, std::uint32
   out += "\":";
 }
 
-std::string_view frame_tail(codec as) noexcept { return as == codec::json ? "}" : ""; }
+std::string_view frame_tail(codec as) noexcept {
+  return as == codec::json ? "}" : "";
+}
 
 std::string encode_failure(codec as, const error& why, std::string_view request_id) {
   auto face = face_of(why.code);

@@ -14,7 +14,7 @@ struct client_frame {
   std::uint64_t id = 0;
   std::uint32_t field = 0; ///< Number of the body's field; 0 when there is none.
   codec body_codec = codec::proto;
-  std::string_view body;      ///< Points into the message, or into `owned`.
+  std::string_view body;         ///< Points into the message, or into `owned`.
   std::uint32_t more_credit = 0; ///< When `field` is that of `more_credit`.
   std::uint32_t credit = 0;
   std::string owned;

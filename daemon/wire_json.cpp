@@ -3,11 +3,11 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <memory>
+
 #include "vivarium/v1/connection.pb.h"
 #include "vivarium/v1/execution.pb.h"
 #include "vivarium/v1/session.pb.h"
-
-#include <memory>
 
 namespace vivarium::wire {
 
@@ -18,29 +18,29 @@ using google::protobuf::Message;
 
 const Message& prototype_of(message type) {
   switch (type) {
-  case message::eval_request: return v1::EvalRequest::default_instance();
-  case message::eval_response: return v1::EvalResponse::default_instance();
-  case message::start_request: return v1::StartRequest::default_instance();
-  case message::start_response: return v1::StartResponse::default_instance();
-  case message::follow_request: return v1::FollowRequest::default_instance();
-  case message::follow_response: return v1::FollowResponse::default_instance();
-  case message::wait_request: return v1::WaitRequest::default_instance();
-  case message::wait_response: return v1::WaitResponse::default_instance();
-  case message::cancel_request: return v1::CancelRequest::default_instance();
-  case message::cancel_response: return v1::CancelResponse::default_instance();
-  case message::list_request: return v1::ListRequest::default_instance();
-  case message::list_response: return v1::ListResponse::default_instance();
-  case message::compile_request: return v1::CompileRequest::default_instance();
-  case message::compile_response: return v1::CompileResponse::default_instance();
-  case message::create_session_request: return v1::CreateSessionRequest::default_instance();
-  case message::create_session_response: return v1::CreateSessionResponse::default_instance();
-  case message::get_session_request: return v1::GetSessionRequest::default_instance();
-  case message::get_session_response: return v1::GetSessionResponse::default_instance();
-  case message::list_sessions_request: return v1::ListSessionsRequest::default_instance();
-  case message::list_sessions_response: return v1::ListSessionsResponse::default_instance();
-  case message::close_session_request: return v1::CloseSessionRequest::default_instance();
-  case message::close_session_response: return v1::CloseSessionResponse::default_instance();
-  case message::client_frame: return v1::ClientFrame::default_instance();
+    case message::eval_request: return v1::EvalRequest::default_instance();
+    case message::eval_response: return v1::EvalResponse::default_instance();
+    case message::start_request: return v1::StartRequest::default_instance();
+    case message::start_response: return v1::StartResponse::default_instance();
+    case message::follow_request: return v1::FollowRequest::default_instance();
+    case message::follow_response: return v1::FollowResponse::default_instance();
+    case message::wait_request: return v1::WaitRequest::default_instance();
+    case message::wait_response: return v1::WaitResponse::default_instance();
+    case message::cancel_request: return v1::CancelRequest::default_instance();
+    case message::cancel_response: return v1::CancelResponse::default_instance();
+    case message::list_request: return v1::ListRequest::default_instance();
+    case message::list_response: return v1::ListResponse::default_instance();
+    case message::compile_request: return v1::CompileRequest::default_instance();
+    case message::compile_response: return v1::CompileResponse::default_instance();
+    case message::create_session_request: return v1::CreateSessionRequest::default_instance();
+    case message::create_session_response: return v1::CreateSessionResponse::default_instance();
+    case message::get_session_request: return v1::GetSessionRequest::default_instance();
+    case message::get_session_response: return v1::GetSessionResponse::default_instance();
+    case message::list_sessions_request: return v1::ListSessionsRequest::default_instance();
+    case message::list_sessions_response: return v1::ListSessionsResponse::default_instance();
+    case message::close_session_request: return v1::CloseSessionRequest::default_instance();
+    case message::close_session_response: return v1::CloseSessionResponse::default_instance();
+    case message::client_frame: return v1::ClientFrame::default_instance();
   }
   return v1::Abandon::default_instance();
 }
@@ -51,9 +51,8 @@ result<std::string> to_binary(message type, std::string_view json) {
   std::unique_ptr<Message> parsed{prototype_of(type).New()};
   auto ok = google::protobuf::util::JsonStringToMessage({json.data(), json.size()}, parsed.get());
   if (!ok.ok())
-    return error{errc::invalid_argument,
-                 "the JSON is not a " + parsed->GetDescriptor()->name() + ": "
-                   + std::string{ok.message()}};
+    return error{errc::invalid_argument, "the JSON is not a " + parsed->GetDescriptor()->name()
+                                             + ": " + std::string{ok.message()}};
   std::string out;
   parsed->SerializeToString(&out);
   return out;
@@ -64,8 +63,7 @@ result<std::string> to_json(message type, std::string_view binary) {
   std::string out;
   if (!parsed->ParseFromArray(binary.data(), static_cast<int>(binary.size()))
       || !google::protobuf::util::MessageToJsonString(*parsed, &out).ok())
-    return error{errc::internal,
-                 "cannot write a " + parsed->GetDescriptor()->name() + " as JSON"};
+    return error{errc::internal, "cannot write a " + parsed->GetDescriptor()->name() + " as JSON"};
   return out;
 }
 

@@ -14,7 +14,9 @@ using protozero::pbf_reader;
 
 constexpr std::uint64_t most_ms = 1ull << 40; // 34 years; beyond it arithmetic could overflow
 
-error wrong(std::string what) { return error{errc::invalid_argument, std::move(what)}; }
+error wrong(std::string what) {
+  return error{errc::invalid_argument, std::move(what)};
+}
 
 status take_text(std::string& into, pbf_reader& reader, std::string_view field) {
   auto text = view_of(reader);
@@ -40,19 +42,19 @@ status skip(pbf_reader& reader) {
 status read_eval_field(eval_fields& into, pbf_reader& reader) {
   auto& what = into.what;
   switch (field_of(reader)) {
-  case text_field(1): return take_text(what.session, reader, "session");
-  case text_field(2): return take_text(what.source, reader, "source");
-  case text_field(3): return take_text(what.filename, reader, "filename");
-  case number_field(4): what.first_line = reader.get_uint32(); return done{};
-  case number_field(5): return take_ms(what.timeout, reader, "timeout_ms");
-  case number_field(6): return take_ms(what.cpu_budget, reader, "cpu_ms");
-  case number_field(7): into.format = reader.get_enum(); return done{};
-  case number_field(8): what.create_session = reader.get_uint64() != 0; return done{};
-  case text_field(9): return take_text(what.code, reader, "code");
-  case number_field(10): into.queue = reader.get_enum(); return done{};
-  case number_field(11): into.disconnect = reader.get_enum(); return done{};
-  case text_field(12): return take_text(what.environment, reader, "environment");
-  default: return skip(reader);
+    case text_field(1): return take_text(what.session, reader, "session");
+    case text_field(2): return take_text(what.source, reader, "source");
+    case text_field(3): return take_text(what.filename, reader, "filename");
+    case number_field(4): what.first_line = reader.get_uint32(); return done{};
+    case number_field(5): return take_ms(what.timeout, reader, "timeout_ms");
+    case number_field(6): return take_ms(what.cpu_budget, reader, "cpu_ms");
+    case number_field(7): into.format = reader.get_enum(); return done{};
+    case number_field(8): what.create_session = reader.get_uint64() != 0; return done{};
+    case text_field(9): return take_text(what.code, reader, "code");
+    case number_field(10): into.queue = reader.get_enum(); return done{};
+    case number_field(11): into.disconnect = reader.get_enum(); return done{};
+    case text_field(12): return take_text(what.environment, reader, "environment");
+    default: return skip(reader);
   }
 }
 
@@ -116,7 +118,8 @@ result<submission> check_eval(eval_fields fields) {
     return wrong("`queue` has no such value");
   if (fields.disconnect < 0 || fields.disconnect > 3)
     return wrong("`on_disconnect` has no such value");
-  if (!what.code.empty() && (!what.source.empty() || !what.filename.empty() || what.first_line != 0))
+  if (!what.code.empty()
+      && (!what.source.empty() || !what.filename.empty() || what.first_line != 0))
     return wrong("`code` stands for source, filename and first_line: leave those empty");
   if (what.create_session && what.session.empty())
     return wrong("`create_session` needs the name of a session");
@@ -167,11 +170,11 @@ result<submission> decode_compile(codec as, std::string_view bytes) {
   what.first_line = 0;
   auto ok = binary_form{message::compile_request, as, bytes}.read([&](pbf_reader& r) -> status {
     switch (field_of(r)) {
-    case text_field(1): return take_text(what.source, r, "source");
-    case text_field(2): return take_text(what.filename, r, "filename");
-    case number_field(3): what.first_line = r.get_uint32(); return done{};
-    case text_field(4): return take_text(what.environment, r, "environment");
-    default: return skip(r);
+      case text_field(1): return take_text(what.source, r, "source");
+      case text_field(2): return take_text(what.filename, r, "filename");
+      case number_field(3): what.first_line = r.get_uint32(); return done{};
+      case text_field(4): return take_text(what.environment, r, "environment");
+      default: return skip(r);
     }
   });
   if (!ok)
@@ -187,9 +190,9 @@ result<follow_request> decode_follow(codec as, std::string_view bytes) {
   follow_request what;
   auto ok = binary_form{message::follow_request, as, bytes}.read([&](pbf_reader& r) -> status {
     switch (field_of(r)) {
-    case text_field(1): return take_text(what.execution, r, "execution_id");
-    case number_field(2): what.from = r.get_uint64(); return done{};
-    default: return skip(r);
+      case text_field(1): return take_text(what.execution, r, "execution_id");
+      case number_field(2): what.from = r.get_uint64(); return done{};
+      default: return skip(r);
     }
   });
   if (!ok)
@@ -205,9 +208,9 @@ result<wait_request> decode_wait(codec as, std::string_view bytes) {
   wait_request what;
   auto ok = binary_form{message::wait_request, as, bytes}.read([&](pbf_reader& r) -> status {
     switch (field_of(r)) {
-    case text_field(1): return take_text(what.execution, r, "execution_id");
-    case number_field(2): return take_ms(what.timeout, r, "timeout_ms");
-    default: return skip(r);
+      case text_field(1): return take_text(what.execution, r, "execution_id");
+      case number_field(2): return take_ms(what.timeout, r, "timeout_ms");
+      default: return skip(r);
     }
   });
   if (!ok)
@@ -234,11 +237,11 @@ result<session_request> decode_create_session(codec as, std::string_view bytes) 
   auto form = binary_form{message::create_session_request, as, bytes};
   auto ok = form.read([&](pbf_reader& r) -> status {
     switch (field_of(r)) {
-    case text_field(1): return take_text(what.name, r, "name");
-    case text_field(2): return take_text(what.environment, r, "environment");
-    case number_field(3): return take_ms(what.idle_timeout, r, "idle_timeout_ms");
-    case number_field(4): what.attach = r.get_uint64() != 0; return done{};
-    default: return skip(r);
+      case text_field(1): return take_text(what.name, r, "name");
+      case text_field(2): return take_text(what.environment, r, "environment");
+      case number_field(3): return take_ms(what.idle_timeout, r, "idle_timeout_ms");
+      case number_field(4): what.attach = r.get_uint64() != 0; return done{};
+      default: return skip(r);
     }
   });
   if (!ok)

@@ -28,7 +28,8 @@ std::string encode_info(const session_info& what) {
   auto whole = floor<seconds>(since);
   std::string time;
   append_number(time, 1, static_cast<std::uint64_t>(whole.count()));
-  append_number(time, 2, static_cast<std::uint64_t>(duration_cast<nanoseconds>(since - whole).count()));
+  append_number(time, 2,
+                static_cast<std::uint64_t>(duration_cast<nanoseconds>(since - whole).count()));
   append_bytes(out, 5, time);
   append_number(out, 6, what.executions);
   append_text(out, 7, what.python_version);
@@ -68,28 +69,27 @@ bool append_event_json(std::string& out, const execution& source, const event& w
                        std::uint64_t lost) {
   append_event_head_json(out, what, lost);
   switch (what.what) {
-  case event::kind::started: out += R"(,"started":{})"; break;
-  case event::kind::out:
-    out += R"(,"stdout":)";
-    bridge::append_json_string(out, what.data);
-    break;
-  case event::kind::err:
-    out += R"(,"stderr":)";
-    bridge::append_json_string(out, what.data);
-    break;
-  case event::kind::display: return false;
-  case event::kind::verdict:
-    out += R"(,"verdict":)";
-    if (!append_verdict_json(out, source, format_of(codec::json, source), fold::no))
-      return false;
-    break;
+    case event::kind::started: out += R"(,"started":{})"; break;
+    case event::kind::out:
+      out += R"(,"stdout":)";
+      bridge::append_json_string(out, what.data);
+      break;
+    case event::kind::err:
+      out += R"(,"stderr":)";
+      bridge::append_json_string(out, what.data);
+      break;
+    case event::kind::display: return false;
+    case event::kind::verdict:
+      out += R"(,"verdict":)";
+      if (!append_verdict_json(out, source, format_of(codec::json, source), fold::no))
+        return false;
+      break;
   }
   out += "}}";
   return true;
 }
 
-std::string encode_event(codec as, const execution& source, const event& what,
-                         std::uint64_t lost) {
+std::string encode_event(codec as, const execution& source, const event& what, std::uint64_t lost) {
   std::string head;
   append_number(head, 1, what.sequence);
   append_number(head, 2, what.time.count() > 0 ? static_cast<std::uint64_t>(what.time.count()) : 0);
@@ -97,14 +97,14 @@ std::string encode_event(codec as, const execution& source, const event& what,
   std::uint32_t field = 0;
   std::string_view data = what.data;
   switch (what.what) {
-  case event::kind::started:
-    field = 3;
-    data = {};
-    break;
-  case event::kind::out: field = 4; break;
-  case event::kind::err: field = 5; break;
-  case event::kind::display: field = 6; break;
-  case event::kind::verdict: break;
+    case event::kind::started:
+      field = 3;
+      data = {};
+      break;
+    case event::kind::out: field = 4; break;
+    case event::kind::err: field = 5; break;
+    case event::kind::display: field = 6; break;
+    case event::kind::verdict: break;
   }
   std::string out;
   if (field == 0) {

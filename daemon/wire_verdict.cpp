@@ -120,10 +120,10 @@ bool plain_outcome(const execution& source, result_format format, fold output) {
 
 std::string_view session_name(session_outcome what) noexcept {
   switch (what) {
-  case session_outcome::kept: return R"(,"session":"SESSION_OUTCOME_KEPT")";
-  case session_outcome::lost: return R"(,"session":"SESSION_OUTCOME_LOST")";
-  case session_outcome::restored: return R"(,"session":"SESSION_OUTCOME_RESTORED")";
-  case session_outcome::none: break;
+    case session_outcome::kept: return R"(,"session":"SESSION_OUTCOME_KEPT")";
+    case session_outcome::lost: return R"(,"session":"SESSION_OUTCOME_LOST")";
+    case session_outcome::restored: return R"(,"session":"SESSION_OUTCOME_RESTORED")";
+    case session_outcome::none: break;
   }
   return "";
 }

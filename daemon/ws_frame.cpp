@@ -4,10 +4,10 @@
 #include "bridge/validate.hpp"
 #include "daemon/base64.hpp"
 
-#include <openssl/evp.h>
-
 #include <array>
 #include <cstring>
+
+#include <openssl/evp.h>
 
 namespace vivarium::ws {
 
@@ -34,7 +34,9 @@ std::uint64_t big_endian(const char* bytes, std::size_t count) noexcept {
   return out;
 }
 
-bool known(std::uint8_t code) noexcept { return code <= 2 || (code >= 8 && code <= 10); }
+bool known(std::uint8_t code) noexcept {
+  return code <= 2 || (code >= 8 && code <= 10);
+}
 
 bool legal_close_code(std::uint16_t code) noexcept {
   if (code >= 3000)

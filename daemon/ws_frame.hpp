@@ -12,7 +12,14 @@
 /// apart in place, and many messages are put into one write. See docs/decisions/0003.
 namespace vivarium::ws {
 
-enum class opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
+enum class opcode : std::uint8_t {
+  continuation = 0,
+  text = 1,
+  binary = 2,
+  close = 8,
+  ping = 9,
+  pong = 10
+};
 
 inline constexpr std::uint16_t close_normal = 1000;
 inline constexpr std::uint16_t close_going_away = 1001;
@@ -26,9 +33,9 @@ inline constexpr std::uint16_t close_too_big = 1009;
 struct item {
   enum class kind : std::uint8_t {
     need_more,
-    fragment,  ///< Part of a message; go on.
-    message,   ///< `data` is a whole message of type `type`; a text is valid UTF-8.
-    ping,      ///< `data` wants to be sent back.
+    fragment, ///< Part of a message; go on.
+    message,  ///< `data` is a whole message of type `type`; a text is valid UTF-8.
+    ping,     ///< `data` wants to be sent back.
     pong,
     close,     ///< `code` and `data` are the peer's; answer and close.
     violation, ///< `code` and `data` tell the peer what it did wrong; the stream is unusable.

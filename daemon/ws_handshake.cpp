@@ -63,9 +63,8 @@ ws_session::handshake ws_session::accept(const http_request& request, const std:
   if (!request.body.empty())
     return refused(400, "an upgrade has no body");
   auto offered = request.header("sec-websocket-protocol");
-  auto chosen = first_of(offered, [](std::string_view word) {
-    return word == proto_name || word == json_name;
-  });
+  auto chosen = first_of(
+      offered, [](std::string_view word) { return word == proto_name || word == json_name; });
   if (chosen.empty() && !trim(offered).empty())
     return refused(400, "the subprotocols are vivarium.v1.proto and vivarium.v1.json");
   handshake out;

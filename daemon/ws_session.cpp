@@ -14,14 +14,9 @@ constexpr std::size_t large_body = 4u << 10;
 
 ws_session::ws_session(connection& on, endpoint& at, const handshake& agreed, std::string tenant,
                        std::string traceparent)
-  : connection_{&on},
-    at_{at},
-    codec_{agreed.codec},
-    tenant_{std::move(tenant)},
-    request_id_{agreed.request_id},
-    traceparent_{std::move(traceparent)},
-    reader_{at.limits.frame_bytes},
-    heard_{clock_type::now()} {}
+    : connection_{&on}, at_{at}, codec_{agreed.codec}, tenant_{std::move(tenant)},
+      request_id_{agreed.request_id}, traceparent_{std::move(traceparent)},
+      reader_{at.limits.frame_bytes}, heard_{clock_type::now()} {}
 
 bool ws_session::wants_input() const noexcept {
   return connection_ != nullptr && !connection_->congested();
@@ -43,18 +38,18 @@ void ws_session::on_input(byte_buffer& in) {
 
 void ws_session::take(const ws::item& what) {
   switch (what.what) {
-  case ws::item::kind::message: take_message(what); break;
-  case ws::item::kind::ping:
-    scratch_.clear();
-    ws::append_head(scratch_, ws::opcode::pong, what.data.size());
-    scratch_ += what.data;
-    connection_->out().append(scratch_);
-    break;
-  case ws::item::kind::close:
-  case ws::item::kind::violation: say_goodbye(what.code, what.data); break;
-  case ws::item::kind::pong:
-  case ws::item::kind::fragment:
-  case ws::item::kind::need_more: break;
+    case ws::item::kind::message: take_message(what); break;
+    case ws::item::kind::ping:
+      scratch_.clear();
+      ws::append_head(scratch_, ws::opcode::pong, what.data.size());
+      scratch_ += what.data;
+      connection_->out().append(scratch_);
+      break;
+    case ws::item::kind::close:
+    case ws::item::kind::violation: say_goodbye(what.code, what.data); break;
+    case ws::item::kind::pong:
+    case ws::item::kind::fragment:
+    case ws::item::kind::need_more: break;
   }
 }
 
@@ -62,8 +57,8 @@ void ws_session::take_message(const ws::item& what) {
   auto expected = codec_ == wire::codec::json ? ws::opcode::text : ws::opcode::binary;
   if (what.type != expected) {
     say_goodbye(ws::close_unsupported, codec_ == wire::codec::json
-                                         ? "this subprotocol takes text messages"
-                                         : "this subprotocol takes binary messages");
+                                           ? "this subprotocol takes text messages"
+                                           : "this subprotocol takes binary messages");
     return;
   }
   wire::client_frame frame;
@@ -92,8 +87,9 @@ void ws_session::take_frame(const wire::client_frame& frame) {
     send_failure(frame.id, error{errc::already_exists,
                                  "another request of this connection still uses this id"});
   } else if (requests_.size() >= at_.limits.in_flight) {
-    send_failure(frame.id, error{errc::busy, "too many requests at once on this connection: at most "
-                                               + std::to_string(at_.limits.in_flight)});
+    send_failure(frame.id,
+                 error{errc::busy, "too many requests at once on this connection: at most "
+                                       + std::to_string(at_.limits.in_flight)});
   } else if (const auto* method = rpc::find_by_request_field(frame.field)) {
     begin(frame, *method);
   }
@@ -140,7 +136,9 @@ void ws_session::refuse(std::uint64_t id, error why) {
   send_failure(id, why);
 }
 
-void ws_session::ready(std::uint64_t id) { pump(id); }
+void ws_session::ready(std::uint64_t id) {
+  pump(id);
+}
 
 void ws_session::pump(std::uint64_t id) {
   auto found = requests_.find(id);
@@ -219,8 +217,8 @@ std::string ws_session::request_id(std::uint64_t id) const {
 
 void ws_session::told(const pending& request, std::uint64_t id, const error* why) {
   auto took = clock_type::now() - request.started;
-  at_.meters.call_ended(request.method->id,
-                        why != nullptr ? wire::face_of(why->code).code : "ok", took);
+  at_.meters.call_ended(request.method->id, why != nullptr ? wire::face_of(why->code).code : "ok",
+                        took);
   if (why != nullptr || at_.journal.enabled(log_level::debug))
     log_call(at_, carrier::websocket, *request.method, request_id(id), tenant_, traceparent_, why,
              took);

@@ -23,6 +23,7 @@ struct no_observer : observer {
   void worker_refused(const std::string&, const std::string&) override {}
   void zygote_started(const std::string&) override {}
   void jail_restarted(const std::string&) override {}
+  void call_denied(const std::string&, const std::string&) override {}
   void actor_restarted(const std::string&) override { ++restarted; }
   int restarted = 0;
 };

@@ -95,18 +95,23 @@ class Metrics(DaemonCase):
                        f"  - targets: ['127.0.0.1:{self.daemon.port}']\n")
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        log = open(f"{folder}/log", "wb")
-        self.addCleanup(log.close)
-        process = subprocess.Popen(
-            [prometheus, f"--config.file={folder}/prometheus.yml",
-             f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.addCleanup(process.wait, waiting.WATCHDOG)
-        self.addCleanup(process.terminate)
+        with open(f"{folder}/log", "wb") as log:
+            process = subprocess.Popen(
+                [prometheus, f"--config.file={folder}/prometheus.yml",
+                 f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            self.watch(process, port, f"{folder}/log")
+        finally:
+            process.terminate()
+            process.wait(waiting.WATCHDOG)
+
+    def watch(self, process, port, log):
+        """Asks Prometheus until it has seen what it should."""
 
         def query(expression):
             if process.poll() is not None:
-                with open(f"{folder}/log", encoding="utf-8") as text:
+                with open(log, encoding="utf-8") as text:
                     self.fail(text.read())
             try:
                 with urllib.request.urlopen(

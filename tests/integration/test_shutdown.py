@@ -28,21 +28,19 @@ class Drain(unittest.TestCase):
         """Answered, never lost; meanwhile new work is refused and /readyz says no."""
         with Daemon() as daemon:
             answers = []
-            with daemon.client() as client, daemon.client() as other, daemon.client() as probe:
+            with daemon.client() as client:
                 session = client.create()
-                probe.value("1")
                 thread = threading.Thread(target=lambda: answers.append(client.eval(
                     "import signal\ngo = []\nsignal.signal(signal.SIGUSR1, lambda *a: go.append(1))"
                     "\nwhile not go: pass\n'done'", session)))
                 thread.start()
                 worker = processes.busy_worker(daemon.pid)
                 daemon.process.send_signal(signal.SIGTERM)
-                # These connections are open already: the daemon does not take new ones.
-                waiting.wait_for(lambda: probe.request("GET", "/readyz")[0] == 503,
-                                 "/readyz to say no")
-                for ask in (other.create, lambda: other.eval("1", session)):
+                waiting.wait_for(lambda: self.ask(daemon, lambda c: c.request("GET", "/readyz"))[0]
+                                 == 503, "/readyz to say no")
+                for question in (lambda c: c.create(), lambda c: c.eval("1", session)):
                     with self.assertRaises(http_api.ApiError) as caught:
-                        ask()
+                        self.ask(daemon, question)
                     self.assertEqual(caught.exception.code, "unavailable")
                 self.assertTrue(thread.is_alive())
                 self.assertTrue(processes.alive(worker))
@@ -50,6 +48,11 @@ class Drain(unittest.TestCase):
                 thread.join(waiting.WATCHDOG)
             self.assertEqual(daemon.wait(), 0, daemon.log())
             self.assertEqual(answers[0]["result"], {"json": "done"})
+
+    def ask(self, daemon, question):
+        """Asks on a connection of its own: idle ones are closed when the drain begins."""
+        with daemon.client() as client:
+            return question(client)
 
     def test_deadline_of_the_drain(self):
         """What does not finish in time is ended; the client hears of it."""

@@ -141,7 +141,7 @@ class Refusals(unittest.TestCase):
         done = subprocess.run([daemons.DAEMON, "--version"], capture_output=True, text=True,
                               stdin=subprocess.DEVNULL, timeout=waiting.WATCHDOG, check=False)
         self.assertEqual(done.returncode, 0)
-        self.assertRegex(done.stdout, r"^vivariumd \d+\.\d+\.\d+")
+        self.assertRegex(done.stdout, r"^(vivariumd )?\d+\.\d+\.\d+")
 
 
 class Socket(unittest.TestCase):

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/config.hpp"
+#include "daemon/units.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <chrono>
+
+using namespace vivarium;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string problem_of(std::string_view text) {
+  config into;
+  auto problems = parse_config(into, text, "f.toml");
+  std::string all;
+  for (const auto& line : problems.lines)
+    all += line + "\n";
+  return all;
+}
+
+} // namespace
+
+TEST_CASE("durations and sizes have units", "[daemon][unit]") {
+  REQUIRE(parse_duration("100ms") == 100ms);
+  REQUIRE(parse_duration("2s") == 2s);
+  REQUIRE(parse_duration("5m") == 5min);
+  REQUIRE(parse_duration("1h") == 1h);
+  REQUIRE(parse_duration("0s") == 0s);
+  for (auto bad : {"", "5", "s", "-1s", "1.5s", "1 s", "1s ", "1d", "1S", "99999999999999999999s",
+                   "9223372036854775807h", "+1s"})
+    REQUIRE_FALSE(parse_duration(bad));
+  REQUIRE(parse_size("10B") == 10u);
+  REQUIRE(parse_size("1KiB") == 1024u);
+  REQUIRE(parse_size("64MiB") == 64u << 20);
+  REQUIRE(parse_size("2GiB") == 2ull << 30);
+  for (auto bad : {"", "1", "1KB", "1kib", "-1B", "1.5MiB", "MiB", "99999999999GiB"})
+    REQUIRE_FALSE(parse_size(bad));
+}
+
+TEST_CASE("a whole configuration is read", "[daemon][unit]") {
+  config into;
+  auto problems = parse_config(into, R"(
+[server]
+listen = ["127.0.0.1:0", "unix:///tmp/x.sock"]
+socket_mode = "0660"
+hosts = ["box"]
+origins = ["https://a.example"]
+max_connections = 7
+body_bytes = "1MiB"
+idle_timeout = "10s"
+drain_timeout = "1m"
+[sandbox]
+allow_degraded = ["landlock"]
+[limits]
+memory = "256MiB"
+timeout = "30s"
+queue = 5
+event_log_ttl = "10m"
+[pool]
+ready = 3
+low = 1
+[environments.science]
+python = "/opt/python"
+preload = ["numpy"]
+eager = false
+[environments.default]
+preload = []
+[log]
+level = "debug"
+format = "text"
+[metrics]
+enabled = false
+)",
+                               "f.toml");
+  REQUIRE(problems.lines.empty());
+  REQUIRE(into.listen.size() == 2);
+  REQUIRE(into.socket_mode == 0660);
+  REQUIRE(into.network.max_connections == 7);
+  REQUIRE(into.network.http.body_bytes == 1u << 20);
+  REQUIRE(into.network.idle_timeout == 10s);
+  REQUIRE(into.drain_timeout == 1min);
+  REQUIRE(into.core.without.contains(sandbox::layer::landlock));
+  REQUIRE(into.core.worker.memory_bytes == 256ull << 20);
+  REQUIRE(into.core.timeout == 30s);
+  REQUIRE(into.core.log_ttl == 600s);
+  REQUIRE(into.core.pool_ready == 3);
+  REQUIRE(into.core.environments.at("science").python == "/opt/python");
+  REQUIRE_FALSE(into.core.environments.at("science").eager);
+  REQUIRE(into.core.environments.at("default").preload.empty());
+  REQUIRE(into.core.environments.count("data") == 1);
+  REQUIRE(into.level == log_level::debug);
+  REQUIRE(into.format == log_format::text);
+  REQUIRE_FALSE(into.metrics);
+}
+
+TEST_CASE("an empty configuration is a good one", "[daemon][unit]") {
+  REQUIRE(problem_of("").empty());
+}
+
+TEST_CASE("what is wrong is told with its line and path", "[daemon][unit]") {
+  auto text = problem_of("[server]\nhosts = []\nlisten_to = \"x\"\n");
+  REQUIRE(text == "f.toml:3: server.listen_to: unknown key\n");
+  REQUIRE(problem_of("[sever]\n").find("f.toml:1: sever: unknown key") == 0);
+  REQUIRE(problem_of("[environments.a]\npyton = \"/x\"\n").find("environments.a.pyton: unknown key")
+          != std::string::npos);
+}
+
+TEST_CASE("values of the wrong kind or out of range are refused", "[daemon][unit]") {
+  for (auto text : {"[server]\nlisten = \"127.0.0.1:1\"",
+                    "[server]\nlisten = [1]",
+                    "[server]\nlisten = [\"0.0.0.0:1\"]",
+                    "[server]\nsocket_mode = \"0999\"",
+                    "[server]\nsocket_mode = \"0077\"",
+                    "[server]\norigins = [\"example\"]",
+                    "[server]\nmax_connections = 0",
+                    "[server]\nmax_connections = \"7\"",
+                    "[server]\nheader_bytes = 16",
+                    "[server]\nbody_bytes = \"64MB\"",
+                    "[server]\nidle_timeout = 5",
+                    "[server]\nidle_timeout = \"10ms\"",
+                    "[server]\nidle_timeout = \"1d\"",
+                    "server = 1",
+                    "[tls]\ncert = \"/a\"",
+                    "[tls]\nkey = \"/a\"",
+                    "[sandbox]\nallow_degraded = [\"moat\"]",
+                    "[sandbox]\nuid_base = 0",
+                    "[limits]\nmemory = \"1MiB\"",
+                    "[limits]\nthreads = -1",
+                    "[limits]\ntimeout = \"2h\"\nmax_timeout = \"1h\"",
+                    "[limits]\nqueue = 1.5",
+                    "[pool]\nready = 1\nlow = 2",
+                    "[environments.Bad_Name]\n",
+                    "[environments.a]\npython = \"python3\"",
+                    "[environments.a]\neager = \"yes\"",
+                    "[environments.a]\npreload = \"numpy\"",
+                    "[log]\nlevel = \"loud\"",
+                    "[log]\nformat = 1",
+                    "[metrics]\nenabled = 1",
+                    "[tenants.a]\n",
+                    "[server\n",
+                    "a = \"\\xZZ\""}) {
+    INFO(text);
+    REQUIRE_FALSE(problem_of(text).empty());
+  }
+}
+
+TEST_CASE("all problems are told, not only the first", "[daemon][unit]") {
+  auto text = problem_of("[server]\nx = 1\ny = 2\n[log]\nlevel = \"loud\"\n");
+  REQUIRE(std::count(text.begin(), text.end(), '\n') == 3);
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/http_parser.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+using namespace vivarium;
+using progress = http_parser::progress;
+
+namespace {
+
+struct outcome {
+  progress last = progress::need_more;
+  std::size_t used = 0;
+};
+
+/// Feeds all of it in pieces of `step` bytes, the way reads would bring it.
+outcome feed(http_parser& parser, std::string_view text, std::size_t step) {
+  std::string held;
+  std::size_t given = 0;
+  outcome out;
+  while (given < text.size()) {
+    auto piece = text.substr(given, step);
+    held += piece;
+    given += piece.size();
+    for (;;) {
+      std::size_t used = 0;
+      out.last = parser.feed(held, used);
+      out.used += used;
+      held.erase(0, used);
+      if (out.last != progress::head)
+        break;
+    }
+    if (out.last != progress::need_more)
+      return out;
+  }
+  return out;
+}
+
+outcome feed_all(std::string_view text, http_limits limits = {}) {
+  http_parser parser{limits};
+  return feed(parser, text, text.size());
+}
+
+} // namespace
+
+TEST_CASE("requests are read whatever the pieces they come in", "[daemon][unit]") {
+  std::string text = "POST /a/b?c=d HTTP/1.1\r\nHost: x\r\nContent-Type: t\r\nContent-Length: 5\r\n"
+                     "\r\nhelloGET";
+  for (std::size_t step = 1; step <= text.size(); ++step) {
+    http_parser parser{{}};
+    auto got = feed(parser, text, step);
+    REQUIRE(got.last == progress::complete);
+    REQUIRE(got.used == text.size() - 3);
+    REQUIRE(parser.request().verb == http_verb::post);
+    REQUIRE(parser.request().path() == "/a/b");
+    REQUIRE(parser.request().query() == "c=d");
+    REQUIRE(parser.request().header("content-type") == "t");
+    REQUIRE(parser.request().body == "hello");
+    REQUIRE(parser.request().keep_alive);
+  }
+}
+
+TEST_CASE("chunked bodies are read whatever the pieces they come in", "[daemon][unit]") {
+  std::string text = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                     "5\r\nhello\r\n6;a=b\r\n world\r\n0\r\nX: y\r\n\r\n";
+  for (std::size_t step = 1; step <= text.size(); ++step) {
+    http_parser parser{{}};
+    auto got = feed(parser, text, step);
+    REQUIRE(got.last == progress::complete);
+    REQUIRE(got.used == text.size());
+    REQUIRE(parser.request().body == "hello world");
+  }
+}
+
+TEST_CASE("a parser is used again for the next request", "[daemon][unit]") {
+  http_parser parser{{}};
+  REQUIRE(feed(parser, "GET /1 HTTP/1.1\r\nHost: x\r\n\r\n", 100).last == progress::complete);
+  parser.restart();
+  REQUIRE_FALSE(parser.begun());
+  REQUIRE(feed(parser, "GET /2 HTTP/1.0\r\n\r\n", 100).last == progress::complete);
+  REQUIRE(parser.request().path() == "/2");
+  REQUIRE(parser.request().count("host") == 0);
+  REQUIRE_FALSE(parser.request().keep_alive);
+}
+
+TEST_CASE("contradictory framings are refused", "[daemon][unit]") {
+  for (auto headers :
+       {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        "Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length: 5\r\nContent-Length: 5\r\n",
+        "Transfer-Encoding: chunked, identity\r\n", "Transfer-Encoding: identity\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Content-Length: -1\r\n",
+        "Content-Length: +1\r\n", "Content-Length: 1x\r\n",
+        "Content-Length: 99999999999999999999999\r\n", "Content-Length : 5\r\n", "bad\r\n",
+        "a b: c\r\n", "X: a\x01z\r\n"}) {
+    INFO(headers);
+    std::string text = "POST / HTTP/1.1\r\nHost: x\r\n" + std::string{headers} + "\r\nhello";
+    REQUIRE(feed_all(text).last == progress::refused);
+  }
+}
+
+TEST_CASE("broken requests are refused", "[daemon][unit]") {
+  for (auto text : {"GET / HTTP/2.0\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01",
+                    "GET / HTTP/1.1\nHost: x\n\n", "GET / HTTP/1.1 x\r\n\r\n",
+                    "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+                    "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n",
+                    "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    "fffffffffffffffff\r\nx\r\n"}) {
+    INFO(text);
+    REQUIRE(feed_all(text).last == progress::refused);
+  }
+}
+
+TEST_CASE("sizes are bounded", "[daemon][unit]") {
+  http_limits small{1'024, 10, 100};
+  auto status_of = [&](std::string_view text, std::size_t step) {
+    http_parser parser{small};
+    return feed(parser, text, step).last == progress::refused ? parser.status() : 0;
+  };
+  std::string start = "POST / HTTP/1.1\r\nHost: x\r\n";
+  REQUIRE(status_of("GET /" + std::string(5'000, 'a'), 100) == 431);
+  REQUIRE(status_of(start + "A: " + std::string(5'000, 'a'), 100) == 431);
+  std::string many = start;
+  for (int i = 0; i < 200; ++i)
+    many += "A: b\r\n";
+  REQUIRE(status_of(many + "\r\n", 7) == 431);
+  REQUIRE(status_of(start + "Content-Length: 101\r\n\r\n", 1'000) == 413);
+  std::string chunks = start + "Transfer-Encoding: chunked\r\n\r\n";
+  for (int i = 0; i < 30; ++i)
+    chunks += "5\r\nhello\r\n";
+  REQUIRE(status_of(chunks, 11) == 413);
+  auto extension = start + "Transfer-Encoding: chunked\r\n\r\n5;" + std::string(1u << 20, 'a');
+  REQUIRE(status_of(extension, 1'000) != 0);
+}
