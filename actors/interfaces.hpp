@@ -21,7 +21,7 @@ using session_actor = caf::typed_actor<
   caf::reacts_to<atom::cancel, execution_ptr, stop_mode, reply<bool>>,
   // Tells how the session stands, once it has started.
   caf::reacts_to<atom::describe, reply<session_info>>,
-  // Ends the session; answered when nothing of it is left.
+  // Ends the session; answered at once, its processes are killed meanwhile.
   caf::reacts_to<atom::close, reply<done>>,
   // The pool hands over a worker.
   caf::reacts_to<atom::granted, worker_ptr>,

@@ -26,9 +26,9 @@ constexpr int events_per_turn = 64;
 // Orders that the zygote works on at once: enough to keep it busy, few enough that a session that
 // asks now does not stand behind a long refill.
 constexpr std::size_t max_ordered = 16;
-// How long a refill waits while the pool is above its low mark: the request that took the worker is
-// still being served.
-constexpr auto refill_pause = 2ms;
+// While the pool is above its low mark a refill waits for a moment in which nothing has run for so
+// long: making a worker takes a core for more than a millisecond, and whoever took one is at work.
+constexpr auto quiet_moment = 2ms;
 // A zygote that lived so long was healthy: its end is not counted against the next one.
 constexpr auto healthy_life = 10s;
 // After so many failures in a row those who wait are refused instead of being kept waiting.
@@ -146,10 +146,7 @@ void pool_core::acquire(session_actor who) {
     idle_.pop_front();
     lend(worker);
   }
-  if (waiting_.empty() && idle_.size() + coming_ > plan_.config.pool_low)
-    tick_at(clock_type::now() + refill_pause);
-  else
-    refill();
+  refill();
 }
 
 void pool_core::cancel(const session_actor& who) {
@@ -402,7 +399,13 @@ void pool_core::refill() {
   if (!zygote_up_ || draining_ || !jail_ || clock_type::now() < refill_not_before_)
     return;
   auto wanted = plan_.config.pool_ready + waiting_.size();
-  while (idle_.size() + coming_ < wanted && coming_ < max_ordered
+  if (idle_.size() + coming_ >= wanted)
+    return;
+  bool urgent = !waiting_.empty() || idle_.size() + coming_ <= plan_.config.pool_low;
+  if (!urgent && (coming_ > 0 || plan_.load.quiet_for() < quiet_moment))
+    return tick_at(clock_type::now() + quiet_moment);
+  auto at_once = urgent ? max_ordered : 1;
+  while (idle_.size() + coming_ < wanted && coming_ < at_once
          && workers_.size() < plan_.config.max_workers) {
     auto number = next_worker_++;
     if (auto ok = jail_->spawn(number); !ok) {

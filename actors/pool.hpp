@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/interfaces.hpp"
+#include "actors/load_gauge.hpp"
 #include "actors/observer.hpp"
 #include "actors/settings.hpp"
 #include "actors/worker.hpp"
@@ -30,6 +31,7 @@ struct pool_plan {
   boost::asio::io_context& reactor;
   const settings& config;
   observer& watch;
+  load_gauge& load;
   std::string environment;
   std::uint32_t uid_base = 0;
   std::shared_ptr<pool_board> board;

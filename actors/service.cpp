@@ -85,7 +85,7 @@ struct service::impl {
   pool_actor spawn_pool(const std::string& environment) {
     auto& entry = pools.at(environment);
     *entry.board = pool_board{};
-    return system.spawn(pool, pool_plan{reactor, config, watch, environment, entry.uid_base,
+    return system.spawn(pool, pool_plan{reactor, config, watch, load, environment, entry.uid_base,
                                         entry.board});
   }
 
@@ -102,7 +102,7 @@ struct service::impl {
   }
 
   tenant_actor spawn_tenant(const std::string& name) {
-    return system.spawn(tenant, tenant_plan{reactor, config, watch, name,
+    return system.spawn(tenant, tenant_plan{reactor, config, watch, load, name,
                                             [this](const std::string& environment) {
                                               return pool_of(environment);
                                             }});
@@ -117,6 +117,7 @@ struct service::impl {
   boost::asio::io_context& reactor;
   settings config;
   observer& watch;
+  load_gauge load;
   std::optional<sandbox::uid_claim> uids;
   system_config system_settings;
   caf::actor_system system;

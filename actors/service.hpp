@@ -93,7 +93,7 @@ public:
   void create_session(const std::string& tenant, session_request what, reply<session_info> to);
   void get_session(const std::string& tenant, const std::string& session, reply<session_info> to);
   void list_sessions(const std::string& tenant, reply<std::vector<session_info>> to);
-  /// Answered when nothing of the session is left.
+  /// Answered at once; the session's processes are killed meanwhile.
   void close_session(const std::string& tenant, const std::string& session, reply<done> to);
 
   /// Refuses new sessions and executions, lets running ones finish until `deadline`, then ends

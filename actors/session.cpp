@@ -63,7 +63,8 @@ session_actor::behavior_type session(pointer self, session_plan plan,
     self->state.worker.reset();
     report(std::move(info));
   };
-  state.core.emplace(std::move(plan), around.config, around.watch, std::move(ports));
+  state.core.emplace(std::move(plan), around.config, around.watch, around.load,
+                     std::move(ports));
   return {
     [self](atom::run, const execution_ptr& what, const reply<execution_ptr>& to) {
       self->state.core->run(what, to);

@@ -38,13 +38,14 @@ error lost_error(const session_info& info) {
 } // namespace
 
 session_core::session_core(session_plan plan, const settings& config, observer& watch,
-                           session_ports ports)
+                           load_gauge& load, session_ports ports)
   : info_{std::move(plan.info)},
     tenant_{std::move(plan.tenant)},
     idle_timeout_{plan.idle_timeout},
     one_shot_{plan.one_shot},
     config_{config},
     watch_{watch},
+    load_{load},
     ports_{std::move(ports)} {
   info_.state = session_state::starting;
   ports_.ask_pool();
@@ -62,7 +63,7 @@ session_core::~session_core() {
 // -- requests ---------------------------------------------------------------------------------------
 
 void session_core::run(const execution_ptr& what, const reply<execution_ptr>& to) {
-  if (info_.state >= session_state::closing)
+  if (info_.state == session_state::dead)
     return to.refuse(lost_error(info_));
   bool idle = info_.state == session_state::ready && waiting_.empty();
   if (what->request().fail_if_busy && !idle)
@@ -114,20 +115,14 @@ void session_core::describe(const reply<session_info>& to) {
 }
 
 void session_core::close(const reply<done>& to, std::string_view why) {
-  if (info_.state == session_state::dead && worker_gone_)
-    return to.give(done{});
-  closing_.push_back(to);
-  if (info_.state >= session_state::closing)
+  to.give(done{});
+  if (info_.state == session_state::dead)
     return;
-  cause reason{.what = std::string{why}, .limit = {}, .enforced_by = enforcer::daemon};
-  info_.state = session_state::closing;
-  info_.cause = reason;
-  finish_all(reason);
   if (worker_)
     ports_.kill(worker_number_);
   else
     worker_gone_ = true;
-  maybe_stop();
+  lose(cause{.what = std::string{why}, .limit = {}, .enforced_by = enforcer::daemon});
 }
 
 // -- the worker's life ------------------------------------------------------------------------------
@@ -167,8 +162,6 @@ void session_core::on_exited(const worker_end& end) {
   if (end.worker != worker_number_ || info_.state == session_state::dead)
     return;
   end_ = end;
-  if (info_.state == session_state::closing)
-    return;
   // What the worker managed to say before it died still counts.
   if (!channel_closed_ && worker_)
     on_input();
@@ -180,7 +173,7 @@ void session_core::on_gone(std::uint64_t worker) {
   if (worker != worker_number_)
     return;
   worker_gone_ = true;
-  if (info_.state < session_state::closing)
+  if (info_.state != session_state::dead)
     lose(cause{.what = "jail", .limit = {}, .enforced_by = enforcer::kernel});
   maybe_stop();
 }
@@ -223,32 +216,25 @@ void session_core::on_denied(const sandbox::denied_call& call) {
 }
 
 void session_core::maybe_stop() {
-  if (one_shot_ && info_.state < session_state::closing && info_.executions > 0 && sent_.empty()
-      && waiting_.empty())
+  bool served = one_shot_ && info_.executions > 0 && sent_.empty() && waiting_.empty();
+  if (served && info_.state != session_state::dead)
     return close(reply<done>{}, "closed");
-  if (info_.state < session_state::closing)
+  if (info_.state != session_state::dead)
     return;
-  if (info_.state == session_state::closing && worker_gone_) {
-    info_.state = session_state::dead;
-    let_go();
-  }
-  if (info_.state == session_state::dead && !std::exchange(reported_, true)) {
+  if (!std::exchange(reported_, true)) {
     for (auto& asker : std::exchange(describing_, {}))
       asker.refuse(lost_error(info_));
     watch_.session_closed(tenant_, info_.environment, info_.cause ? info_.cause->what : "");
     ports_.report_end(info_);
   }
-  if (info_.state == session_state::dead && worker_gone_) {
-    for (auto& asker : std::exchange(closing_, {}))
-      asker.give(done{});
+  if (worker_gone_)
     ports_.stop();
-  }
 }
 
 // -- running ----------------------------------------------------------------------------------------
 
 void session_core::dispatch() {
-  if (!worker_ || info_.state >= session_state::closing)
+  if (!worker_ || info_.state == session_state::dead)
     return;
   while (!waiting_.empty() && sent_.size() < max_sent && worker_->unsent() < max_unsent_bytes) {
     auto next = std::move(waiting_.front());
@@ -261,7 +247,7 @@ void session_core::dispatch() {
       continue;
     }
     send(next);
-    if (info_.state >= session_state::closing)
+    if (info_.state == session_state::dead)
       return;
   }
   switch (worker_->flush()) {
@@ -296,6 +282,7 @@ void session_core::send(const execution_ptr& what) {
     return complete_queued(what, std::move(how));
   }
   what->drop_source();
+  load_.touch();
   sent_.push_back(in_flight{.what = what, .deadline = deadline});
   if (sent_.size() == 1)
     start_front();
@@ -349,7 +336,7 @@ void session_core::give_up_on(in_flight& target, bool is_front) {
 }
 
 void session_core::update_state() {
-  if (info_.state >= session_state::closing || info_.state == session_state::starting)
+  if (info_.state == session_state::dead || info_.state == session_state::starting)
     return;
   bool stopping = std::any_of(sent_.begin(), sent_.end(),
                               [](const auto& f) { return f.stop != stop_reason::none; });
@@ -371,7 +358,7 @@ void session_core::on_tick() {
       return on_refused(error{errc::unavailable, "no worker became ready in time"});
     return update_wake();
   }
-  if (info_.state >= session_state::closing)
+  if (info_.state == session_state::dead)
     return;
   if (channel_closed_ && now >= reap_by_)
     return lose(cause{.what = "exited", .limit = {}, .enforced_by = enforcer::kernel});
@@ -379,7 +366,7 @@ void session_core::on_tick() {
   while (!waiting_.empty()
          && now >= waiting_.front()->submitted() + waiting_.front()->request().timeout)
     dispatch_expired();
-  for (std::size_t i = 0; i < sent_.size() && info_.state < session_state::closing; ++i) {
+  for (std::size_t i = 0; i < sent_.size() && info_.state != session_state::dead; ++i) {
     auto& flight = sent_[i];
     bool front = i == 0;
     if (flight.stop != stop_reason::none) {
@@ -409,7 +396,7 @@ void session_core::dispatch_expired() {
 }
 
 void session_core::update_wake() {
-  if (info_.state >= session_state::closing)
+  if (info_.state == session_state::dead)
     return;
   auto next = clock_type::time_point::max();
   auto consider = [&next](clock_type::time_point t) { next = std::min(next, t); };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/execution.hpp"
+#include "actors/load_gauge.hpp"
 #include "actors/messages.hpp"
 #include "actors/observer.hpp"
 #include "actors/service.hpp"
@@ -39,7 +40,7 @@ struct session_plan {
 
 // A session without its mailbox: the state machine
 //
-//   starting -> ready <-> busy <-> interrupting -> closing -> dead
+//   starting -> ready <-> busy <-> interrupting -> dead
 //
 // Executions are queued here and sent to the worker ahead of time, a bounded number of them, so that
 // one wake-up serves many. The worker runs them in order, except that those which await may end
@@ -48,7 +49,8 @@ struct session_plan {
 /// The interpreter actor's memory and decisions. Reactor thread; not reentrant.
 class session_core {
 public:
-  session_core(session_plan plan, const settings& config, observer& watch, session_ports ports);
+  session_core(session_plan plan, const settings& config, observer& watch, load_gauge& load,
+               session_ports ports);
   session_core(const session_core&) = delete;
   session_core& operator=(const session_core&) = delete;
   /// Executions that are still open end with an internal error: nobody waits for ever.
@@ -57,6 +59,7 @@ public:
   void run(const execution_ptr& what, const reply<execution_ptr>& to);
   void cancel(const execution_ptr& what, stop_mode mode, const reply<bool>& to);
   void describe(const reply<session_info>& to);
+  /// Ends the session; answered at once, while its processes are being killed.
   void close(const reply<done>& to, std::string_view why);
 
   void on_granted(worker_ptr worker);
@@ -121,6 +124,7 @@ private:
   bool one_shot_;
   const settings& config_;
   observer& watch_;
+  load_gauge& load_;
   session_ports ports_;
 
   worker_ptr worker_;
@@ -141,7 +145,6 @@ private:
   clock_type::time_point denial_log_after_{};
 
   std::vector<reply<session_info>> describing_;
-  std::vector<reply<done>> closing_;
   bool reported_ = false;
 };
 

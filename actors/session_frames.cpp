@@ -30,7 +30,7 @@ constexpr auto worth_a_peak = std::chrono::milliseconds{20};
 } // namespace
 
 void session_core::on_input() {
-  if (!worker_ || info_.state >= session_state::closing)
+  if (!worker_ || info_.state == session_state::dead)
     return;
   auto keep = worker_; // Losing the session lets go of it while its frames are still being read.
   for (int turn = 0; turn < reads_per_turn; ++turn) {
@@ -50,13 +50,13 @@ void session_core::on_input() {
         return violated(frame.why().detail);
       if (!*frame)
         break;
-      if (!handle(**frame) || info_.state >= session_state::closing)
+      if (!handle(**frame) || info_.state == session_state::dead)
         return;
     }
   }
   dispatch();
   maybe_stop();
-  if (info_.state < session_state::closing)
+  if (info_.state != session_state::dead)
     ports_.watch_input();
 }
 
@@ -219,6 +219,7 @@ void session_core::stopped_verdict(verdict& out, const in_flight& flight, bool l
 }
 
 void session_core::complete(in_flight& flight, verdict how) {
+  load_.touch();
   auto what = flight.what;
   bool settled = flight.settled;
   bool was_front = &flight == &sent_.front();

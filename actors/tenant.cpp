@@ -95,6 +95,7 @@ result<tenant_core::live_session*> tenant_core::open(const std::string& name,
     .reactor = plan_.reactor,
     .config = plan_.config,
     .watch = plan_.watch,
+    .load = plan_.load,
     .pool = [pool = plan_.pool, env] { return pool(env); },
     .report_end =
       [me](session_info ended) {

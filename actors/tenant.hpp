@@ -22,6 +22,7 @@ struct tenant_plan {
   boost::asio::io_context& reactor;
   const settings& config;
   observer& watch;
+  load_gauge& load;
   std::string name;
   std::function<pool_actor(const std::string&)> pool; ///< The pool of an environment.
 };

@@ -184,13 +184,18 @@ public:
   }
 
 private:
+  // A nested writer into which nothing is written takes its tag back: what is empty is said outright.
   void append_list(protozero::pbf_writer& to, std::string_view sequence) {
+    if (sequence.empty())
+      return to.add_message(6, "", 0);
     protozero::pbf_writer list{to, 6};
     for (field_walk items{sequence}; items.next();)
       append(protozero::pbf_writer{list, 1}, items.content());
   }
 
   void append_struct(protozero::pbf_writer& to, std::string_view mapping) {
+    if (mapping.empty())
+      return to.add_message(5, "", 0);
     protozero::pbf_writer fields{to, 5};
     for (const auto& entry : json_entries(mapping, integers_)) {
       protozero::pbf_writer field{fields, 1};

@@ -45,7 +45,7 @@ bool is_loopback_v4(std::string_view host) {
   int dots = 0;
   std::size_t digits = 0;
   for (char c : host) {
-    if (c == '.') {
+    if (c == '.' && digits > 0) {
       ++dots;
       digits = 0;
     } else if (c < '0' || c > '9' || ++digits > 3) {

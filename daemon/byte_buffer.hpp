@@ -21,6 +21,8 @@ public:
   /// Makes room for at least `wanted` more bytes and returns where they go; `room()` tells how many
   /// fit. Moves what is held.
   char* prepare(std::size_t wanted) {
+    if (begin_ == end_)
+      begin_ = end_ = 0;
     if (capacity_ - end_ < wanted)
       make_room(wanted);
     return bytes_.get() + end_;
@@ -28,11 +30,8 @@ public:
   [[nodiscard]] std::size_t room() const noexcept { return capacity_ - end_; }
   void commit(std::size_t n) noexcept { end_ += n; }
 
-  void consume(std::size_t n) noexcept {
-    begin_ += n;
-    if (begin_ == end_)
-      begin_ = end_ = 0;
-  }
+  /// Moves nothing: a read into what `prepare` returned may be pending.
+  void consume(std::size_t n) noexcept { begin_ += n; }
 
   /// Gives memory back when the buffer is empty and holds more than `keep`.
   void shrink(std::size_t keep) {

@@ -93,7 +93,7 @@ void connection::resume_reading() {
 }
 
 void connection::flush() {
-  was_congested_ = was_congested_ || congested();
+  note_congestion();
   while (!writing_ && !closed_ && !out_.empty()) {
     error_code why;
     auto n = stream_->try_write(out_.gather(), why);
@@ -117,6 +117,7 @@ void connection::flush() {
 }
 
 void connection::flush_soon() {
+  note_congestion();
   if (flush_posted_ || writing_ || closed_)
     return;
   flush_posted_ = true;
@@ -139,8 +140,14 @@ void connection::on_written(error_code why, std::size_t n) {
     close();
     return;
   }
+  note_congestion();
   sent(n);
   flush();
+}
+
+// Whoever found the queue too full has stopped producing and has to be told when it is not.
+void connection::note_congestion() noexcept {
+  was_congested_ = was_congested_ || congested();
 }
 
 void connection::announce_drained() {

@@ -104,6 +104,7 @@ private:
   void read_more();
   void deliver();
   void sent(std::size_t n);
+  void note_congestion() noexcept;
   void announce_drained();
 
   boost::asio::any_io_executor executor_;

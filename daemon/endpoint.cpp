@@ -8,8 +8,8 @@ namespace vivarium {
 void log_call(endpoint& at, carrier how, const rpc::method_info& what,
               const std::string& request_id, const std::string& tenant,
               std::string_view traceparent, const error* why, clock_type::duration took) {
-  bool ours =
-      why != nullptr && (wire::face_of(why->code).status >= 500 || why->code == errc::session_lost);
+  auto status = why != nullptr ? wire::face_of(why->code).status : 200;
+  bool ours = status == 500 || status == 503 || (why != nullptr && why->code == errc::session_lost);
   auto level = ours ? log_level::warn : log_level::debug;
   if (!at.journal.enabled(level))
     return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/ws_session.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace vivarium {
@@ -231,6 +232,11 @@ void ws_session::on_drained() {
   for (const auto& [id, request] : requests_)
     if (request.method->stream)
       ids.push_back(id);
+  if (ids.empty())
+    return;
+  // Each time another stream comes first: otherwise the same few would take all the room.
+  auto first = static_cast<std::ptrdiff_t>(turn_++ % ids.size());
+  std::rotate(ids.begin(), ids.begin() + first, ids.end());
   for (auto id : ids)
     pump(id);
 }

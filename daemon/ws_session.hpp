@@ -79,6 +79,7 @@ private:
   std::unordered_map<std::uint64_t, pending> requests_;
   std::string scratch_;
   std::size_t streams_ = 0;
+  std::size_t turn_ = 0;
   clock_type::time_point heard_;
   clock_type::time_point pinged_{};
   bool taking_ = false;

@@ -73,10 +73,13 @@ void become_zygote(const jailed_plan& plan, const zygote_ends& ends) {
                                "LOGNAME=session",
                                "PYTHONDONTWRITEBYTECODE=1",
                                "MALLOC_ARENA_MAX=2",
+                               // A worker whose heap shrank after each execution would fault the
+                               // same pages in again for the next.
+                               "MALLOC_TRIM_THRESHOLD_=2097152",
+                               "MALLOC_TOP_PAD_=131072",
                                "OPENBLAS_NUM_THREADS=1",
                                "OMP_NUM_THREADS=1",
                                "MKL_NUM_THREADS=1",
-                               "MPLBACKEND=Agg",
                                "MPLCONFIGDIR=/tmp/matplotlib",
                                nullptr};
   ::execve(arguments[0], const_cast<char**>(arguments), const_cast<char**>(environment));

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -20,7 +21,7 @@ result<std::chrono::milliseconds> parse_duration(std::string_view text) {
     for (const auto& [name, factor] : units) {
       // An absurd number must not overflow on its way to the daemon, which has a limit of its own.
       if (unit == name && number * factor <= week)
-        return std::chrono::milliseconds{static_cast<std::int64_t>(number * factor + 0.5)};
+        return std::chrono::milliseconds{std::llround(number * factor)};
     }
   }
   return error{errc::invalid_argument,

@@ -124,7 +124,7 @@ private:
       char byte = 0;
       if (::read(STDIN_FILENO, &byte, 1) != 1)
         return 0;
-      const auto used = std::mbrtowc(out, &byte, 1, &state);
+      const auto used = std::mbrtowc(out, &byte, 1, &state); // NOLINT(concurrency-mt-unsafe)
       if (used == static_cast<std::size_t>(-2))
         continue; // In the middle of a character.
       if (used == static_cast<std::size_t>(-1))

@@ -6,6 +6,7 @@ import linecache
 import zlib
 
 from vivarium._returns import compile_with_return, has_return
+from vivarium._split import compile_split
 
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _ASYNC_FLAGS = 0x0080 | 0x0200  # CO_COROUTINE, CO_ASYNC_GENERATOR
@@ -19,6 +20,11 @@ def compile_cell(source, filename, first_line):
     objects of their own, either may be None; the value of the latter is the result."""
     filename = filename or f"<cell {zlib.crc32(source.encode()):08x}>"
     _remember(source, filename, first_line)
+    quick = compile_split(source, filename, first_line)
+    if quick is not None:
+        statements, value = quick
+        flags = (statements.co_flags if statements else 0) | (value.co_flags if value else 0)
+        return statements, value, filename, bool(flags & _ASYNC_FLAGS)
     try:
         return _compile_cell(source, filename, first_line)
     except SyntaxError as error:

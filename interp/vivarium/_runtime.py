@@ -27,6 +27,17 @@ for line in fizzbuzz(100):
     print(line)
 [fizzbuzz(20), thing().lines, {1, 2}, b"x", 2**80, True]
 """
+SMALL = (
+    "1 + 1",
+    "x = 1",
+    "x",
+    "x = [i * i for i in range(10)]\nsum(x)",
+    "print('x')",
+    "import math\nmath.sqrt(2)",
+    "def f(a, b=2):\n    return {'a': a, 'b': b}\nf(1)",
+    "f'{x!r}: {len(x)}'",
+    "if x:\n    y = sorted(x)\nelse:\n    y = None",
+)
 FAILURE = "def f():\n    return 1 / 0\nf()\n"
 
 
@@ -85,8 +96,9 @@ def work(requests_fd, answers_fd):
 def warm_up():
     """Touches what a first execution needs: in the zygote so that it is there to be shared, in a worker
     so that its copy-on-write faults are paid before the tenant comes."""
-    for source in (WARM_UP, FAILURE):
-        _vivarium.warm(source, {"__name__": "__main__", "__builtins__": builtins})
+    names = {"__name__": "__main__", "__builtins__": builtins}
+    for source in (WARM_UP, FAILURE, *SMALL):
+        _vivarium.warm(source, names)
 
 
 def _reseed():

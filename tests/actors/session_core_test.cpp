@@ -38,6 +38,7 @@ struct fixture {
   boost::asio::io_context reactor{1};
   settings config;
   silent_observer watch;
+  load_gauge load;
   unique_fd requests; // what the session sends
   unique_fd answers;  // what the worker says
   std::vector<std::uint64_t> killed;
@@ -52,7 +53,7 @@ struct fixture {
     plan.info.environment = "default";
     plan.tenant = "local";
     plan.idle_timeout = 1h;
-    core.emplace(plan, config, watch,
+    core.emplace(plan, config, watch, load,
                  session_ports{
                    .ask_pool = [] {},
                    .kill = [this](std::uint64_t w) { killed.push_back(w); },
@@ -285,16 +286,18 @@ TEST_CASE("what a dying worker said last still counts", "[actors][unit]") {
   CHECK(f.core->info().state == session_state::dead);
 }
 
-TEST_CASE("closing answers when nothing of the worker is left", "[actors][unit]") {
+TEST_CASE("closing answers at once and the worker is killed", "[actors][unit]") {
   fixture f;
   f.grant();
   auto e = f.submit("1");
   bool closed = false;
   f.core->close(reply<done>{[&](result<done> r) { closed = bool{r}; }}, "closed");
-  REQUIRE(e->end());
-  CHECK_FALSE(closed);
-  f.core->on_gone(7);
   CHECK(closed);
+  REQUIRE(e->end());
+  CHECK(f.killed == std::vector<std::uint64_t>{7});
+  REQUIRE(f.ended.size() == 1);
+  CHECK_FALSE(f.stopped);
+  f.core->on_gone(7);
   CHECK(f.stopped);
 }
 

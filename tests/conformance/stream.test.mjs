@@ -55,8 +55,11 @@ for (const { name, options } of kinds) {
       const session = await makeSession(t, sessions);
       const { executionId } = await executions.start({ eval: { session: session.id, source:
         "import asyncio\ngo = asyncio.Event()\nprint('ready', flush=True)\nawait go.wait()\n'end'" } });
-      for await (const { event } of executions.follow({ executionId }))
+      // Leaving the loop alone would leave the connection to the client's garbage collector.
+      const leave = new AbortController();
+      for await (const { event } of executions.follow({ executionId }, { signal: leave.signal }))
         if (event?.kind.case === "stdout") break;
+      leave.abort();
       await executions.eval({ session: session.id, source: "go.set()" });
       const { verdict } = await executions.wait({ executionId, timeoutMs: 30_000n });
       assert.equal(verdict.outcome.case, "result");

@@ -32,6 +32,7 @@ class Connection {
     self.codec = codecs[protocol];
     self.frames = new Map();
     self.next = 0n;
+    self.sessions = [];
     self.ws = new WebSocket(target, [protocol]);
     self.ws.on("message", (data, binary) => {
       const frame = self.codec.decode(data, binary);
@@ -41,7 +42,8 @@ class Connection {
     await once(self.ws, "open");
     assert.equal(self.ws.protocol, protocol);
     t.after(async () => {
-      if (self.ws.readyState === WebSocket.CLOSED) return;
+      if (self.ws.readyState !== WebSocket.OPEN) return;
+      for (const session of self.sessions) await self.ask("closeSession", { session });
       self.ws.close();
       await once(self.ws, "close");
     });
@@ -70,9 +72,10 @@ class Connection {
     return answer.value;
   }
 
-  async session(t) {
+  /** Makes a session that is closed before the connection is. */
+  async session() {
     const { session } = await this.ask("createSession", {});
-    t.after(() => this.ask("closeSession", { session: session.id }).catch(() => {}));
+    this.sessions.push(session.id);
     return session.id;
   }
 }
@@ -83,7 +86,7 @@ for (const protocol of Object.keys(codecs)) {
   suite(protocol, () => {
     test("every request has an answer under its number", async (t) => {
       const c = await Connection.open(t, protocol);
-      const session = await c.session(t);
+      const session = await c.session();
       const { verdict } = await c.ask("eval", { session, source: "6 * 7", resultFormat: ResultFormat.REPR });
       assert.equal(verdict.outcome.value.form.value, "42");
       const { executionId } = await c.ask("start", { eval: { session, ...endless } });
@@ -98,7 +101,7 @@ for (const protocol of Object.keys(codecs)) {
 
     test("requests are multiplexed: a quick one overtakes a slow one", async (t) => {
       const c = await Connection.open(t, protocol);
-      const [slow, quick] = [await c.session(t), await c.session(t)];
+      const [slow, quick] = [await c.session(), await c.session()];
       const first = c.send({ case: "eval", value: { session: slow, ...endless, timeoutMs: 60_000n } });
       const ids = [];
       for (let i = 0; i < 50; ++i)
@@ -114,7 +117,7 @@ for (const protocol of Object.keys(codecs)) {
 
     test("a stream sends no more than its credit", async (t) => {
       const c = await Connection.open(t, protocol);
-      const session = await c.session(t);
+      const session = await c.session();
       const { executionId } = await c.ask("start", { eval: { session, source:
         "for i in range(50):\n  print(i, flush=True)" } });
       await c.ask("wait", { executionId, timeoutMs: 30_000n });
@@ -135,7 +138,7 @@ for (const protocol of Object.keys(codecs)) {
 
     test("a stream can be given up", async (t) => {
       const c = await Connection.open(t, protocol);
-      const session = await c.session(t);
+      const session = await c.session();
       const { executionId } = await c.ask("start", { eval: { session, ...endless } });
       const id = c.send({ case: "follow", value: { executionId } });
       assert.equal((await c.receive(id)).value.event.kind.case, "started");
@@ -157,7 +160,7 @@ for (const protocol of Object.keys(codecs)) {
 
     test("a number in use is refused, and the first request lives on", async (t) => {
       const c = await Connection.open(t, protocol);
-      const session = await c.session(t);
+      const session = await c.session();
       const id = c.send({ case: "eval", value: { session, ...endless } });
       c.send({ case: "listSessions", value: {} }, { id });
       const refusal = await c.receive(id);
@@ -192,7 +195,7 @@ for (const protocol of Object.keys(codecs)) {
 
     test("what a connection leaves behind ends by its policy", async (t) => {
       const c = await Connection.open(t, protocol);
-      const session = await c.session(t);
+      const session = await c.session();
       const other = await Connection.open(t, protocol);
       other.send({ case: "eval", value: { session, ...endless, onDisconnect: 2 } });
       // Once it runs, the connection goes without a word.
@@ -223,9 +226,21 @@ suite("opening", () => {
     return response.statusCode;
   };
 
-  test("a subprotocol of ours is required", async () => {
-    assert.equal(await refused([]), 400);
+  test("only subprotocols of ours are spoken", async () => {
     assert.equal(await refused(["graphql-ws"]), 400);
+  });
+
+  test("without a subprotocol it is JSON, for those who type by hand", async () => {
+    const ws = new WebSocket(address);
+    await once(ws, "open");
+    ws.send('{"id":"7","eval":{"source":"6 * 7"}}');
+    const [data, binary] = await once(ws, "message");
+    assert.ok(!binary);
+    const answer = JSON.parse(data);
+    assert.equal(answer.id, "7");
+    assert.deepEqual(answer.eval.verdict.result, { json: 42 });
+    ws.close();
+    await once(ws, "close");
   });
 
   test("pages of other origins are refused", async () => {

@@ -154,7 +154,7 @@ TEST_CASE("a stream takes exactly one plain envelope", "[daemon][unit]") {
   REQUIRE(stream_of(envelope(0, "")) == errc::none);
   REQUIRE(stream_of("") == errc::unimplemented);
   REQUIRE(stream_of(envelope(0, "{}") + envelope(0, "{}")) == errc::unimplemented);
-  REQUIRE(stream_of("\0\0") == errc::invalid_argument);
+  REQUIRE(stream_of(std::string(2, '\0')) == errc::invalid_argument);
   REQUIRE(stream_of(envelope(0, "{}").substr(0, 6)) == errc::invalid_argument);
   REQUIRE(stream_of(envelope(0, "{}") + "x") == errc::unimplemented);
   for (unsigned flags : {2u, 3u, 4u, 0x80u})

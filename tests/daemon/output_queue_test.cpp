@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "daemon/byte_buffer.hpp"
 #include "daemon/output_queue.hpp"
 
 #include <catch2/catch.hpp>
@@ -61,4 +62,16 @@ TEST_CASE("small pieces are joined", "[daemon][unit]") {
     queue.append("tiny");
   REQUIRE(queue.gather().size() == 1);
   REQUIRE(queue.size() == 400);
+}
+
+TEST_CASE("bytes may be consumed while a read is pending", "[daemon][unit]") {
+  byte_buffer buffer;
+  std::string_view{"first"}.copy(buffer.prepare(16), 5);
+  buffer.commit(5);
+  char* pending = buffer.prepare(16); // a read was started
+  buffer.consume(5);                  // meanwhile what was there is used up
+  REQUIRE(buffer.empty());
+  std::string_view{"second"}.copy(pending, 6);
+  buffer.commit(6);
+  REQUIRE(buffer.view() == "second");
 }

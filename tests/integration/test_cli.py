@@ -243,8 +243,10 @@ class Repl(DaemonCase):
         """The execution ends, the names stay; at the prompt it clears the line."""
         repl = self.open()
         repl.type("x = 5\r")
+        repl.expect("x = 5\r\n")
         repl.expect(">>> ")
         repl.type("while True: pass\r")
+        repl.expect("pass\r\n")
         processes.busy_worker(self.daemon.pid)
         repl.type("\x03")
         repl.expect("cancelled")
@@ -261,6 +263,7 @@ class Repl(DaemonCase):
         """The file is there, the user's alone, and the next repl knows it."""
         repl = self.open()
         repl.type("remembered = 42\r")
+        repl.expect("remembered = 42\r\n")
         repl.expect(">>> ")
         repl.type("\x04")
         repl.end()
@@ -270,6 +273,7 @@ class Repl(DaemonCase):
             self.assertIn("remembered", file.read())
         repl = self.open()
         repl.type("\x1b[A\r")
+        repl.expect("remembered = 42\r\n")
         repl.expect(">>> ")
         repl.type("remembered\r")
         repl.expect("42\r\n")

@@ -127,7 +127,7 @@ class Killed(unittest.TestCase):
     def test_nothing_is_left(self):
         """No process, socket file in use or mount stays; the next start works."""
         with Daemon() as daemon:
-            mounts = processes.mounts(os.getpid())
+            mounts = processes.mounts()
             with daemon.client() as client:
                 session = client.create()
                 client.value("x = 1", session)
@@ -137,7 +137,7 @@ class Killed(unittest.TestCase):
                 for process in daemon.kill():
                     waiting.wait_for(lambda p=process: not processes.alive(p),
                                      f"the end of {process}")
-            self.assertEqual(processes.mounts(os.getpid()), mounts)
+            self.assertEqual(processes.mounts(), mounts)
             # The dead socket is still there and must not be in the way.
             self.assertTrue(os.path.exists(daemon.socket))
             os.unlink(daemon.port_file)

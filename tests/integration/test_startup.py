@@ -7,6 +7,7 @@ import subprocess
 import unittest
 
 from vivarium_testing import daemon as daemons, waiting
+from vivarium_testing.case import DaemonCase
 from vivarium_testing.daemon import Daemon
 
 
@@ -73,20 +74,6 @@ class Refusals(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("/nowhere.toml", done.stdout + done.stderr)
 
-    def test_missing_interpreter(self):
-        """An environment without its Python."""
-        self.refuses("/nowhere/python3",
-                     config="[environments.default]\npython = \"/nowhere/python3\"\n")
-
-    def test_interpreter_that_is_none(self):
-        """Something that can be run and is no Python."""
-        self.refuses("default", config="[environments.default]\npython = \"/bin/true\"\n")
-
-    def test_preload_that_is_missing(self):
-        """The module is named."""
-        self.refuses("nowhere_at_all",
-                     config="[environments.default]\npreload = [\"nowhere_at_all\"]\n")
-
     def test_port_in_use(self):
         """The address is named."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -142,6 +129,35 @@ class Refusals(unittest.TestCase):
                               stdin=subprocess.DEVNULL, timeout=waiting.WATCHDOG, check=False)
         self.assertEqual(done.returncode, 0)
         self.assertRegex(done.stdout, r"^(vivariumd )?\d+\.\d+\.\d+")
+
+
+class BrokenEnvironments(DaemonCase):
+    """An environment that cannot start costs nobody but those who ask for it."""
+
+    watched = False  # Jails that try again come and go.
+    config = ("[environments.absent]\npython = \"/nowhere/python3\"\neager = false\n"
+              "[environments.other]\npython = \"/bin/true\"\neager = false\n"
+              "[environments.incomplete]\npreload = [\"nowhere_at_all\"]\neager = false\n")
+
+    def test_the_reason_is_told(self):
+        """The interpreter that is missing or is none, the module that cannot be imported."""
+        for environment, reason in (("absent", "/nowhere/python3"), ("other", "/bin/true"),
+                                    ("incomplete", "No module named 'nowhere_at_all'")):
+            with self.subTest(environment):
+                error = self.refused("unavailable", "SessionService/CreateSession",
+                                     {"environment": environment})
+                self.assertIn(reason, error.message)
+
+    def test_default_environment(self):
+        """When it is the default one the daemon never becomes ready, and says why."""
+        with Daemon("[environments.default]\npython = \"/nowhere/python3\"\n",
+                    wait=False) as daemon:
+            waiting.wait_for(lambda: os.path.exists(daemon.socket) or daemon.process.poll(),
+                             "the daemon to listen or to give up")
+            if daemon.process.poll() is None:
+                with daemon.unix_client() as client:
+                    self.assertEqual(client.request("GET", "/readyz")[0], 503)
+                waiting.wait_for(lambda: "/nowhere/python3" in daemon.log(), "the reason")
 
 
 class Socket(unittest.TestCase):

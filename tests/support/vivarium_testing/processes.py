@@ -135,7 +135,7 @@ def descriptors(pid):
     return found
 
 
-def mounts(pid):
-    """Returns the mount points that a process sees."""
-    with open(f"/proc/{pid}/mountinfo", encoding="utf-8") as lines:
+def mounts():
+    """Returns the mount points of the namespace that the daemon was started in."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as lines:
         return sorted(line.split(" ", 5)[4] for line in lines)
