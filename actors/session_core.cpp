@@ -63,17 +63,28 @@ session_core::~session_core() {
 // -- requests ---------------------------------------------------------------------------------------
 
 void session_core::run(const execution_ptr& what, const reply<execution_ptr>& to) {
+  auto refuse = [&](error why, error_kind kind) {
+    // It has an id already: whoever lists executions must see that it is over.
+    verdict how;
+    how.outcome = verdict::kind::error;
+    how.error_kind = static_cast<std::uint32_t>(kind);
+    how.content = make_error(kind, why.detail);
+    what->finish(std::move(how));
+    to.refuse(std::move(why));
+  };
   if (info_.state == session_state::dead)
-    return to.refuse(lost_error(info_));
+    return refuse(lost_error(info_), error_kind::session_lost);
   bool idle = info_.state == session_state::ready && waiting_.empty();
   if (what->request().fail_if_busy && !idle)
-    return to.refuse(error{errc::busy, "the session is busy and the request asked not to wait"});
+    return refuse(error{errc::busy, "the session is busy and the request asked not to wait"},
+                  error_kind::busy);
   if (waiting_.size() >= config_.queue_length)
-    return to.refuse(error{errc::limit_exceeded,
-                           "the session's queue is full: " + std::to_string(waiting_.size())
-                             + " executions wait, the maximum is "
-                             + std::to_string(config_.queue_length)
-                             + "; try again when some have ended"});
+    return refuse(error{errc::limit_exceeded,
+                        "the session's queue is full: " + std::to_string(waiting_.size())
+                          + " executions wait, the maximum is "
+                          + std::to_string(config_.queue_length)
+                          + "; try again when some have ended"},
+                  error_kind::busy);
   to.give(what);
   waiting_.push_back(what);
   dispatch();

@@ -21,6 +21,8 @@ constexpr std::size_t max_orphans = 1'000;
 // Bytes that ended executions with large logs or results may hold together.
 constexpr std::size_t max_large_bytes = 64u << 20;
 constexpr auto tidy_interval = 10s;
+// So many over the bound before a list is gone through, so that it is not done for each evaluation.
+constexpr std::size_t tidy_slack = 16;
 constexpr auto drain_interval = 10ms;
 
 std::size_t bytes_of(const execution& what) {
@@ -191,7 +193,8 @@ void tenant_core::on_ended(const session_info& info) {
     names_.erase(named);
   for (auto& what : was.executions)
     orphans_.push_back(std::move(what));
-  forget_old(orphans_, max_orphans, clock_type::time_point::min());
+  if (orphans_.size() >= max_orphans + tidy_slack)
+    forget_old(orphans_, max_orphans, clock_type::time_point::min());
   if (!was.one_shot)
     bury(info);
   if (draining_)
@@ -264,7 +267,8 @@ execution_ptr tenant_core::remember(live_session& where, submission&& what) {
                                           std::move(what), plan_.config.log_bytes);
   executions_.emplace(made->id(), known_execution{made, where.handle});
   where.executions.push_back(made);
-  forget_old(where.executions, plan_.config.kept_executions, clock_type::time_point::min());
+  if (where.executions.size() >= plan_.config.kept_executions + tidy_slack)
+    forget_old(where.executions, plan_.config.kept_executions, clock_type::time_point::min());
   return made;
 }
 
@@ -273,11 +277,15 @@ void tenant_core::forget_old(std::deque<execution_ptr>& list, std::size_t keep,
   auto expired = [before](const execution& what) {
     return what.end() && what.submitted() + what.end()->usage.wall < before;
   };
-  while (!list.empty() && list.front()->end()
-         && (list.size() > keep || expired(*list.front()))) {
-    executions_.erase(list.front()->id());
-    list.pop_front();
-  }
+  // One that runs long may stand before many that have ended since; it stays.
+  auto excess = list.size() > keep ? list.size() - keep : 0;
+  std::erase_if(list, [&](const execution_ptr& what) {
+    if (!what->end() || (excess == 0 && !expired(*what)))
+      return false;
+    excess -= excess > 0 ? 1 : 0;
+    executions_.erase(what->id());
+    return true;
+  });
 }
 
 void tenant_core::submit(submission what, const reply<execution_ptr>& to) {

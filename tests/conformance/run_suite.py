@@ -17,20 +17,28 @@ def main():
     [node] = glob.glob(f"{ROOT}/build/npm/node_modules/node-linux-*/bin/node")
     files = [f"{ROOT}/build/npm/suite/{name}" for name in sys.argv[1:]]
     with Daemon("[limits]\ngrace = \"300ms\"\n") as daemon:
-        neighbour = bystander.Bystander(daemon)
-        before = bystander.settled(daemon)
-        done = subprocess.run(
-            [node, "--test", "--test-reporter=spec", *files], stdin=subprocess.DEVNULL,
-            env={"PATH": os.environ["PATH"], "HOME": daemon.folder,
-                 "VIVARIUM_URL": daemon.url, "VIVARIUM_SOCKET": daemon.socket},
-            timeout=waiting.WATCHDOG * 5, check=False)
-        neighbour.check()
-        bystander.check_leaks(daemon, before)
-        neighbour.stop()
-        status = daemon.terminate()
-        if done.returncode or status:
-            print(daemon.log(), file=sys.stderr)
-        return done.returncode or status
+        status = 1
+        try:
+            status = attack(daemon, node, files)
+        finally:
+            if status:
+                print(daemon.log(), file=sys.stderr)
+    return status
+
+
+def attack(daemon, node, files):
+    """Runs the files while a neighbour looks on; returns 0 when all is as it was before."""
+    neighbour = bystander.Bystander(daemon)
+    before = bystander.settled(daemon)
+    done = subprocess.run(
+        [node, "--test", "--test-reporter=spec", *files], stdin=subprocess.DEVNULL,
+        env={"PATH": os.environ["PATH"], "HOME": daemon.folder,
+             "VIVARIUM_URL": daemon.url, "VIVARIUM_SOCKET": daemon.socket},
+        timeout=waiting.WATCHDOG * 5, check=False)
+    neighbour.check()
+    bystander.check_leaks(daemon, before)
+    neighbour.stop()
+    return done.returncode or daemon.terminate()
 
 
 if __name__ == "__main__":
