@@ -19,7 +19,7 @@ constexpr std::size_t last_runs = 1'000'000;
 
 asio_unit::asio_unit(caf::actor_system* system, boost::asio::io_context& reactor,
                      std::size_t throughput)
-  : caf::execution_unit{system}, reactor_{reactor}, throughput_{throughput} {}
+    : caf::execution_unit{system}, reactor_{reactor}, throughput_{throughput} {}
 
 void asio_unit::exec_later(caf::resumable* job) {
   ready_.push_back(job);
@@ -60,10 +60,10 @@ void asio_unit::run_some(std::size_t count) {
     auto* job = ready_.front();
     ready_.pop_front();
     switch (job->resume(this, throughput_)) {
-    case caf::resumable::resume_later: ready_.push_back(job); break;
-    case caf::resumable::done:
-    case caf::resumable::awaiting_message: caf::intrusive_ptr_release(job); break;
-    case caf::resumable::shutdown_execution_unit: break;
+      case caf::resumable::resume_later: ready_.push_back(job); break;
+      case caf::resumable::done:
+      case caf::resumable::awaiting_message: caf::intrusive_ptr_release(job); break;
+      case caf::resumable::shutdown_execution_unit: break;
     }
   }
 }
@@ -88,7 +88,7 @@ void asio_unit::run_to_end() {
 }
 
 asio_coordinator::asio_coordinator(caf::actor_system& system, boost::asio::io_context& reactor)
-  : abstract_coordinator{system}, reactor_{reactor} {}
+    : abstract_coordinator{system}, reactor_{reactor} {}
 
 void asio_coordinator::load_into(caf::actor_system_config& config,
                                  boost::asio::io_context& reactor) {

@@ -28,8 +28,8 @@ public:
   void exec_later(caf::resumable* job) override;
   /// Queues a woken actor from whatever thread.
   void enqueue(caf::resumable* job);
-  /// Runs everything that is queued and whatever that wakes, up to a bound. For the end of the actor
-  /// system, when the reactor does not run any more.
+  /// Runs everything that is queued and whatever that wakes, up to a bound. For the end of the
+  /// actor system, when the reactor does not run any more.
   void run_to_end();
 
 private:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/code_store.hpp"
 
-#include <openssl/sha.h>
-
 #include <array>
+
+#include <openssl/sha.h>
 
 namespace vivarium {
 

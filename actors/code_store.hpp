@@ -9,8 +9,8 @@
 
 namespace vivarium {
 
-/// Source that was compiled once, under a handle that is a hash of it, so that any worker can run it
-/// from the handle alone. Bounded in number and bytes; the least recently used goes first.
+/// Source that was compiled once, under a handle that is a hash of it, so that any worker can run
+/// it from the handle alone. Bounded in number and bytes; the least recently used goes first.
 class code_store {
 public:
   struct code {
@@ -24,7 +24,8 @@ public:
 
   /// Keeps `what` and returns its handle; the same content gives the same handle.
   std::string put(code what);
-  /// Returns what a handle stands for; nothing when it is unknown or was dropped. Valid until `put`.
+  /// Returns what a handle stands for; nothing when it is unknown or was dropped. Valid until
+  /// `put`.
   const code* find(const std::string& handle);
 
 private:

@@ -14,10 +14,8 @@ constexpr std::size_t event_overhead = 64;
 
 execution::execution(std::string id, std::string session_id, submission request,
                      std::size_t log_bytes)
-  : id_{std::move(id)},
-    session_id_{std::move(session_id)},
-    request_{std::move(request)},
-    max_log_bytes_{log_bytes} {}
+    : id_{std::move(id)}, session_id_{std::move(session_id)}, request_{std::move(request)},
+      max_log_bytes_{log_bytes} {}
 
 void execution::subscribe(std::shared_ptr<follower> who) {
   if (!verdict_)
@@ -39,8 +37,9 @@ void execution::append(event::kind what, std::string data) {
   using std::chrono::duration_cast;
   using std::chrono::microseconds;
   log_bytes_ += data.size() + event_overhead;
-  log_.push_back(event{++last_sequence_, duration_cast<microseconds>(clock_type::now() - submitted_),
-                       what, std::move(data)});
+  log_.push_back(event{++last_sequence_,
+                       duration_cast<microseconds>(clock_type::now() - submitted_), what,
+                       std::move(data)});
   // The newest event always stays: a follower must be able to see each one at least once.
   while (log_bytes_ > max_log_bytes_ && log_.size() > 1) {
     log_bytes_ -= log_.front().data.size() + event_overhead;

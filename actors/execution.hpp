@@ -102,9 +102,9 @@ struct submission {
   std::string request_id;                  ///< For the log.
 };
 
-/// An execution: one id, one bounded event log, one verdict. Lives on the reactor thread: the session
-/// actor writes it, followers read it, nobody else touches it. Kept for a time after its end so that
-/// clients can come back to it.
+/// An execution: one id, one bounded event log, one verdict. Lives on the reactor thread: the
+/// session actor writes it, followers read it, nobody else touches it. Kept for a time after its
+/// end so that clients can come back to it.
 class execution : public std::enable_shared_from_this<execution> {
 public:
   enum class state : std::uint8_t { queued = 1, running = 2, done = 3 }; ///< As in ExecutionInfo.

@@ -16,11 +16,11 @@ namespace vivarium {
 template <class Self>
 void speak_through_spdlog(Self* self) {
   self->set_default_handler(
-    [](caf::scheduled_actor* me, caf::message_view& m) -> caf::result<caf::message> {
-      spdlog::warn("{}#{} dropped a message of {} element(s)", me->name(), me->id(),
-                   m.content().size());
-      return caf::sec::unexpected_message;
-    });
+      [](caf::scheduled_actor* me, caf::message_view& m) -> caf::result<caf::message> {
+        spdlog::warn("{}#{} dropped a message of {} element(s)", me->name(), me->id(),
+                     m.content().size());
+        return caf::sec::unexpected_message;
+      });
   self->set_exception_handler([](caf::scheduled_actor* me, std::exception_ptr& p) -> caf::error {
     try {
       std::rethrow_exception(p);

@@ -15,85 +15,86 @@ namespace vivarium {
 
 /// The interpreter actor: one live session, its worker and its queue.
 using session_actor = caf::typed_actor<
-  // Queues an execution, which is run in its turn, or refuses it.
-  caf::reacts_to<atom::run, execution_ptr, reply<execution_ptr>>,
-  // Stops an execution, queued or running; answers whether there was something to stop.
-  caf::reacts_to<atom::cancel, execution_ptr, stop_mode, reply<bool>>,
-  // Tells how the session stands, once it has started.
-  caf::reacts_to<atom::describe, reply<session_info>>,
-  // Ends the session; answered at once, its processes are killed meanwhile.
-  caf::reacts_to<atom::close, reply<done>>,
-  // The pool hands over a worker.
-  caf::reacts_to<atom::granted, worker_ptr>,
-  // The pool cannot give a worker.
-  caf::reacts_to<atom::refused, error>,
-  // The worker's answer pipe has something to read.
-  caf::reacts_to<atom::input>,
-  // The worker's request pipe takes bytes again.
-  caf::reacts_to<atom::writable>,
-  // The nearest deadline has come.
-  caf::reacts_to<atom::tick>,
-  // The reaper's word on how the worker ended.
-  caf::reacts_to<atom::exited, worker_end>,
-  // Nothing of the worker is left.
-  caf::reacts_to<atom::gone, std::uint64_t>>;
+    // Queues an execution, which is run in its turn, or refuses it.
+    caf::reacts_to<atom::run, execution_ptr, reply<execution_ptr>>,
+    // Stops an execution, queued or running; answers whether there was something to stop.
+    caf::reacts_to<atom::cancel, execution_ptr, stop_mode, reply<bool>>,
+    // Tells how the session stands, once it has started.
+    caf::reacts_to<atom::describe, reply<session_info>>,
+    // Ends the session; answered at once, its processes are killed meanwhile.
+    caf::reacts_to<atom::close, reply<done>>,
+    // The pool hands over a worker.
+    caf::reacts_to<atom::granted, worker_ptr>,
+    // The pool cannot give a worker.
+    caf::reacts_to<atom::refused, error>,
+    // The worker's answer pipe has something to read.
+    caf::reacts_to<atom::input>,
+    // The worker's request pipe takes bytes again.
+    caf::reacts_to<atom::writable>,
+    // The nearest deadline has come.
+    caf::reacts_to<atom::tick>,
+    // The reaper's word on how the worker ended.
+    caf::reacts_to<atom::exited, worker_end>,
+    // Nothing of the worker is left.
+    caf::reacts_to<atom::gone, std::uint64_t>>;
 
 /// The workers of one environment and trust group: owns its jail, keeps sealed workers ready.
 using pool_actor = caf::typed_actor<
-  // Gives the session a worker, now or when one is ready.
-  caf::reacts_to<atom::acquire, session_actor>,
-  // The session does not want a worker any more.
-  caf::reacts_to<atom::cancel, session_actor>,
-  // Kills a worker and all of its processes; `gone` follows.
-  caf::reacts_to<atom::release, std::uint64_t>,
-  // Sends the soft interrupt for an execution number to a worker.
-  caf::reacts_to<atom::interrupt, std::uint64_t, std::uint64_t>,
-  // The jail's control socket has something to read.
-  caf::reacts_to<atom::input>,
-  // A greeting of that worker may be there to be read.
-  caf::reacts_to<atom::input, std::uint64_t>,
-  // Time to look at refill, age and restarts.
-  caf::reacts_to<atom::tick>,
-  // No more workers are wanted; idle ones end.
-  caf::reacts_to<atom::drain>>;
+    // Gives the session a worker, now or when one is ready.
+    caf::reacts_to<atom::acquire, session_actor>,
+    // The session does not want a worker any more.
+    caf::reacts_to<atom::cancel, session_actor>,
+    // Kills a worker and all of its processes; `gone` follows.
+    caf::reacts_to<atom::release, std::uint64_t>,
+    // Sends the soft interrupt for an execution number to a worker.
+    caf::reacts_to<atom::interrupt, std::uint64_t, std::uint64_t>,
+    // The jail's control socket has something to read.
+    caf::reacts_to<atom::input>,
+    // A greeting of that worker may be there to be read.
+    caf::reacts_to<atom::input, std::uint64_t>,
+    // Time to look at refill, age and restarts.
+    caf::reacts_to<atom::tick>,
+    // No more workers are wanted; idle ones end.
+    caf::reacts_to<atom::drain>>;
 
 /// One client application: its sessions, its executions, its quotas.
 using tenant_actor = caf::typed_actor<
-  // Places source in a session and answers with the execution.
-  caf::reacts_to<atom::submit, submission, reply<execution_ptr>>,
-  // Checks source and answers with a handle.
-  caf::reacts_to<atom::compile, submission, reply<compiled>>,
-  // Source has been checked: keeps it and answers with its handle.
-  caf::reacts_to<atom::compile, code_store::code, reply<compiled>>,
-  // Finds an execution by id.
-  caf::reacts_to<atom::find, std::string, reply<execution_ptr>>,
-  // Stops an execution by id.
-  caf::reacts_to<atom::cancel, std::string, reply<bool>>,
-  // Applies what is to happen when a waiting client has gone.
-  caf::reacts_to<atom::release, execution_ptr>,
-  // Lists executions of a session, or of all.
-  caf::reacts_to<atom::list, std::string, reply<std::vector<execution_info>>>,
-  // Creates a session.
-  caf::reacts_to<atom::create, session_request, reply<session_info>>,
-  // Tells how a session stands.
-  caf::reacts_to<atom::describe, std::string, reply<session_info>>,
-  // Lists the live sessions.
-  caf::reacts_to<atom::list, reply<std::vector<session_info>>>,
-  // Ends a session.
-  caf::reacts_to<atom::close, std::string, reply<done>>,
-  // A session ended, and why.
-  caf::reacts_to<atom::ended, session_info>,
-  // An execution ended that holds many bytes.
-  caf::reacts_to<atom::ended, execution_ptr>,
-  // Drops what has been kept for its time.
-  caf::reacts_to<atom::tick>,
-  // Refuses new work; calls back when the last session is gone, killing what runs past the deadline.
-  caf::reacts_to<atom::drain, clock_type::time_point, std::function<void()>>>;
+    // Places source in a session and answers with the execution.
+    caf::reacts_to<atom::submit, submission, reply<execution_ptr>>,
+    // Checks source and answers with a handle.
+    caf::reacts_to<atom::compile, submission, reply<compiled>>,
+    // Source has been checked: keeps it and answers with its handle.
+    caf::reacts_to<atom::compile, code_store::code, reply<compiled>>,
+    // Finds an execution by id.
+    caf::reacts_to<atom::find, std::string, reply<execution_ptr>>,
+    // Stops an execution by id.
+    caf::reacts_to<atom::cancel, std::string, reply<bool>>,
+    // Applies what is to happen when a waiting client has gone.
+    caf::reacts_to<atom::release, execution_ptr>,
+    // Lists executions of a session, or of all.
+    caf::reacts_to<atom::list, std::string, reply<std::vector<execution_info>>>,
+    // Creates a session.
+    caf::reacts_to<atom::create, session_request, reply<session_info>>,
+    // Tells how a session stands.
+    caf::reacts_to<atom::describe, std::string, reply<session_info>>,
+    // Lists the live sessions.
+    caf::reacts_to<atom::list, reply<std::vector<session_info>>>,
+    // Ends a session.
+    caf::reacts_to<atom::close, std::string, reply<done>>,
+    // A session ended, and why.
+    caf::reacts_to<atom::ended, session_info>,
+    // An execution ended that holds many bytes.
+    caf::reacts_to<atom::ended, execution_ptr>,
+    // Drops what has been kept for its time.
+    caf::reacts_to<atom::tick>,
+    // Refuses new work; calls back when the last session is gone, killing what runs past the
+    // deadline.
+    caf::reacts_to<atom::drain, clock_type::time_point, std::function<void()>>>;
 
 /// Watches pools and tenants and has them restarted when they fail.
 using supervisor_actor = caf::typed_actor<
-  // Watches a child; when it fails, the function makes its successor.
-  caf::reacts_to<atom::watch, std::string, caf::actor, std::function<caf::actor()>>>;
+    // Watches a child; when it fails, the function makes its successor.
+    caf::reacts_to<atom::watch, std::string, caf::actor, std::function<caf::actor()>>>;
 
 } // namespace vivarium
 

@@ -5,12 +5,14 @@
 
 namespace vivarium {
 
-/// When the daemon last had an execution to send or to answer. Work that can wait, such as refilling
-/// a pool, looks here for a quiet moment. Reactor thread.
+/// When the daemon last had an execution to send or to answer. Work that can wait, such as
+/// refilling a pool, looks here for a quiet moment. Reactor thread.
 class load_gauge {
 public:
   void touch() noexcept { last_ = clock_type::now(); }
-  [[nodiscard]] clock_type::duration quiet_for() const noexcept { return clock_type::now() - last_; }
+  [[nodiscard]] clock_type::duration quiet_for() const noexcept {
+    return clock_type::now() - last_;
+  }
 
 private:
   clock_type::time_point last_{};

@@ -2,6 +2,7 @@
 #include "actors/pool.hpp"
 
 #include "actors/handlers.hpp"
+#include "actors/verdicts.hpp"
 #include "bridge/worker_protocol.hpp"
 #include "sandbox/attest.hpp"
 
@@ -37,6 +38,14 @@ constexpr unsigned max_worker_failures = 8;
 // An order that takes longer has met a zygote that hangs.
 constexpr auto order_patience = 10s;
 
+std::string describe(const sandbox::zygote_ended& end) {
+  auto text = vivarium::describe(
+      cause_of(worker_end{.worker = 0, .known = true, .wait_status = end.wait_status}));
+  // That speaks of a worker; here it is the zygote's process.
+  text.replace(0, std::string_view{"its worker"}.size(), "the interpreter");
+  return end.detail.empty() ? text : text + ": " + end.detail;
+}
+
 clock_type::duration pause_after(unsigned failures) {
   if (failures <= 1)
     return 0s;
@@ -46,7 +55,7 @@ clock_type::duration pause_after(unsigned failures) {
 } // namespace
 
 pool_core::pool_core(pool_plan plan, pool_actor self)
-  : plan_{std::move(plan)}, self_{std::move(self)}, timer_{plan_.reactor} {
+    : plan_{std::move(plan)}, self_{std::move(self)}, timer_{plan_.reactor} {
   start_jail();
 }
 
@@ -55,20 +64,21 @@ pool_core::~pool_core() {
   jail_failed("its pool ended");
 }
 
-// -- jail and zygote --------------------------------------------------------------------------------
+// -- jail and zygote
+// --------------------------------------------------------------------------------
 
 void pool_core::start_jail() {
   const auto& config = plan_.config;
   const auto& environment = config.environments.at(plan_.environment);
   sandbox::jail_plan order{
-    .environment = plan_.environment,
-    .launcher = config.launcher,
-    .python = environment.python,
-    .runtime = config.runtime,
-    .preload = environment.preload,
-    .limits = config.worker,
-    .without = config.without,
-    .uid_base = plan_.uid_base,
+      .environment = plan_.environment,
+      .launcher = config.launcher,
+      .python = environment.python,
+      .runtime = config.runtime,
+      .preload = environment.preload,
+      .limits = config.worker,
+      .without = config.without,
+      .uid_base = plan_.uid_base,
   };
   auto made = sandbox::jail::start(order);
   if (!made)
@@ -90,7 +100,8 @@ void pool_core::start_zygote() {
     zygote_failed(ok.why().detail);
 }
 
-void pool_core::zygote_failed(const std::string& detail) {
+void pool_core::zygote_failed(const std::string& reason) {
+  auto detail = plan_.config.environments.at(plan_.environment).python + ": " + reason;
   bool was_healthy = zygote_up_ && clock_type::now() - zygote_since_ > healthy_life;
   zygote_up_ = zygote_starting_ = false;
   plan_.board->zygote_ready = false;
@@ -123,23 +134,23 @@ void pool_core::jail_failed(const std::string& detail) {
                  lost.size(), detail);
 }
 
-// -- orders from sessions ---------------------------------------------------------------------------
+// -- orders from sessions
+// ---------------------------------------------------------------------------
 
 void pool_core::acquire(session_actor who) {
   if (draining_)
-    return caf::anon_send(who, atom::refused_v,
-                          error{errc::unavailable, "the daemon is stopping"});
+    return caf::anon_send(who, atom::refused_v, error{errc::unavailable, "the daemon is stopping"});
   plan_.watch.pool_asked(plan_.environment, !idle_.empty());
   if (idle_.empty() && !plan_.board->trouble.empty() && clock_type::now() < retry_at_)
-    return caf::anon_send(who, atom::refused_v,
-                          error{errc::sandbox_unavailable, "environment '" + plan_.environment
-                                                             + "' cannot start: "
-                                                             + plan_.board->trouble});
+    return caf::anon_send(
+        who, atom::refused_v,
+        error{errc::sandbox_unavailable,
+              "environment '" + plan_.environment + "' cannot start: " + plan_.board->trouble});
   if (idle_.empty() && workers_.size() >= plan_.config.max_workers)
     return caf::anon_send(who, atom::refused_v,
                           error{errc::limit_exceeded, "the daemon runs its maximum of "
-                                                        + std::to_string(plan_.config.max_workers)
-                                                        + " workers"});
+                                                          + std::to_string(plan_.config.max_workers)
+                                                          + " workers"});
   waiting_.push_back(std::move(who));
   while (!idle_.empty() && !waiting_.empty()) {
     auto worker = idle_.front();
@@ -216,7 +227,8 @@ void pool_core::forget(std::uint64_t worker) {
   publish_level();
 }
 
-// -- news from the jail -----------------------------------------------------------------------------
+// -- news from the jail
+// -----------------------------------------------------------------------------
 
 void pool_core::watch_control() {
   control_->async_wait(boost::asio::posix::stream_descriptor::wait_read,
@@ -261,7 +273,7 @@ void pool_core::on_control() {
         it = lost ? workers_.erase(it) : std::next(it);
       }
       if (down->generation == generation_)
-        zygote_failed(down->detail);
+        zygote_failed(describe(*down));
     } else if (auto* ready = std::get_if<sandbox::worker_ready>(&*next)) {
       told(std::move(*ready));
     } else if (auto* failed = std::get_if<sandbox::worker_failed>(&*next)) {
@@ -301,8 +313,8 @@ void pool_core::worker_failed() {
   auto detail = "workers cannot be made ready, see the log";
   if (worker_failures_ >= max_worker_failures) {
     plan_.board->trouble = detail;
-    refuse_waiting(error{errc::sandbox_unavailable,
-                         "environment '" + plan_.environment + "': " + detail});
+    refuse_waiting(
+        error{errc::sandbox_unavailable, "environment '" + plan_.environment + "': " + detail});
   }
   refill_not_before_ = clock_type::now() + pause_after(worker_failures_);
   retry_at_ = refill_not_before_;
@@ -337,7 +349,7 @@ void pool_core::on_greeting(std::uint64_t number) {
     return watch_greeting(number, *e.held); // not all of it is there yet
   if ((*frame)->type != bridge::frame_type::hello)
     return refuse("greeting", "it began with a frame of type "
-                                + std::to_string(static_cast<int>((*frame)->type)));
+                                  + std::to_string(static_cast<int>((*frame)->type)));
   auto hello = bridge::decode_hello((*frame)->body);
   if (!hello || hello->protocol != bridge::worker_protocol_version)
     return refuse("greeting", hello ? "it speaks another protocol" : hello.why().detail);
@@ -369,7 +381,12 @@ void pool_core::told(const sandbox::worker_failed& failed) {
   if (!wanted)
     return; // It was killed before it was ready, as ordered.
   plan_.watch.worker_refused(plan_.environment, failed.step);
-  spdlog::error("environment '{}': worker {} failed at {}", plan_.environment, failed.worker,
+  if (failed.errno_value == 0 || failed.errno_value == ESRCH || failed.errno_value == ECANCELED) {
+    // It died, or the zygote before it could make it. That is counted where it is noticed.
+    spdlog::warn("environment '{}': worker {}: {}", plan_.environment, failed.worker, failed.step);
+    return;
+  }
+  spdlog::error("environment '{}': worker {} failed: {}", plan_.environment, failed.worker,
                 os_error(failed.step, "", failed.errno_value).detail);
   worker_failed();
 }
@@ -380,13 +397,14 @@ void pool_core::told(const sandbox::worker_exited& exited) {
     return;
   auto& e = it->second;
   if (e.owner)
-    caf::anon_send(e.owner, atom::exited_v,
-                   worker_end{exited.worker, true, exited.wait_status, exited.cpu,
-                              exited.peak_memory_bytes});
+    caf::anon_send(
+        e.owner, atom::exited_v,
+        worker_end{exited.worker, true, exited.wait_status, exited.cpu, exited.peak_memory_bytes});
   kill(exited.worker, e); // Its descendants, if it has any.
 }
 
-// -- keeping ready ----------------------------------------------------------------------------------
+// -- keeping ready
+// ----------------------------------------------------------------------------------
 
 void pool_core::move(entry& e, phase to) {
   auto counts = [](phase p) { return p == phase::ordered || p == phase::greeting; };
@@ -478,16 +496,16 @@ pool_actor::behavior_type pool(pool_actor::stateful_pointer<pool_actor_state> se
   speak_through_spdlog(self);
   self->state.core.emplace(std::move(plan), pool_actor{self});
   return {
-    [self](atom::acquire, session_actor& who) { self->state.core->acquire(std::move(who)); },
-    [self](atom::cancel, const session_actor& who) { self->state.core->cancel(who); },
-    [self](atom::release, std::uint64_t worker) { self->state.core->release(worker); },
-    [self](atom::interrupt, std::uint64_t worker, std::uint64_t number) {
-      self->state.core->interrupt(worker, number);
-    },
-    [self](atom::input) { self->state.core->on_control(); },
-    [self](atom::input, std::uint64_t worker) { self->state.core->on_greeting(worker); },
-    [self](atom::tick) { self->state.core->on_tick(); },
-    [self](atom::drain) { self->state.core->drain(); },
+      [self](atom::acquire, session_actor& who) { self->state.core->acquire(std::move(who)); },
+      [self](atom::cancel, const session_actor& who) { self->state.core->cancel(who); },
+      [self](atom::release, std::uint64_t worker) { self->state.core->release(worker); },
+      [self](atom::interrupt, std::uint64_t worker, std::uint64_t number) {
+        self->state.core->interrupt(worker, number);
+      },
+      [self](atom::input) { self->state.core->on_control(); },
+      [self](atom::input, std::uint64_t worker) { self->state.core->on_greeting(worker); },
+      [self](atom::tick) { self->state.core->on_tick(); },
+      [self](atom::drain) { self->state.core->drain(); },
   };
 }
 

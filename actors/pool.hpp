@@ -63,14 +63,14 @@ private:
   struct entry {
     phase now = phase::dying; // until `move` has counted it
     clock_type::time_point ordered = clock_type::now();
-    worker_ptr held;         // while greeting or idle
-    session_actor owner;     // while lent, and until it is gone
+    worker_ptr held;     // while greeting or idle
+    session_actor owner; // while lent, and until it is gone
     std::uint32_t generation = 0;
   };
 
   void start_jail();
   void start_zygote();
-  void zygote_failed(const std::string& detail);
+  void zygote_failed(const std::string& reason);
   void jail_failed(const std::string& detail);
   void refill();
   void order_worker();

@@ -35,7 +35,7 @@ constexpr int last_turns = 100'000;
 
 struct service::impl {
   impl(boost::asio::io_context& r, settings c, observer& w)
-    : reactor{r}, config{std::move(c)}, watch{w}, system_settings{r}, system{system_settings} {
+      : reactor{r}, config{std::move(c)}, watch{w}, system_settings{r}, system{system_settings} {
     std::signal(SIGPIPE, SIG_IGN); // A dead worker or client is an error code, not our death.
     if (auto claimed = sandbox::uid_claim::take(config.uid_base))
       uids.emplace(std::move(*claimed));
@@ -56,7 +56,8 @@ struct service::impl {
     root = nullptr;
     tenants.clear();
     pools.clear();
-    // The actors need their scheduler once more to end; afterwards the system has nobody to wait for.
+    // The actors need their scheduler once more to end; afterwards the system has nobody to wait
+    // for.
     reactor.restart();
     for (int n = 0; n < last_turns && system.registry().running() > 0; ++n)
       if (reactor.poll_one() == 0)
@@ -69,8 +70,8 @@ struct service::impl {
     auto& entry = pools[environment];
     entry.board = std::make_shared<pool_board>();
     if (uids)
-      entry.uid_base = uids->base_of(static_cast<std::uint32_t>(pools.size() - 1)
-                                     % sandbox::jails_per_claim);
+      entry.uid_base =
+          uids->base_of(static_cast<std::uint32_t>(pools.size() - 1) % sandbox::jails_per_claim);
     entry.handle = spawn_pool(environment);
     caf::anon_send(root, atom::watch_v, std::string{"pool"},
                    caf::actor_cast<caf::actor>(entry.handle),
@@ -85,8 +86,8 @@ struct service::impl {
   pool_actor spawn_pool(const std::string& environment) {
     auto& entry = pools.at(environment);
     *entry.board = pool_board{};
-    return system.spawn(pool, pool_plan{reactor, config, watch, load, environment, entry.uid_base,
-                                        entry.board});
+    return system.spawn(
+        pool, pool_plan{reactor, config, watch, load, environment, entry.uid_base, entry.board});
   }
 
   tenant_actor tenant_of(const std::string& name) {
@@ -127,7 +128,7 @@ struct service::impl {
 };
 
 service::service(boost::asio::io_context& reactor, settings config, observer& watch)
-  : impl_{std::make_unique<impl>(reactor, std::move(config), watch)} {}
+    : impl_{std::make_unique<impl>(reactor, std::move(config), watch)} {}
 
 service::~service() = default;
 
@@ -178,8 +179,7 @@ void service::list_sessions(const std::string& tenant, reply<std::vector<session
   caf::anon_send(impl_->tenant_of(tenant), atom::list_v, std::move(to));
 }
 
-void service::close_session(const std::string& tenant, const std::string& session,
-                            reply<done> to) {
+void service::close_session(const std::string& tenant, const std::string& session, reply<done> to) {
   caf::anon_send(impl_->tenant_of(tenant), atom::close_v, session, std::move(to));
 }
 

@@ -20,35 +20,34 @@ session_ports ports_of(pointer self, const session_surroundings& around) {
       caf::anon_send(strong, atom);
   };
   return session_ports{
-    .ask_pool = [pool = around.pool, me] { caf::anon_send(pool(), atom::acquire_v, me); },
-    .kill = [pool = around.pool](
-              std::uint64_t worker) { caf::anon_send(pool(), atom::release_v, worker); },
-    .interrupt =
-      [pool = around.pool](std::uint64_t worker, std::uint64_t number) {
-        caf::anon_send(pool(), atom::interrupt_v, worker, number);
-      },
-    .watch_input =
-      [self, post] { self->state.worker->when_readable([post] { post(atom::input_v); }); },
-    .watch_output =
-      [self, post] { self->state.worker->when_writable([post] { post(atom::writable_v); }); },
-    .wake_at =
-      [self, post](clock_type::time_point when) {
-        self->state.timer->expires_at(when);
-        self->state.timer->async_wait([post](boost::system::error_code ec) {
-          if (!ec)
-            post(atom::tick_v);
-        });
-      },
-    .report_end = around.report_end,
-    .report_large = around.report_large,
-    .stop = [self] { self->quit(); },
+      .ask_pool = [pool = around.pool, me] { caf::anon_send(pool(), atom::acquire_v, me); },
+      .kill = [pool = around.pool](
+                  std::uint64_t worker) { caf::anon_send(pool(), atom::release_v, worker); },
+      .interrupt =
+          [pool = around.pool](std::uint64_t worker, std::uint64_t number) {
+            caf::anon_send(pool(), atom::interrupt_v, worker, number);
+          },
+      .watch_input = [self,
+                      post] { self->state.worker->when_readable([post] { post(atom::input_v); }); },
+      .watch_output =
+          [self, post] { self->state.worker->when_writable([post] { post(atom::writable_v); }); },
+      .wake_at =
+          [self, post](clock_type::time_point when) {
+            self->state.timer->expires_at(when);
+            self->state.timer->async_wait([post](boost::system::error_code ec) {
+              if (!ec)
+                post(atom::tick_v);
+            });
+          },
+      .report_end = around.report_end,
+      .report_large = around.report_large,
+      .stop = [self] { self->quit(); },
   };
 }
 
 } // namespace
 
-session_actor::behavior_type session(pointer self, session_plan plan,
-                                     session_surroundings around) {
+session_actor::behavior_type session(pointer self, session_plan plan, session_surroundings around) {
   speak_through_spdlog(self);
   auto& state = self->state;
   state.timer.emplace(around.reactor);
@@ -63,27 +62,26 @@ session_actor::behavior_type session(pointer self, session_plan plan,
     self->state.worker.reset();
     report(std::move(info));
   };
-  state.core.emplace(std::move(plan), around.config, around.watch, around.load,
-                     std::move(ports));
+  state.core.emplace(std::move(plan), around.config, around.watch, around.load, std::move(ports));
   return {
-    [self](atom::run, const execution_ptr& what, const reply<execution_ptr>& to) {
-      self->state.core->run(what, to);
-    },
-    [self](atom::cancel, const execution_ptr& what, stop_mode mode, const reply<bool>& to) {
-      self->state.core->cancel(what, mode, to);
-    },
-    [self](atom::describe, const reply<session_info>& to) { self->state.core->describe(to); },
-    [self](atom::close, const reply<done>& to) { self->state.core->close(to, "closed"); },
-    [self](atom::granted, worker_ptr& worker) {
-      self->state.worker = worker;
-      self->state.core->on_granted(std::move(worker));
-    },
-    [self](atom::refused, const error& why) { self->state.core->on_refused(why); },
-    [self](atom::input) { self->state.core->on_input(); },
-    [self](atom::writable) { self->state.core->on_writable(); },
-    [self](atom::tick) { self->state.core->on_tick(); },
-    [self](atom::exited, const worker_end& end) { self->state.core->on_exited(end); },
-    [self](atom::gone, std::uint64_t worker) { self->state.core->on_gone(worker); },
+      [self](atom::run, const execution_ptr& what, const reply<execution_ptr>& to) {
+        self->state.core->run(what, to);
+      },
+      [self](atom::cancel, const execution_ptr& what, stop_mode mode, const reply<bool>& to) {
+        self->state.core->cancel(what, mode, to);
+      },
+      [self](atom::describe, const reply<session_info>& to) { self->state.core->describe(to); },
+      [self](atom::close, const reply<done>& to) { self->state.core->close(to, "closed"); },
+      [self](atom::granted, worker_ptr& worker) {
+        self->state.worker = worker;
+        self->state.core->on_granted(std::move(worker));
+      },
+      [self](atom::refused, const error& why) { self->state.core->on_refused(why); },
+      [self](atom::input) { self->state.core->on_input(); },
+      [self](atom::writable) { self->state.core->on_writable(); },
+      [self](atom::tick) { self->state.core->on_tick(); },
+      [self](atom::exited, const worker_end& end) { self->state.core->on_exited(end); },
+      [self](atom::gone, std::uint64_t worker) { self->state.core->on_gone(worker); },
   };
 }
 

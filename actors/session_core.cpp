@@ -39,14 +39,9 @@ error lost_error(const session_info& info) {
 
 session_core::session_core(session_plan plan, const settings& config, observer& watch,
                            load_gauge& load, session_ports ports)
-  : info_{std::move(plan.info)},
-    tenant_{std::move(plan.tenant)},
-    idle_timeout_{plan.idle_timeout},
-    one_shot_{plan.one_shot},
-    config_{config},
-    watch_{watch},
-    load_{load},
-    ports_{std::move(ports)} {
+    : info_{std::move(plan.info)}, tenant_{std::move(plan.tenant)},
+      idle_timeout_{plan.idle_timeout}, one_shot_{plan.one_shot}, config_{config}, watch_{watch},
+      load_{load}, ports_{std::move(ports)} {
   info_.state = session_state::starting;
   ports_.ask_pool();
   wake_armed_ = asked_for_worker_ + config_.start_timeout;
@@ -60,7 +55,8 @@ session_core::~session_core() {
   let_go();
 }
 
-// -- requests ---------------------------------------------------------------------------------------
+// -- requests
+// ---------------------------------------------------------------------------------------
 
 void session_core::run(const execution_ptr& what, const reply<execution_ptr>& to) {
   auto refuse = [&](error why, error_kind kind) {
@@ -81,9 +77,9 @@ void session_core::run(const execution_ptr& what, const reply<execution_ptr>& to
   if (waiting_.size() >= config_.queue_length)
     return refuse(error{errc::limit_exceeded,
                         "the session's queue is full: " + std::to_string(waiting_.size())
-                          + " executions wait, the maximum is "
-                          + std::to_string(config_.queue_length)
-                          + "; try again when some have ended"},
+                            + " executions wait, the maximum is "
+                            + std::to_string(config_.queue_length)
+                            + "; try again when some have ended"},
                   error_kind::busy);
   to.give(what);
   waiting_.push_back(what);
@@ -136,7 +132,8 @@ void session_core::close(const reply<done>& to, std::string_view why) {
   lose(cause{.what = std::string{why}, .limit = {}, .enforced_by = enforcer::daemon});
 }
 
-// -- the worker's life ------------------------------------------------------------------------------
+// -- the worker's life
+// ------------------------------------------------------------------------------
 
 void session_core::on_granted(worker_ptr worker) {
   if (info_.state != session_state::starting)
@@ -242,7 +239,8 @@ void session_core::maybe_stop() {
     ports_.stop();
 }
 
-// -- running ----------------------------------------------------------------------------------------
+// -- running
+// ----------------------------------------------------------------------------------------
 
 void session_core::dispatch() {
   if (!worker_ || info_.state == session_state::dead)
@@ -262,9 +260,9 @@ void session_core::dispatch() {
       return;
   }
   switch (worker_->flush()) {
-  case worker::write_outcome::complete: break;
-  case worker::write_outcome::blocked: ports_.watch_output(); break;
-  case worker::write_outcome::closed: break; // The answer pipe tells the same, in order.
+    case worker::write_outcome::complete: break;
+    case worker::write_outcome::blocked: ports_.watch_output(); break;
+    case worker::write_outcome::closed: break; // The answer pipe tells the same, in order.
   }
   update_state();
 }
@@ -274,16 +272,16 @@ void session_core::send(const execution_ptr& what) {
   const auto& request = what->request();
   auto deadline = what->submitted() + request.timeout;
   bridge::evaluate order{
-    .execution = what->number,
-    .source = request.source,
-    .filename = request.filename,
-    .first_line = request.first_line,
-    .mode = request.mode,
-    .form = request.form,
-    .start_before_us = static_cast<std::uint64_t>(
-      duration_cast<microseconds>(deadline.time_since_epoch()).count()),
-    .max_result_bytes = config_.result_bytes,
-    .max_output_bytes = config_.output_bytes,
+      .execution = what->number,
+      .source = request.source,
+      .filename = request.filename,
+      .first_line = request.first_line,
+      .mode = request.mode,
+      .form = request.form,
+      .start_before_us = static_cast<std::uint64_t>(
+          duration_cast<microseconds>(deadline.time_since_epoch()).count()),
+      .max_result_bytes = config_.result_bytes,
+      .max_output_bytes = config_.output_bytes,
   };
   if (auto ok = bridge::append_evaluate(worker_->outgoing(), order); !ok) {
     verdict how;
@@ -359,7 +357,8 @@ void session_core::update_state() {
     idle_since_ = clock_type::now();
 }
 
-// -- time -------------------------------------------------------------------------------------------
+// -- time
+// -------------------------------------------------------------------------------------------
 
 void session_core::on_tick() {
   wake_armed_ = clock_type::time_point::max();

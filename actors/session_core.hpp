@@ -27,7 +27,7 @@ struct session_ports {
   std::function<void(clock_type::time_point)> wake_at; ///< Call `on_tick` then, or a little later.
   std::function<void(session_info)> report_end;        ///< The session is dead; said once.
   std::function<void(const execution_ptr&)> report_large; ///< It ended and holds many bytes.
-  std::function<void()> stop;                          ///< Nothing is left to do, ever.
+  std::function<void()> stop;                             ///< Nothing is left to do, ever.
 };
 
 /// What a session is made from.
@@ -42,9 +42,9 @@ struct session_plan {
 //
 //   starting -> ready <-> busy <-> interrupting -> dead
 //
-// Executions are queued here and sent to the worker ahead of time, a bounded number of them, so that
-// one wake-up serves many. The worker runs them in order, except that those which await may end
-// later. Each is stopped by its own number, so that a late interrupt never meets the next one.
+// Executions are queued here and sent to the worker ahead of time, a bounded number of them, so
+// that one wake-up serves many. The worker runs them in order, except that those which await may
+// end later. Each is stopped by its own number, so that a late interrupt never meets the next one.
 
 /// The interpreter actor's memory and decisions. Reactor thread; not reentrant.
 class session_core {
@@ -85,7 +85,7 @@ private:
     bool output_cut = false;
     stop_reason stop = stop_reason::none;
     clock_type::time_point force_at{}; // when patience ends, once it is being stopped
-    std::string denied_call = {};          // the last system call it was refused
+    std::string denied_call = {};      // the last system call it was refused
     bool settled = false;              // its verdict has been given, the answer is still to come
   };
 
@@ -128,7 +128,7 @@ private:
   session_ports ports_;
 
   worker_ptr worker_;
-  std::uint64_t worker_number_ = 0;  // also after the worker object has gone; 0: never had one
+  std::uint64_t worker_number_ = 0; // also after the worker object has gone; 0: never had one
   bool worker_gone_ = false;
   bool channel_closed_ = false;
   std::optional<worker_end> end_;

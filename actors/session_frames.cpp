@@ -19,8 +19,8 @@ namespace {
 
 // Reads per turn, so that a worker that never stops talking cannot hold the reactor.
 constexpr int reads_per_turn = 16;
-// How much more than the limit a worker may send before the daemon cuts by itself: what one flush of
-// its capture holds.
+// How much more than the limit a worker may send before the daemon cuts by itself: what one flush
+// of its capture holds.
 constexpr std::size_t output_slack = 64 * 1024;
 // An ended execution that holds more than this is accounted for by its tenant.
 constexpr std::size_t large_execution = 64 * 1024;
@@ -66,11 +66,11 @@ void session_core::on_writable() {
 
 bool session_core::handle(const bridge::frame& frame) {
   switch (frame.type) {
-  case bridge::frame_type::output: return handle_output(frame.body);
-  case bridge::frame_type::display: return handle_display(frame.body);
-  case bridge::frame_type::finished: return handle_finished(frame.body);
-  case bridge::frame_type::hello:
-  case bridge::frame_type::evaluate: break;
+    case bridge::frame_type::output: return handle_output(frame.body);
+    case bridge::frame_type::display: return handle_display(frame.body);
+    case bridge::frame_type::finished: return handle_finished(frame.body);
+    case bridge::frame_type::hello:
+    case bridge::frame_type::evaluate: break;
   }
   violated("a frame that does not belong here");
   return false;
@@ -140,22 +140,22 @@ std::optional<verdict> session_core::verdict_from(const in_flight& flight,
   how.usage.output_bytes = message.output_bytes;
   status fine = done{};
   switch (message.kind) {
-  case outcome::value:
-    fine = bridge::validate_value(message.content);
-    how.outcome = verdict::kind::value;
-    how.content = message.content;
-    break;
-  case outcome::repr:
-    how.outcome = verdict::kind::repr;
-    bridge::append_utf8_lossy(how.content, message.content);
-    break;
-  case outcome::nothing: how.outcome = verdict::kind::nothing; break;
-  case outcome::error:
-    fine = bridge::validate_error(message.content);
-    how.outcome = verdict::kind::error;
-    how.content = message.content;
-    break;
-  case outcome::expired: how.outcome = verdict::kind::error; break;
+    case outcome::value:
+      fine = bridge::validate_value(message.content);
+      how.outcome = verdict::kind::value;
+      how.content = message.content;
+      break;
+    case outcome::repr:
+      how.outcome = verdict::kind::repr;
+      bridge::append_utf8_lossy(how.content, message.content);
+      break;
+    case outcome::nothing: how.outcome = verdict::kind::nothing; break;
+    case outcome::error:
+      fine = bridge::validate_error(message.content);
+      how.outcome = verdict::kind::error;
+      how.content = message.content;
+      break;
+    case outcome::expired: how.outcome = verdict::kind::error; break;
   }
   if (!fine) {
     violated(fine.why().detail);
@@ -191,10 +191,10 @@ void session_core::stopped_verdict(verdict& out, const in_flight& flight, bool l
     why.limit = "cpu_ms";
     why.configured = static_cast<std::uint64_t>(request.cpu_budget.count());
     why.observed = static_cast<std::uint64_t>(
-      duration_cast<milliseconds>(
-        sandbox::cpu_time_of(worker_ ? worker_->host_pid() : 0).value_or(last_cpu_)
-        - flight.cpu_before)
-        .count());
+        duration_cast<milliseconds>(
+            sandbox::cpu_time_of(worker_ ? worker_->host_pid() : 0).value_or(last_cpu_)
+            - flight.cpu_before)
+            .count());
     text = "the execution used up its CPU budget of " + std::to_string(why.configured) + " ms";
   } else {
     why.what = "deadline";
@@ -205,8 +205,7 @@ void session_core::stopped_verdict(verdict& out, const in_flight& flight, bool l
       text += " before it began";
   }
   if (lost)
-    text += " and did not stop within the grace period of "
-            + std::to_string(config_.grace.count())
+    text += " and did not stop within the grace period of " + std::to_string(config_.grace.count())
             + " ms; its worker was killed and the session's state is lost";
   if (out.outcome != verdict::kind::error)
     out.content.clear();
@@ -237,8 +236,8 @@ void session_core::complete(in_flight& flight, verdict how) {
       how.cause = cause{"denied", flight.denied_call, 0, 0, enforcer::kernel};
     bool memory = how.error_kind == static_cast<std::uint32_t>(error_kind::memory);
     if (memory || clock_type::now() - what->started() > worth_a_peak)
-      how.usage.peak_memory_bytes
-        = sandbox::peak_resident_bytes_of(worker_->host_pid()).value_or(0);
+      how.usage.peak_memory_bytes =
+          sandbox::peak_resident_bytes_of(worker_->host_pid()).value_or(0);
     if (memory && how.usage.peak_memory_bytes >= config_.worker.memory_bytes)
       how.cause = cause{"memory", "memory_bytes", config_.worker.memory_bytes,
                         how.usage.peak_memory_bytes, enforcer::kernel};
@@ -264,16 +263,16 @@ void session_core::complete(in_flight& flight, verdict how) {
 
 void session_core::complete_queued(const execution_ptr& what, verdict how) {
   ++info_.executions;
-  how.usage.wall = how.usage.queued
-    = duration_cast<microseconds>(clock_type::now() - what->submitted());
+  how.usage.wall = how.usage.queued =
+      duration_cast<microseconds>(clock_type::now() - what->submitted());
   observe_end(*what, how);
   what->finish(std::move(how));
 }
 
 void session_core::observe_end(const execution&, const verdict& how) {
   auto outcome = how.outcome == verdict::kind::error
-                   ? std::string{name_of(static_cast<error_kind>(how.error_kind))}
-                   : std::string{"ok"};
+                     ? std::string{name_of(static_cast<error_kind>(how.error_kind))}
+                     : std::string{"ok"};
   watch_.execution_ended(tenant_, info_.environment, outcome, how.cause ? how.cause->what : "",
                          how.usage);
 }
@@ -297,9 +296,10 @@ void session_core::finish_all(const cause& why) {
       how.content = make_error(kind, text);
     }
     if (worker_) {
-      how.usage.peak_memory_bytes
-        = sandbox::peak_resident_bytes_of(worker_->host_pid()).value_or(0);
-      if (auto used = sandbox::cpu_time_of(worker_->host_pid()); used && &flight == &flights.front())
+      how.usage.peak_memory_bytes =
+          sandbox::peak_resident_bytes_of(worker_->host_pid()).value_or(0);
+      if (auto used = sandbox::cpu_time_of(worker_->host_pid());
+          used && &flight == &flights.front())
         how.usage.cpu = *used - flight.cpu_before;
     }
     if (end_ && &flight == &flights.front()) {
@@ -310,8 +310,8 @@ void session_core::finish_all(const cause& why) {
       flight.what->mark_started(clock_type::now());
     ++info_.executions;
     how.usage.wall = duration_cast<microseconds>(clock_type::now() - flight.what->submitted());
-    how.usage.queued
-      = duration_cast<microseconds>(flight.what->started() - flight.what->submitted());
+    how.usage.queued =
+        duration_cast<microseconds>(flight.what->started() - flight.what->submitted());
     how.usage.output_bytes = flight.output_seen;
     observe_end(*flight.what, how);
     flight.what->finish(std::move(how));

@@ -22,21 +22,21 @@ struct environment_settings {
 /// What the actors need of the configuration. Values; checked by whoever parsed them.
 struct settings {
   std::map<std::string, environment_settings> environments; ///< By name; holds "default".
-  std::string launcher; ///< Path of vivarium-zygote.
-  std::string runtime;  ///< Directory with the native module and its package.
+  std::string launcher;                                     ///< Path of vivarium-zygote.
+  std::string runtime; ///< Directory with the native module and its package.
   sandbox::worker_limits worker;
   sandbox::layer_set without; ///< sandbox.allow_degraded
   std::uint32_t uid_base = 1'879'048'192;
 
-  std::size_t pool_ready = 8;  ///< Workers kept ready per environment.
-  std::size_t pool_low = 2;    ///< Below this a refill is not deferred for a busy core.
+  std::size_t pool_ready = 8; ///< Workers kept ready per environment.
+  std::size_t pool_low = 2;   ///< Below this a refill is not deferred for a busy core.
   std::size_t max_workers = 10'000;
   std::chrono::seconds zygote_max_age{3600};
   std::uint64_t zygote_max_forks = 100'000;
   std::chrono::seconds start_timeout{30}; ///< For a session to get its worker.
 
-  std::size_t max_sessions = 10'000;    ///< Per tenant.
-  std::size_t queue_length = 1'000;     ///< Waiting executions per session.
+  std::size_t max_sessions = 10'000; ///< Per tenant.
+  std::size_t queue_length = 1'000;  ///< Waiting executions per session.
   std::chrono::milliseconds timeout{120'000};
   std::chrono::milliseconds max_timeout{86'400'000};
   std::chrono::milliseconds grace{1'000};

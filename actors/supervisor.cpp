@@ -42,12 +42,12 @@ supervisor(supervisor_actor::stateful_pointer<supervisor_state> self, restart_in
     self->state.children.emplace(successor.address(), std::move(child));
   });
   return {
-    [self](atom::watch, std::string& kind, const caf::actor& who,
-           std::function<caf::actor()>& make) {
-      self->state.children.emplace(who.address(),
-                                   supervisor_state::child{std::move(kind), std::move(make)});
-      self->monitor(who);
-    },
+      [self](atom::watch, std::string& kind, const caf::actor& who,
+             std::function<caf::actor()>& make) {
+        self->state.children.emplace(who.address(),
+                                     supervisor_state::child{std::move(kind), std::move(make)});
+        self->monitor(who);
+      },
   };
 }
 

@@ -40,9 +40,9 @@ struct supervisor_state {
   std::unordered_map<caf::actor_addr, child> children;
 };
 
-/// The root supervisor: one for one. A child that fails is made anew; one that quits in order is let
-/// go. When children fail more often than `intensity` allows, `escalate` is called once: the daemon
-/// ends and whoever runs it starts it afresh.
+/// The root supervisor: one for one. A child that fails is made anew; one that quits in order is
+/// let go. When children fail more often than `intensity` allows, `escalate` is called once: the
+/// daemon ends and whoever runs it starts it afresh.
 supervisor_actor::behavior_type
 supervisor(supervisor_actor::stateful_pointer<supervisor_state> self, restart_intensity intensity,
            observer* watch, std::function<void()> escalate);

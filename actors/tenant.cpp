@@ -35,7 +35,7 @@ std::size_t bytes_of(const execution& what) {
 } // namespace
 
 tenant_core::tenant_core(tenant_plan plan, caf::scheduled_actor* self)
-  : plan_{std::move(plan)}, self_{self}, timer_{plan_.reactor} {
+    : plan_{std::move(plan)}, self_{self}, timer_{plan_.reactor} {
   tick_in(tidy_interval);
 }
 
@@ -44,7 +44,8 @@ tenant_core::~tenant_core() {
     caf::anon_send_exit(s.handle, caf::exit_reason::kill);
 }
 
-// -- sessions ---------------------------------------------------------------------------------------
+// -- sessions
+// ---------------------------------------------------------------------------------------
 
 tenant_core::live_session* tenant_core::find_session(const std::string& id_or_name) {
   const auto* id = &id_or_name;
@@ -81,8 +82,8 @@ result<tenant_core::live_session*> tenant_core::open(const std::string& name,
     return error{errc::not_found, "there is no environment '" + env + "'"};
   if (sessions_.size() >= plan_.config.max_sessions)
     return error{errc::limit_exceeded, "the tenant has " + std::to_string(sessions_.size())
-                                         + " sessions, the maximum is "
-                                         + std::to_string(plan_.config.max_sessions)};
+                                           + " sessions, the maximum is "
+                                           + std::to_string(plan_.config.max_sessions)};
   session_plan order;
   order.info.id = make_id(id_kind::session);
   order.info.name = name;
@@ -94,21 +95,21 @@ result<tenant_core::live_session*> tenant_core::open(const std::string& name,
   auto info = order.info;
   caf::actor_addr me = self_->address();
   session_surroundings around{
-    .reactor = plan_.reactor,
-    .config = plan_.config,
-    .watch = plan_.watch,
-    .load = plan_.load,
-    .pool = [pool = plan_.pool, env] { return pool(env); },
-    .report_end =
-      [me](session_info ended) {
-        if (auto strong = caf::actor_cast<caf::actor>(me))
-          caf::anon_send(strong, atom::ended_v, std::move(ended));
-      },
-    .report_large =
-      [me](const execution_ptr& what) {
-        if (auto strong = caf::actor_cast<caf::actor>(me))
-          caf::anon_send(strong, atom::ended_v, what);
-      },
+      .reactor = plan_.reactor,
+      .config = plan_.config,
+      .watch = plan_.watch,
+      .load = plan_.load,
+      .pool = [pool = plan_.pool, env] { return pool(env); },
+      .report_end =
+          [me](session_info ended) {
+            if (auto strong = caf::actor_cast<caf::actor>(me))
+              caf::anon_send(strong, atom::ended_v, std::move(ended));
+          },
+      .report_large =
+          [me](const execution_ptr& what) {
+            if (auto strong = caf::actor_cast<caf::actor>(me))
+              caf::anon_send(strong, atom::ended_v, what);
+          },
   };
   auto handle = self_->spawn<caf::monitored>(session, std::move(order), std::move(around));
   addresses_[handle.address()] = info.id;
@@ -128,7 +129,7 @@ void tenant_core::create(const session_request& what, const reply<session_info>&
     if (auto* there = find_session(what.name)) {
       if (!what.attach)
         return to.refuse(
-          error{errc::already_exists, "there is a session '" + what.name + "' already"});
+            error{errc::already_exists, "there is a session '" + what.name + "' already"});
       return caf::anon_send(there->handle, atom::describe_v, to);
     }
   }
@@ -226,7 +227,8 @@ void tenant_core::bury(const session_info& info) {
   }
 }
 
-// -- executions -------------------------------------------------------------------------------------
+// -- executions
+// -------------------------------------------------------------------------------------
 
 status tenant_core::complete(submission& what) {
   if (!what.code.empty()) {
@@ -240,8 +242,8 @@ status tenant_core::complete(submission& what) {
   }
   if (what.source.size() > plan_.config.source_bytes)
     return error{errc::too_large, "the source has " + std::to_string(what.source.size())
-                                    + " bytes, the maximum is "
-                                    + std::to_string(plan_.config.source_bytes)};
+                                      + " bytes, the maximum is "
+                                      + std::to_string(plan_.config.source_bytes)};
   if (what.timeout.count() <= 0)
     what.timeout = plan_.config.timeout;
   what.timeout = std::min(what.timeout, plan_.config.max_timeout);
@@ -304,7 +306,7 @@ void tenant_core::compile(submission what, const reply<compiled>& to) {
   // Watches the one execution that checks the source.
   struct checker : follower {
     checker(caf::actor_addr t, code_store::code c, reply<compiled> r)
-      : tenant{std::move(t)}, content{std::move(c)}, to{std::move(r)} {}
+        : tenant{std::move(t)}, content{std::move(c)}, to{std::move(r)} {}
     void on_progress(execution& source) override {
       if (!source.end())
         return;
@@ -351,7 +353,7 @@ void tenant_core::abandoned(const execution_ptr& what) {
   if (it == executions_.end() || what->end())
     return;
   auto policy = what->request().disconnect.value_or(
-    what->session_id().empty() ? on_disconnect::kill : on_disconnect::detach);
+      what->session_id().empty() ? on_disconnect::kill : on_disconnect::detach);
   if (policy == on_disconnect::detach)
     return;
   auto mode = policy == on_disconnect::kill ? stop_mode::kill : stop_mode::interrupt;
@@ -379,13 +381,15 @@ void tenant_core::list_executions(const std::string& session,
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
   for (auto& [when, info] : found) {
-    info.session = info.state == execution::state::done ? session_state::ready : session_state::busy;
+    info.session =
+        info.state == execution::state::done ? session_state::ready : session_state::busy;
     out.push_back(std::move(info));
   }
   to.give(std::move(out));
 }
 
-// -- time -------------------------------------------------------------------------------------------
+// -- time
+// -------------------------------------------------------------------------------------------
 
 void tenant_core::on_large(const execution_ptr& what) {
   large_.push_back(what);
@@ -452,45 +456,46 @@ tenant_actor::behavior_type tenant(tenant_actor::stateful_pointer<tenant_actor_s
                                    tenant_plan plan) {
   speak_through_spdlog(self);
   self->state.core.emplace(std::move(plan), self);
-  self->set_down_handler([self](const caf::down_msg& down) { self->state.core->on_down(down.source); });
+  self->set_down_handler(
+      [self](const caf::down_msg& down) { self->state.core->on_down(down.source); });
   return {
-    [self](atom::submit, submission& what, const reply<execution_ptr>& to) {
-      self->state.core->submit(std::move(what), to);
-    },
-    [self](atom::compile, submission& what, const reply<compiled>& to) {
-      self->state.core->compile(std::move(what), to);
-    },
-    [self](atom::compile, code_store::code& what, const reply<compiled>& to) {
-      to.give(compiled{.code = self->state.core->keep(std::move(what)), .error = {}});
-    },
-    [self](atom::find, const std::string& id, const reply<execution_ptr>& to) {
-      self->state.core->find(id, to);
-    },
-    [self](atom::cancel, const std::string& id, const reply<bool>& to) {
-      self->state.core->cancel(id, to);
-    },
-    [self](atom::release, const execution_ptr& what) { self->state.core->abandoned(what); },
-    [self](atom::list, const std::string& session, const reply<std::vector<execution_info>>& to) {
-      self->state.core->list_executions(session, to);
-    },
-    [self](atom::create, const session_request& what, const reply<session_info>& to) {
-      self->state.core->create(what, to);
-    },
-    [self](atom::describe, const std::string& session, const reply<session_info>& to) {
-      self->state.core->describe(session, to);
-    },
-    [self](atom::list, const reply<std::vector<session_info>>& to) {
-      self->state.core->list_sessions(to);
-    },
-    [self](atom::close, const std::string& session, const reply<done>& to) {
-      self->state.core->close(session, to);
-    },
-    [self](atom::ended, const session_info& info) { self->state.core->on_ended(info); },
-    [self](atom::ended, const execution_ptr& what) { self->state.core->on_large(what); },
-    [self](atom::tick) { self->state.core->on_tick(); },
-    [self](atom::drain, clock_type::time_point deadline, std::function<void()>& then) {
-      self->state.core->drain(deadline, std::move(then));
-    },
+      [self](atom::submit, submission& what, const reply<execution_ptr>& to) {
+        self->state.core->submit(std::move(what), to);
+      },
+      [self](atom::compile, submission& what, const reply<compiled>& to) {
+        self->state.core->compile(std::move(what), to);
+      },
+      [self](atom::compile, code_store::code& what, const reply<compiled>& to) {
+        to.give(compiled{.code = self->state.core->keep(std::move(what)), .error = {}});
+      },
+      [self](atom::find, const std::string& id, const reply<execution_ptr>& to) {
+        self->state.core->find(id, to);
+      },
+      [self](atom::cancel, const std::string& id, const reply<bool>& to) {
+        self->state.core->cancel(id, to);
+      },
+      [self](atom::release, const execution_ptr& what) { self->state.core->abandoned(what); },
+      [self](atom::list, const std::string& session, const reply<std::vector<execution_info>>& to) {
+        self->state.core->list_executions(session, to);
+      },
+      [self](atom::create, const session_request& what, const reply<session_info>& to) {
+        self->state.core->create(what, to);
+      },
+      [self](atom::describe, const std::string& session, const reply<session_info>& to) {
+        self->state.core->describe(session, to);
+      },
+      [self](atom::list, const reply<std::vector<session_info>>& to) {
+        self->state.core->list_sessions(to);
+      },
+      [self](atom::close, const std::string& session, const reply<done>& to) {
+        self->state.core->close(session, to);
+      },
+      [self](atom::ended, const session_info& info) { self->state.core->on_ended(info); },
+      [self](atom::ended, const execution_ptr& what) { self->state.core->on_large(what); },
+      [self](atom::tick) { self->state.core->on_tick(); },
+      [self](atom::drain, clock_type::time_point deadline, std::function<void()>& then) {
+        self->state.core->drain(deadline, std::move(then));
+      },
   };
 }
 

@@ -90,7 +90,7 @@ private:
   std::unordered_map<std::string, live_session> sessions_; // by id
   std::unordered_map<std::string, std::string> names_;     // name -> id, live ones
   std::unordered_map<caf::actor_addr, std::string> addresses_;
-  std::unordered_map<std::string, session_info> tombs_;    // by id
+  std::unordered_map<std::string, session_info> tombs_;     // by id
   std::unordered_map<std::string, std::string> tomb_names_; // name -> id, the latest
   std::deque<std::string> tomb_order_;
 

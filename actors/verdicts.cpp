@@ -19,9 +19,9 @@ constexpr protozero::pbf_tag_type field_kind = 1;
 constexpr protozero::pbf_tag_type field_message = 5;
 
 constexpr std::string_view kind_names[] = {
-  "none",      "syntax",     "python",       "timeout",         "import",   "io",
-  "memory",    "limit",      "busy",         "cancelled",       "not_found", "permission",
-  "session_lost", "route_not_found", "internal", "invalid_argument"};
+    "none",         "syntax",          "python",   "timeout",         "import",    "io",
+    "memory",       "limit",           "busy",     "cancelled",       "not_found", "permission",
+    "session_lost", "route_not_found", "internal", "invalid_argument"};
 
 std::string signal_name(int number) {
   const char* abbreviation = ::sigabbrev_np(number);

@@ -14,8 +14,9 @@ namespace {
 // An idle worker holds no more than this; a busy one's buffer grows with what really comes.
 constexpr std::size_t small_read = 4096;
 constexpr std::size_t large_read = 256 * 1024;
-// Refused calls: an honest library probes a few and falls back; answered at once. After that so many
-// at a time with a pause between, which is more than a library needs and less than a flood costs.
+// Refused calls: an honest library probes a few and falls back; answered at once. After that so
+// many at a time with a pause between, which is more than a library needs and less than a flood
+// costs.
 constexpr int quick_denials = 1'000;
 constexpr int denials_per_turn = 4;
 constexpr auto denial_pause = std::chrono::milliseconds{5};
@@ -24,13 +25,9 @@ constexpr auto denial_pause = std::chrono::milliseconds{5};
 
 worker::worker(boost::asio::io_context& reactor, sandbox::worker_ready ready,
                release_function on_release)
-  : number_{ready.worker},
-    host_pid_{ready.host_pid},
-    requests_{reactor, ready.to_worker.release()},
-    answers_{reactor, ready.from_worker.release()},
-    listener_{reactor},
-    denials_left_{quick_denials},
-    on_release_{std::move(on_release)} {
+    : number_{ready.worker}, host_pid_{ready.host_pid},
+      requests_{reactor, ready.to_worker.release()}, answers_{reactor, ready.from_worker.release()},
+      listener_{reactor}, denials_left_{quick_denials}, on_release_{std::move(on_release)} {
   if (ready.listener)
     listener_.assign(ready.listener.release());
 }

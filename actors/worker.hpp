@@ -27,7 +27,8 @@ public:
   /// Called with the worker's number when the last holder has gone.
   using release_function = std::function<void(std::uint64_t)>;
 
-  worker(boost::asio::io_context& reactor, sandbox::worker_ready ready, release_function on_release);
+  worker(boost::asio::io_context& reactor, sandbox::worker_ready ready,
+         release_function on_release);
   worker(const worker&) = delete;
   worker& operator=(const worker&) = delete;
   ~worker();

@@ -184,7 +184,8 @@ public:
   }
 
 private:
-  // A nested writer into which nothing is written takes its tag back: what is empty is said outright.
+  // A nested writer into which nothing is written takes its tag back: what is empty is said
+  // outright.
   void append_list(protozero::pbf_writer& to, std::string_view sequence) {
     if (sequence.empty())
       return to.add_message(6, "", 0);

@@ -88,7 +88,7 @@ void capture::write_bytes(stream to, std::string_view bytes) {
 
 void capture::flush() noexcept {
   if (capturing_)
-    channel_.send_soon();
+    channel_.send();
 }
 
 execution* capture::owner() {

@@ -64,6 +64,7 @@ void channel::open(int fd) noexcept {
   fd_ = fd;
   has_timer_ = timer_failed_ = false; // A timer of the zygote would not have survived the fork.
   the_channel = this;
+  catch_fatal();
 }
 
 void channel::begin_text(std::uint64_t execution, bool is_stderr) {
@@ -152,6 +153,28 @@ void channel::on_timer(int) noexcept {
     self->busy_.store(false, std::memory_order_release);
   }
   errno = saved;
+}
+
+// The last words of a process that crashes are what its owner wants to read most.
+void channel::on_fatal(int signal) noexcept {
+  auto* self = the_channel.load();
+  if (!self->busy_.exchange(true, std::memory_order_acquire))
+    self->write_all();
+  ::raise(signal); // Its default action, since the handler was for one time only.
+}
+
+void channel::catch_fatal() noexcept {
+  static char stack[16 * 1024]; // An overflow of the stack leaves no room on it.
+  stack_t own = {};
+  own.ss_sp = stack;
+  own.ss_size = sizeof(stack);
+  ::sigaltstack(&own, nullptr);
+  struct sigaction action = {};
+  action.sa_handler = [](int number) { on_fatal(number); };
+  action.sa_flags = SA_RESETHAND | SA_NODEFER | SA_ONSTACK;
+  ::sigemptyset(&action.sa_mask);
+  for (int signal : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL})
+    ::sigaction(signal, &action, nullptr);
 }
 
 bool channel::make_timer() noexcept {

@@ -52,6 +52,8 @@ private:
   void write_all() noexcept;
   void begin_text(std::uint64_t execution, bool is_stderr);
   static void on_timer(int signal) noexcept;
+  static void on_fatal(int signal) noexcept;
+  static void catch_fatal() noexcept;
   bool make_timer() noexcept;
 
   std::string ready_;

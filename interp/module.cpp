@@ -100,6 +100,15 @@ PyObject* open(PyObject*, PyObject* arguments) {
   Py_RETURN_NONE;
 }
 
+// leave(status): os._exit, after what has been printed has left.
+PyObject* leave(PyObject*, PyObject* arguments) {
+  int status = 0;
+  if (!PyArg_ParseTuple(arguments, "i", &status))
+    return nullptr;
+  the_runtime().out.send();
+  ::_exit(status);
+}
+
 // serve(requests_fd, version): greets the daemon and serves it; does not return.
 PyObject* serve_requests(PyObject*, PyObject* arguments) {
   auto& self = the_runtime();
@@ -197,6 +206,7 @@ PyObject* guarded(PyObject* self, PyObject* arguments) {
 PyMethodDef methods[] = {
     {"setup", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(setup)),
      METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"leave", guarded<leave>, METH_VARARGS, nullptr},
     {"warm", guarded<warm>, METH_VARARGS, nullptr},
     {"open", guarded<open>, METH_VARARGS, nullptr},
     {"serve", guarded<serve_requests>, METH_VARARGS, nullptr},

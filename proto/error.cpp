@@ -7,25 +7,25 @@ namespace vivarium {
 
 std::string_view name_of(errc code) noexcept {
   switch (code) {
-  case errc::none: return "none";
-  case errc::invalid_argument: return "invalid_argument";
-  case errc::not_found: return "not_found";
-  case errc::already_exists: return "already_exists";
-  case errc::failed_precondition: return "failed_precondition";
-  case errc::busy: return "busy";
-  case errc::limit_exceeded: return "limit_exceeded";
-  case errc::too_large: return "too_large";
-  case errc::deadline_exceeded: return "deadline_exceeded";
-  case errc::cancelled: return "cancelled";
-  case errc::permission_denied: return "permission_denied";
-  case errc::unauthenticated: return "unauthenticated";
-  case errc::session_lost: return "session_lost";
-  case errc::unavailable: return "unavailable";
-  case errc::unimplemented: return "unimplemented";
-  case errc::malformed: return "malformed";
-  case errc::sandbox_unavailable: return "sandbox_unavailable";
-  case errc::os_failure: return "os_failure";
-  case errc::internal: return "internal";
+    case errc::none: return "none";
+    case errc::invalid_argument: return "invalid_argument";
+    case errc::not_found: return "not_found";
+    case errc::already_exists: return "already_exists";
+    case errc::failed_precondition: return "failed_precondition";
+    case errc::busy: return "busy";
+    case errc::limit_exceeded: return "limit_exceeded";
+    case errc::too_large: return "too_large";
+    case errc::deadline_exceeded: return "deadline_exceeded";
+    case errc::cancelled: return "cancelled";
+    case errc::permission_denied: return "permission_denied";
+    case errc::unauthenticated: return "unauthenticated";
+    case errc::session_lost: return "session_lost";
+    case errc::unavailable: return "unavailable";
+    case errc::unimplemented: return "unimplemented";
+    case errc::malformed: return "malformed";
+    case errc::sandbox_unavailable: return "sandbox_unavailable";
+    case errc::os_failure: return "os_failure";
+    case errc::internal: return "internal";
   }
   return "unknown";
 }

@@ -15,9 +15,9 @@ namespace {
 
 constexpr std::string_view prefix_of(id_kind kind) noexcept {
   switch (kind) {
-  case id_kind::session: return "ses_";
-  case id_kind::execution: return "exe_";
-  case id_kind::request: return "req_";
+    case id_kind::session: return "ses_";
+    case id_kind::execution: return "exe_";
+    case id_kind::request: return "req_";
   }
   return "";
 }

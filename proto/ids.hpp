@@ -15,7 +15,8 @@ enum class id_kind { session, execution, request };
 /// "ses_0k3vq…". Unguessable. Any thread.
 [[nodiscard]] std::string make_id(id_kind kind);
 
-/// Returns whether `text` starts with the prefix of `kind`, so that it can only be an id, not a name.
+/// Returns whether `text` starts with the prefix of `kind`, so that it can only be an id, not a
+/// name.
 [[nodiscard]] bool looks_like_id(id_kind kind, std::string_view text) noexcept;
 
 /// Checks a name that a user chose: `[a-z0-9][a-z0-9-]{0,62}`. Names cannot collide with ids, which

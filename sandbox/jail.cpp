@@ -167,6 +167,8 @@ std::optional<jail_event> jail::impl::translate(const message& what, control::ex
 }
 
 result<jail> jail::start(const jail_plan& plan) {
+  if (::access(plan.python.c_str(), X_OK) != 0)
+    return os_error("the interpreter", plan.python, errno);
   jailed_plan told;
   told.plan = plan;
   told.outer_uid = ::geteuid();

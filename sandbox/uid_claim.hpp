@@ -12,9 +12,10 @@ namespace vivarium::sandbox {
 inline constexpr std::uint32_t uids_per_jail = 65'536;
 inline constexpr std::uint32_t jails_per_claim = 64;
 
-/// A range of host uids that this process alone uses on the machine, for `jails_per_claim` jails. Two
-/// daemons with the same range would share the kernel's per-uid quotas, and so could starve each
-/// other. Held by a name in the abstract socket namespace, which the kernel frees with the process.
+/// A range of host uids that this process alone uses on the machine, for `jails_per_claim` jails.
+/// Two daemons with the same range would share the kernel's per-uid quotas, and so could starve
+/// each other. Held by a name in the abstract socket namespace, which the kernel frees with the
+/// process.
 class uid_claim {
 public:
   /// Claims the first free range at or after `base`. Error: all are taken.

@@ -54,8 +54,14 @@ class _Exit:
         raise SystemExit(code)
 
 
+def _leave(status, _native=_vivarium.leave):
+    """Exit to the system with specified status, without normal exit processing."""
+    _native(status)
+
+
 def prepare():
     """In the zygote: everything that can be done once for all workers."""
+    os._exit = _leave
     builtins.exit, builtins.quit = _Exit("exit"), _Exit("quit")
     sys.argv = [""]
     sys.stdout = sys.__stdout__ = _streams.OutputStream(1)

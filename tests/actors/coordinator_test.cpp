@@ -16,16 +16,14 @@ using namespace std::chrono_literals;
 namespace {
 
 struct config : caf::actor_system_config {
-  explicit config(boost::asio::io_context& reactor) {
-    asio_coordinator::load_into(*this, reactor);
-  }
+  explicit config(boost::asio::io_context& reactor) { asio_coordinator::load_into(*this, reactor); }
 };
 
 // A reactor on a thread of its own and an actor system on it.
 struct running_system {
   boost::asio::io_context reactor{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard{
-    reactor.get_executor()};
+      reactor.get_executor()};
   std::thread thread{[this] { reactor.run(); }};
   config settings{reactor};
   caf::actor_system system{settings};
@@ -50,7 +48,8 @@ caf::behavior adder(caf::event_based_actor*) {
 TEST_CASE("actors run on the reactor's thread and nowhere else", "[actors][unit]") {
   running_system s;
   std::promise<std::thread::id> where;
-  s.system.spawn([&where](caf::event_based_actor*) { where.set_value(std::this_thread::get_id()); });
+  s.system.spawn(
+      [&where](caf::event_based_actor*) { where.set_value(std::this_thread::get_id()); });
   CHECK(where.get_future().get() == s.thread.get_id());
 }
 
@@ -64,7 +63,7 @@ TEST_CASE("5,000 actors answer two foreign threads", "[actors][unit]") {
     caf::scoped_actor self{s.system};
     for (int n = 0; n < 5'000; ++n)
       self->request(actors[static_cast<std::size_t>(n)], 30s, n, salt)
-        .receive([&](int sum) { right += sum == n + salt ? 1 : 0; }, [](caf::error&) {});
+          .receive([&](int sum) { right += sum == n + salt ? 1 : 0; }, [](caf::error&) {});
   };
   std::thread one{ask, 1};
   std::thread two{ask, 2};

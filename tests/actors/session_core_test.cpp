@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The session's state machine against a worker that the test plays itself, over real pipes: above all
-// the worker that does what no honest one would.
+// The session's state machine against a worker that the test plays itself, over real pipes: above
+// all the worker that does what no honest one would.
 
 #include "actors/session_core.hpp"
 #include "bridge/worker_protocol.hpp"
@@ -53,18 +53,19 @@ struct fixture {
     plan.info.environment = "default";
     plan.tenant = "local";
     plan.idle_timeout = 1h;
-    core.emplace(plan, config, watch, load,
-                 session_ports{
-                   .ask_pool = [] {},
-                   .kill = [this](std::uint64_t w) { killed.push_back(w); },
-                   .interrupt = [this](std::uint64_t, std::uint64_t n) { interrupted.push_back(n); },
-                   .watch_input = [] {},
-                   .watch_output = [] {},
-                   .wake_at = [](clock_type::time_point) {},
-                   .report_end = [this](session_info i) { ended.push_back(std::move(i)); },
-                   .report_large = [](const execution_ptr&) {},
-                   .stop = [this] { stopped = true; },
-                 });
+    core.emplace(
+        plan, config, watch, load,
+        session_ports{
+            .ask_pool = [] {},
+            .kill = [this](std::uint64_t w) { killed.push_back(w); },
+            .interrupt = [this](std::uint64_t, std::uint64_t n) { interrupted.push_back(n); },
+            .watch_input = [] {},
+            .watch_output = [] {},
+            .wake_at = [](clock_type::time_point) {},
+            .report_end = [this](session_info i) { ended.push_back(std::move(i)); },
+            .report_large = [](const execution_ptr&) {},
+            .stop = [this] { stopped = true; },
+        });
   }
 
   void grant() {
@@ -169,9 +170,15 @@ TEST_CASE("a worker that breaks the protocol is killed and its session says why"
     order.source = "1";
     REQUIRE(bridge::append_evaluate(bytes, order));
   }
-  SECTION("a frame of 4 GiB") { bytes = std::string("\xff\xff\xff\xff\x14\0\0\0", 8); }
-  SECTION("an unknown type") { bytes = std::string("\x01\0\0\0\x7f\0\0\0x", 9); }
-  SECTION("a body that is no message") { bytes = std::string("\x02\0\0\0\x14\0\0\0\xff\xff", 10); }
+  SECTION("a frame of 4 GiB") {
+    bytes = std::string("\xff\xff\xff\xff\x14\0\0\0", 8);
+  }
+  SECTION("an unknown type") {
+    bytes = std::string("\x01\0\0\0\x7f\0\0\0x", 9);
+  }
+  SECTION("a body that is no message") {
+    bytes = std::string("\x02\0\0\0\x14\0\0\0\xff\xff", 10);
+  }
   SECTION("a value that is no value") {
     bridge::finished bad;
     bad.execution = 1;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "actors/supervisor.hpp"
-
 #include "actors/handlers.hpp"
+#include "actors/supervisor.hpp"
 
 #include <caf/all.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
@@ -42,13 +41,13 @@ caf::behavior moody(caf::event_based_actor* self) {
 struct fixture {
   caf::actor_system_config settings;
   caf::actor_system system{prepare(settings)};
-  caf::scheduler::test_coordinator& schedule
-    = dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
+  caf::scheduler::test_coordinator& schedule =
+      dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
   no_observer watch;
   int escalations = 0;
   std::vector<caf::actor> children;
-  supervisor_actor root = system.spawn(supervisor, restart_intensity{3, 10s}, &watch,
-                                       [this] { ++escalations; });
+  supervisor_actor root =
+      system.spawn(supervisor, restart_intensity{3, 10s}, &watch, [this] { ++escalations; });
 
   fixture() {
     schedule.clock().current_time += 1h;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/verdicts.hpp"
-
 #include "bridge/validate.hpp"
 
 #include <catch2/catch.hpp>
