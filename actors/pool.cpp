@@ -381,7 +381,8 @@ void pool_core::told(const sandbox::worker_failed& failed) {
   if (!wanted)
     return; // It was killed before it was ready, as ordered.
   plan_.watch.worker_refused(plan_.environment, failed.step);
-  if (failed.errno_value == 0 || failed.errno_value == ESRCH || failed.errno_value == ECANCELED) {
+  bool zygotes_end = failed.step.find("zygote") != std::string::npos;
+  if (zygotes_end || failed.errno_value == 0 || failed.errno_value == ECANCELED) {
     // It died, or the zygote before it could make it. That is counted where it is noticed.
     spdlog::warn("environment '{}': worker {}: {}", plan_.environment, failed.worker, failed.step);
     return;
@@ -414,8 +415,10 @@ void pool_core::move(entry& e, phase to) {
 }
 
 void pool_core::refill() {
-  if (!zygote_up_ || draining_ || !jail_ || clock_type::now() < refill_not_before_)
+  if (!zygote_up_ || draining_ || !jail_)
     return;
+  if (clock_type::now() < refill_not_before_)
+    return tick_at(refill_not_before_);
   auto wanted = plan_.config.pool_ready + waiting_.size();
   if (idle_.size() + coming_ >= wanted)
     return;
