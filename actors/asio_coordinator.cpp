@@ -11,6 +11,9 @@ namespace {
 
 // Actors run per batch before the reactor looks at its sockets again.
 constexpr std::size_t batch = 64;
+// Messages that an actor may take before it stands at the end of the queue again. Not CAF's setting
+// for it: that one is unlimited by default and was found to be ignored here.
+constexpr std::size_t messages_per_turn = 64;
 // At the end of the system: more than any orderly shutdown needs, so that a pair of actors that
 // keep waking each other cannot hang it.
 constexpr std::size_t last_runs = 1'000'000;
@@ -21,10 +24,31 @@ asio_unit::asio_unit(caf::actor_system* system, boost::asio::io_context& reactor
                      std::size_t throughput)
     : caf::execution_unit{system}, reactor_{reactor}, throughput_{throughput} {}
 
+bool asio_unit::on_reactor() const {
+  return loop_thread_.load(std::memory_order_relaxed) == std::this_thread::get_id()
+         || reactor_.get_executor().running_in_this_thread();
+}
+
 void asio_unit::exec_later(caf::resumable* job) {
   ready_.push_back(job);
-  if (!posted_)
+  bool looping = loop_thread_.load(std::memory_order_relaxed) != std::thread::id{};
+  if (!looping && !posted_)
     post_batch();
+}
+
+void asio_unit::run_reactor() {
+  loop_thread_ = std::this_thread::get_id();
+  run_ready(); // What was woken before anybody ran the reactor.
+  while (reactor_.run_one() > 0)
+    run_ready();
+  loop_thread_ = std::thread::id{};
+}
+
+void asio_unit::run_ready() {
+  for (std::size_t left = batch; left > 0 && !ready_.empty(); --left)
+    run_some(1);
+  if (!ready_.empty() && !posted_)
+    post_batch(); // The sockets first; this keeps the reactor from going to sleep.
 }
 
 void asio_unit::enqueue(caf::resumable* job) {
@@ -38,7 +62,8 @@ void asio_unit::enqueue(caf::resumable* job) {
   }
   boost::asio::post(reactor_, [self = shared_from_this()] {
     self->take_inbox();
-    if (!self->posted_)
+    bool looping = self->loop_thread_.load(std::memory_order_relaxed) != std::thread::id{};
+    if (!looping && !self->posted_)
       self->post_batch();
   });
 }
@@ -98,7 +123,7 @@ void asio_coordinator::load_into(caf::actor_system_config& config,
 }
 
 void asio_coordinator::start() {
-  unit_ = std::make_shared<asio_unit>(&system(), reactor_, max_throughput());
+  unit_ = std::make_shared<asio_unit>(&system(), reactor_, messages_per_turn);
   timer_ = std::thread{[this] { clock_.run_dispatch_loop(); }};
   abstract_coordinator::start();
 }

@@ -8,6 +8,7 @@
 #include <caf/resumable.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -28,12 +29,16 @@ public:
   void exec_later(caf::resumable* job) override;
   /// Queues a woken actor from whatever thread.
   void enqueue(caf::resumable* job);
+  /// Runs the reactor until it stops or has nothing to do; actors that were woken run after each of
+  /// its handlers, without a turn of the reactor of their own.
+  void run_reactor();
   /// Runs everything that is queued and whatever that wakes, up to a bound. For the end of the
   /// actor system, when the reactor does not run any more.
   void run_to_end();
 
 private:
-  bool on_reactor() const { return reactor_.get_executor().running_in_this_thread(); }
+  bool on_reactor() const;
+  void run_ready();
   void post_batch();
   void run_batch();
   void run_some(std::size_t count);
@@ -43,6 +48,7 @@ private:
   std::size_t throughput_;
   std::deque<caf::resumable*> ready_;
   bool posted_ = false;
+  std::atomic<std::thread::id> loop_thread_{}; // who is inside run_reactor()
 
   std::mutex inbox_lock_;
   std::deque<caf::resumable*> inbox_; // from other threads
@@ -56,6 +62,9 @@ public:
   /// Makes every actor system built from `config` schedule its actors on `reactor`, which must
   /// outlive the system and must be run by one thread only.
   static void load_into(caf::actor_system_config& config, boost::asio::io_context& reactor);
+
+  /// Runs the reactor on the calling thread; use it instead of the reactor's own `run`.
+  void run() { unit_->run_reactor(); }
 
   void start() override;
   void stop() override;

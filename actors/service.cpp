@@ -23,7 +23,6 @@ namespace {
 
 struct system_config : caf::actor_system_config {
   explicit system_config(boost::asio::io_context& reactor) {
-    set("scheduler.max-throughput", 64);
     asio_coordinator::load_into(*this, reactor);
   }
 };
@@ -131,6 +130,10 @@ service::service(boost::asio::io_context& reactor, settings config, observer& wa
     : impl_{std::make_unique<impl>(reactor, std::move(config), watch)} {}
 
 service::~service() = default;
+
+void service::run() {
+  dynamic_cast<asio_coordinator&>(impl_->system.scheduler()).run();
+}
 
 bool service::ready() const noexcept {
   for (const auto& [name, entry] : impl_->pools)

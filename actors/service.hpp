@@ -73,6 +73,9 @@ public:
   service& operator=(const service&) = delete;
   ~service();
 
+  /// Runs the reactor on the calling thread until it is stopped or has nothing to do.
+  void run();
+
   /// Whether every eagerly started environment can serve.
   [[nodiscard]] bool ready() const noexcept;
 

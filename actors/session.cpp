@@ -63,25 +63,41 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
     report(std::move(info));
   };
   state.core.emplace(std::move(plan), around.config, around.watch, around.load, std::move(ports));
+  // Every message may leave something for the worker; it is sent once, after the last one.
+  auto then_flush = [self](auto&& turn) {
+    turn(*self->state.core);
+    if (self->mailbox().empty())
+      self->state.core->flush();
+  };
   return {
-      [self](atom::run, const execution_ptr& what, const reply<execution_ptr>& to) {
-        self->state.core->run(what, to);
+      [then_flush](atom::run, const execution_ptr& what, const reply<execution_ptr>& to) {
+        then_flush([&](session_core& core) { core.run(what, to); });
       },
-      [self](atom::cancel, const execution_ptr& what, stop_mode mode, const reply<bool>& to) {
-        self->state.core->cancel(what, mode, to);
+      [then_flush](atom::cancel, const execution_ptr& what, stop_mode mode, const reply<bool>& to) {
+        then_flush([&](session_core& core) { core.cancel(what, mode, to); });
       },
-      [self](atom::describe, const reply<session_info>& to) { self->state.core->describe(to); },
-      [self](atom::close, const reply<done>& to) { self->state.core->close(to, "closed"); },
-      [self](atom::granted, worker_ptr& worker) {
+      [then_flush](atom::describe, const reply<session_info>& to) {
+        then_flush([&](session_core& core) { core.describe(to); });
+      },
+      [then_flush](atom::close, const reply<done>& to) {
+        then_flush([&](session_core& core) { core.close(to, "closed"); });
+      },
+      [self, then_flush](atom::granted, worker_ptr& worker) {
         self->state.worker = worker;
-        self->state.core->on_granted(std::move(worker));
+        then_flush([&](session_core& core) { core.on_granted(std::move(worker)); });
       },
-      [self](atom::refused, const error& why) { self->state.core->on_refused(why); },
-      [self](atom::input) { self->state.core->on_input(); },
-      [self](atom::writable) { self->state.core->on_writable(); },
-      [self](atom::tick) { self->state.core->on_tick(); },
-      [self](atom::exited, const worker_end& end) { self->state.core->on_exited(end); },
-      [self](atom::gone, std::uint64_t worker) { self->state.core->on_gone(worker); },
+      [then_flush](atom::refused, const error& why) {
+        then_flush([&](session_core& core) { core.on_refused(why); });
+      },
+      [then_flush](atom::input) { then_flush([](session_core& core) { core.on_input(); }); },
+      [then_flush](atom::writable) { then_flush([](session_core& core) { core.on_writable(); }); },
+      [then_flush](atom::tick) { then_flush([](session_core& core) { core.on_tick(); }); },
+      [then_flush](atom::exited, const worker_end& end) {
+        then_flush([&](session_core& core) { core.on_exited(end); });
+      },
+      [then_flush](atom::gone, std::uint64_t worker) {
+        then_flush([&](session_core& core) { core.on_gone(worker); });
+      },
   };
 }
 

@@ -259,12 +259,18 @@ void session_core::dispatch() {
     if (info_.state == session_state::dead)
       return;
   }
+  unflushed_ = true;
+  update_state();
+}
+
+void session_core::flush() {
+  if (!std::exchange(unflushed_, false) || !worker_)
+    return;
   switch (worker_->flush()) {
     case worker::write_outcome::complete: break;
     case worker::write_outcome::blocked: ports_.watch_output(); break;
     case worker::write_outcome::closed: break; // The answer pipe tells the same, in order.
   }
-  update_state();
 }
 
 void session_core::send(const execution_ptr& what) {
@@ -310,9 +316,11 @@ void session_core::start_front() {
   }
   if (front.what->now() != execution::state::queued)
     return;
-  if (auto used = sandbox::cpu_time_of(worker_->host_pid()))
-    last_cpu_ = *used;
-  front.cpu_before = last_cpu_;
+  if (front.what->request().cpu_budget > 0ms) {
+    last_cpu_ = sandbox::cpu_time_of(worker_->host_pid()).value_or(last_cpu_ + cpu_unread_);
+    cpu_unread_ = microseconds{0};
+  }
+  front.cpu_before = last_cpu_ + cpu_unread_;
   front.what->mark_started(clock_type::now());
   front.what->append(event::kind::started, {});
   if (front.what->request().cpu_budget > 0ms)

@@ -66,6 +66,9 @@ public:
   void on_refused(const error& why);
   void on_input();
   void on_writable();
+  /// Sends the worker what has been prepared for it. Called when no message waits for the session
+  /// any more, so that one system call serves many requests.
+  void flush();
   void on_tick();
   void on_exited(const worker_end& end);
   void on_gone(std::uint64_t worker);
@@ -106,6 +109,7 @@ private:
   in_flight* find(std::uint64_t number);
   std::optional<verdict> verdict_from(const in_flight& flight, const bridge::finished& message);
   void stopped_verdict(verdict& out, const in_flight& flight, bool lost) const;
+  std::chrono::microseconds cpu_of(const in_flight& flight);
   void complete(in_flight& flight, verdict how);
   void complete_queued(const execution_ptr& what, verdict how);
   void observe_end(const execution& what, const verdict& how);
@@ -141,7 +145,9 @@ private:
   clock_type::time_point asked_for_worker_ = clock_type::now();
   clock_type::time_point idle_since_ = clock_type::now();
   clock_type::time_point wake_armed_ = clock_type::time_point::max();
-  std::chrono::microseconds last_cpu_{};
+  std::chrono::microseconds last_cpu_{};   // as it was read last
+  std::chrono::microseconds cpu_unread_{}; // at most used since, by executions too short to look
+  bool unflushed_ = false;
   clock_type::time_point denial_log_after_{};
 
   std::vector<reply<session_info>> describing_;

@@ -24,6 +24,8 @@ constexpr int reads_per_turn = 16;
 constexpr std::size_t output_slack = 64 * 1024;
 // An ended execution that holds more than this is accounted for by its tenant.
 constexpr std::size_t large_execution = 64 * 1024;
+// Executions shorter than this are charged no CPU time.
+constexpr auto worth_a_clock = std::chrono::milliseconds{1};
 // Executions shorter than this are not worth reading /proc for.
 constexpr auto worth_a_peak = std::chrono::milliseconds{20};
 
@@ -53,6 +55,8 @@ void session_core::on_input() {
       if (!handle(**frame) || info_.state == session_state::dead)
         return;
     }
+    if (keep->drained())
+      break; // Asking once more would only be told so.
   }
   dispatch();
   maybe_stop();
@@ -217,6 +221,22 @@ void session_core::stopped_verdict(verdict& out, const in_flight& flight, bool l
     out.session = session_outcome::lost;
 }
 
+std::chrono::microseconds session_core::cpu_of(const in_flight& flight) {
+  // The clock costs more than a small execution's share of it: those are charged nothing, and what
+  // they took at most is not charged to the next one either.
+  auto ran = duration_cast<microseconds>(clock_type::now() - flight.what->started());
+  if (ran < worth_a_clock && flight.what->request().cpu_budget.count() == 0) {
+    cpu_unread_ += ran;
+    return microseconds{0};
+  }
+  auto used = sandbox::cpu_time_of(worker_->host_pid());
+  if (!used)
+    return microseconds{0};
+  last_cpu_ = *used;
+  cpu_unread_ = microseconds{0};
+  return std::max(*used - flight.cpu_before, microseconds{0});
+}
+
 void session_core::complete(in_flight& flight, verdict how) {
   load_.touch();
   auto what = flight.what;
@@ -225,12 +245,8 @@ void session_core::complete(in_flight& flight, verdict how) {
   if (!settled) {
     if (what->now() == execution::state::queued) // It overtook one that still awaits something.
       what->mark_started(clock_type::now());
-    auto cpu_before = flight.cpu_before;
-    if (auto used = sandbox::cpu_time_of(worker_->host_pid())) {
-      last_cpu_ = *used;
-      if (was_front)
-        how.usage.cpu = *used - cpu_before;
-    }
+    if (was_front)
+      how.usage.cpu = cpu_of(flight);
     if (how.error_kind == static_cast<std::uint32_t>(error_kind::permission)
         && !flight.denied_call.empty())
       how.cause = cause{"denied", flight.denied_call, 0, 0, enforcer::kernel};

@@ -44,6 +44,8 @@ public:
   enum class read_outcome { nothing, some, closed };
   /// Reads once, without blocking, into `frames()`.
   read_outcome read_some();
+  /// Whether the last read left the pipe empty.
+  [[nodiscard]] bool drained() const noexcept { return drained_; }
 
   /// Requests to be sent: append whole frames, then `flush`.
   std::string& outgoing() noexcept { return outgoing_; }
@@ -79,6 +81,7 @@ private:
   int denials_left_;                                  // before answers come slowly
   denial_function on_denied_;
   bridge::frame_reader reader_;
+  bool drained_ = false;
   std::string outgoing_;
   std::size_t sent_ = 0;
   release_function on_release_;

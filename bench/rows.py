@@ -43,6 +43,7 @@ GROUPS = {
         Row("create-eval-close-no-pool", "create + `1+1` + close, pool off", "≤ 4 ms", pool=False),
         Row("agent", "ten small stateful evals and the create of their session", "≤ 18 × floor"),
         Row("agent", "of that: the ten evals", field="evals_p50"),
+        Row("eval-rested", "eval `1+1` in a warm session after 8 ms of rest"),
         Row("burst-100", "100 creates at once, until the last first eval, p95", "≤ 150 ms", "p95", "ms", ""),
         Row("sustained", "create + eval + close, bare environment", "≥ 500 /s", "per_second", "/s", "",
             options=("--environment", "bare"), placements=("default",)),

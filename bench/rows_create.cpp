@@ -209,13 +209,16 @@ void cycles(const target& to) {
   lifecycles sessions{*connection, to.environment};
   auto wanted = to.count_or(1'000);
   auto begin = now_ns();
-  auto report = [&](std::size_t begun) {
-    if (begun > 0 && begun % 5'000 == 0)
+  std::size_t reported = 0;
+  auto more = [&](std::size_t begun) {
+    if (begun >= reported + 5'000) {
+      reported = begun;
       std::fprintf(stderr, "%zu cycles begun, %.0f per second\n", begun,
                    static_cast<double>(begun) * 1e6 / microseconds_since(begin));
+    }
     return begun < wanted;
   };
-  auto ended = sessions.run({8, true, report}, "1+1");
+  auto ended = sessions.run({8, true, more}, "1+1");
   auto rate = static_cast<double>(ended) * 1e6 / microseconds_since(begin);
   figures{"cycles"}.add("count", static_cast<double>(ended)).add("per_second", rate).print();
 }

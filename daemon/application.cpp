@@ -110,7 +110,7 @@ status application::run() {
     outcome_ = std::move(ok);
     drain(); // What the actors have started must end in order.
   }
-  reactor_.run();
+  core_->run();
   server_.reset();
   core_.reset();
   return std::move(outcome_);

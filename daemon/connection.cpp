@@ -67,7 +67,9 @@ void connection::on_read(error_code why, std::size_t n) {
   // A full buffer means that more is waiting in the kernel: fewer, larger reads.
   read_size_ = n >= read_size_ ? std::min(read_size_ * 2, large_read) : small_read;
   deliver();
-  in_.shrink(small_read * 4);
+  // Delivering may have begun the next read, which writes into the buffer as it is.
+  if (!reading_)
+    in_.shrink(small_read * 4);
   read_more();
 }
 

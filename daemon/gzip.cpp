@@ -62,7 +62,7 @@ result<std::string> gunzip(std::string_view bytes, std::size_t limit) {
   if (have > limit)
     return error{errc::too_large,
                  "the uncompressed message is larger than " + std::to_string(limit) + " bytes"};
-  out.resize(have);
+  out.erase(have);
   return out;
 }
 
@@ -76,7 +76,7 @@ std::string gzip(std::string_view bytes) {
   stream.next_out = reinterpret_cast<Bytef*>(out.data());
   stream.avail_out = static_cast<uInt>(out.size());
   deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
+  out.erase(stream.total_out);
   deflateEnd(&stream);
   return out;
 }

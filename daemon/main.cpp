@@ -7,6 +7,8 @@
 #include <exception>
 #include <iostream>
 
+#include <malloc.h>
+
 namespace {
 
 constexpr int ok = 0;
@@ -37,6 +39,10 @@ int act(const vivarium::options& chosen) {
 } // namespace
 
 int main(int argc, char** argv) {
+  // Large results come and go all the time; memory given back to the system after each of them
+  // would have to be faulted in again for the next. What is kept is bounded by the second figure.
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 16 << 20);
   auto parsed = vivarium::parse_options(argc, argv);
   if (parsed.exit_code)
     return *parsed.exit_code;

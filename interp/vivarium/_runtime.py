@@ -38,6 +38,17 @@ SMALL = (
     "f'{x!r}: {len(x)}'",
     "if x:\n    y = sorted(x)\nelse:\n    y = None",
 )
+FRESH = """
+def f(n):
+    out = []
+    for i in range(1, n + 1):
+        if i % 3 == 0:
+            out.append("Fizz")
+        else:
+            out.append(str(i))
+    return out
+[len(x) for x in f(10)]
+"""
 FAILURE = "def f():\n    return 1 / 0\nf()\n"
 
 
@@ -95,13 +106,20 @@ def work(requests_fd, answers_fd):
     _reseed()
     _async._State.requests_fd = requests_fd
     _vivarium.open(answers_fd)
-    warm_up()
+    _warm_worker()
     _vivarium.serve(requests_fd, sys.version)
 
 
+def _warm_worker():
+    """Pays for the copy-on-write faults of a first compilation and a first execution. Short: a worker
+    may be waited for. The number makes the source one that the zygote has not compiled."""
+    names = {"__name__": "__main__", "__builtins__": builtins}
+    _vivarium.warm(WARM_UP, names)
+    _vivarium.warm(f"{FRESH}# {os.getpid()}", names)
+
+
 def warm_up():
-    """Touches what a first execution needs: in the zygote so that it is there to be shared, in a worker
-    so that its copy-on-write faults are paid before the tenant comes."""
+    """In the zygote: touches what a first execution needs, so that it is there to be shared."""
     names = {"__name__": "__main__", "__builtins__": builtins}
     for source in (WARM_UP, FAILURE, *SMALL):
         _vivarium.warm(source, names)

@@ -484,13 +484,15 @@ class Interrupts(WorkerTest):
                 self.interrupted(source)
 
     def test_the_error_and_cleaning_up(self):
-        told = self.interrupted("try:\n  print('go')\n  while True: str()\nfinally:\n  done = True").error
+        told = self.interrupted("def spin():\n  print('go')\n  while True: str()\n"
+                                "try:\n  spin()\nfinally:\n  done = True").error
         self.assertEqual((told.type, told.module), ("Interrupted", "vivarium"))
         self.assertEqual(self.value("done"), True)
         self.assertEqual(self.interrupted("import asyncio\nprint('go')\nawait asyncio.sleep(1000)").error.type, "Interrupted")
 
     def test_code_that_catches_it_ends_by_itself(self):
-        number = self.w.submit("import vivarium\nprint('go')\ntry:\n  while True: str()\nexcept vivarium.Interrupted: pass\n7")
+        number = self.w.submit("import vivarium\ndef spin():\n  print('go')\n  while True: str()\n"
+                               "try:\n  spin()\nexcept vivarium.Interrupted: pass\n7")
         self.w.wait_for_output(number, b"go\n")
         self.w.interrupt(number)
         ended = self.w.wait(number)

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 #include <poll.h>
 #include <unistd.h>
@@ -43,11 +44,39 @@ bool can_sandbox() {
   return true;
 }
 
+namespace {
+
+// A jail has a /tmp and an /etc of its own, so an interpreter below the host's cannot be shown to
+// it, and a checkout may well live in /tmp: the inmate runs from a copy elsewhere.
+class inmate_copy {
+public:
+  inmate_copy() {
+    std::string folder = "/var/tmp/vivarium-inmate-XXXXXX";
+    REQUIRE(::mkdtemp(folder.data()) != nullptr);
+    folder_ = folder;
+    std::filesystem::permissions(folder_, std::filesystem::perms{0755});
+    std::filesystem::copy_file(VIVARIUM_TEST_ZYGOTE, path());
+  }
+  inmate_copy(const inmate_copy&) = delete;
+  inmate_copy& operator=(const inmate_copy&) = delete;
+  ~inmate_copy() {
+    std::error_code ignored; // Nothing is left to tell it to.
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  std::filesystem::path path() const { return folder_ / "test_zygote"; }
+
+private:
+  std::filesystem::path folder_;
+};
+
+} // namespace
+
 jail_plan inmate_plan() {
+  static const inmate_copy inmate;
   jail_plan plan;
   plan.environment = "inmates";
   plan.launcher = VIVARIUM_LAUNCHER;
-  plan.python = VIVARIUM_TEST_ZYGOTE;
+  plan.python = inmate.path();
   plan.limits.memory_bytes = 64ull << 20;
   plan.limits.workspace_bytes = 16ull << 20;
   plan.limits.workspace_inodes = 200;

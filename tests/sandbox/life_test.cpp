@@ -326,7 +326,10 @@ TEST_CASE("a zygote that cannot start says why", "[sandbox][kernel]") {
   CHECK(WTERMSIG(words("crash").wait_status) == SIGABRT);
   CHECK(words("threads").detail.find("thread") != std::string::npos);
   plan.python += "_that_is_not_there";
-  CHECK(words("").detail.find("No such file") != std::string::npos);
+  auto absent = jail::start(plan);
+  REQUIRE_FALSE(absent);
+  CHECK(absent.why().detail.find("No such file") != std::string::npos);
+  CHECK(absent.why().detail.find(plan.python) != std::string::npos);
 }
 
 TEST_CASE("a launcher that cannot start says why", "[sandbox][kernel]") {
