@@ -12,7 +12,8 @@ namespace {
 // Actors run per batch before the reactor looks at its sockets again.
 constexpr std::size_t batch = 64;
 // Messages that an actor may take before it stands at the end of the queue again. Not CAF's setting
-// for it: that one is unlimited by default and was found to be ignored here.
+// for it: that one is unlimited by default and had no effect on
+// this module when it was tried; why was not found out.
 constexpr std::size_t messages_per_turn = 64;
 // At the end of the system: more than any orderly shutdown needs, so that a pair of actors that
 // keep waking each other cannot hang it.

@@ -21,6 +21,7 @@ session_ports ports_of(pointer self, const session_surroundings& around) {
   };
   return session_ports{
       .ask_pool = [pool = around.pool, me] { caf::anon_send(pool(), atom::acquire_v, me); },
+      .leave_pool = [pool = around.pool, me] { caf::anon_send(pool(), atom::cancel_v, me); },
       .kill = [pool = around.pool](
                   std::uint64_t worker) { caf::anon_send(pool(), atom::release_v, worker); },
       .interrupt =

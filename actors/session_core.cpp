@@ -21,8 +21,6 @@ namespace {
 // little enough that a dying worker takes little with it.
 constexpr std::size_t max_sent = 64;
 constexpr std::size_t max_unsent_bytes = 256 * 1024;
-// How long the reaper may take to tell how a worker ended after its channel has closed.
-constexpr auto reap_patience = 2s;
 // No CPU budget is looked at more often.
 constexpr auto cpu_check_floor = 1ms;
 // A session's refused system calls are counted each, but logged no more often.
@@ -128,7 +126,7 @@ void session_core::close(const reply<done>& to, std::string_view why) {
   if (worker_)
     ports_.kill(worker_number_);
   else
-    worker_gone_ = true;
+    leave_pool();
   lose(cause{.what = std::string{why}, .limit = {}, .enforced_by = enforcer::daemon});
 }
 
@@ -153,7 +151,7 @@ void session_core::on_refused(const error& why) {
     return;
   for (auto& asker : std::exchange(describing_, {}))
     asker.refuse(why);
-  worker_gone_ = true;
+  leave_pool();
   lose(cause{.what = "unavailable", .limit = why.detail, .enforced_by = enforcer::daemon});
 }
 
@@ -202,6 +200,12 @@ void session_core::lose(const cause& why) {
   finish_all(why);
   let_go(); // which also has the pool kill what may be left of it
   maybe_stop();
+}
+
+void session_core::leave_pool() {
+  // A worker lent to a session that has ended would be made and killed for nothing.
+  ports_.leave_pool();
+  worker_gone_ = true;
 }
 
 void session_core::let_go() {

@@ -20,6 +20,7 @@ namespace vivarium {
 /// What a session asks of the world around it. Each function returns at once.
 struct session_ports {
   std::function<void()> ask_pool;                              ///< Wants a worker.
+  std::function<void()> leave_pool;                            ///< Wants none any more.
   std::function<void(std::uint64_t)> kill;                     ///< Kills a worker.
   std::function<void(std::uint64_t, std::uint64_t)> interrupt; ///< Worker, execution number.
   std::function<void()> watch_input;  ///< Call `on_input` once the worker has something to say.
@@ -120,6 +121,7 @@ private:
   void finish_all(const cause& why);
   void maybe_stop();
   void let_go();
+  void leave_pool();
   void on_denied(const sandbox::denied_call& call);
 
   session_info info_;

@@ -22,6 +22,8 @@ constexpr int reads_per_turn = 16;
 // How much more than the limit a worker may send before the daemon cuts by itself: what one flush
 // of its capture holds.
 constexpr std::size_t output_slack = 64 * 1024;
+// How long the reaper may take to tell how a worker ended after its channel has closed.
+constexpr auto reap_patience = std::chrono::seconds{2};
 // An ended execution that holds more than this is accounted for by its tenant.
 constexpr std::size_t large_execution = 64 * 1024;
 // Executions shorter than this are charged no CPU time.
@@ -41,7 +43,7 @@ void session_core::on_input() {
       break;
     if (got == worker::read_outcome::closed) {
       channel_closed_ = true;
-      reap_by_ = clock_type::now() + std::chrono::seconds{2};
+      reap_by_ = clock_type::now() + reap_patience;
       if (end_)
         return; // on_exited() is calling and knows how it ended.
       return update_wake();

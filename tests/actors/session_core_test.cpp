@@ -44,6 +44,7 @@ struct fixture {
   std::vector<std::uint64_t> killed;
   std::vector<std::uint64_t> interrupted;
   std::vector<session_info> ended;
+  int left_pool = 0;
   bool stopped = false;
   std::optional<session_core> core;
 
@@ -57,6 +58,7 @@ struct fixture {
         plan, config, watch, load,
         session_ports{
             .ask_pool = [] {},
+            .leave_pool = [this] { ++left_pool; },
             .kill = [this](std::uint64_t w) { killed.push_back(w); },
             .interrupt = [this](std::uint64_t, std::uint64_t n) { interrupted.push_back(n); },
             .watch_input = [] {},
@@ -307,6 +309,13 @@ TEST_CASE("closing answers at once and the worker is killed", "[actors][unit]") 
   REQUIRE(f.ended.size() == 1);
   CHECK_FALSE(f.stopped);
   f.core->on_gone(7);
+  CHECK(f.stopped);
+}
+
+TEST_CASE("a session closed before it has a worker leaves the pool's queue", "[actors][unit]") {
+  fixture f;
+  f.core->close(reply<done>{}, "closed");
+  CHECK(f.left_pool == 1);
   CHECK(f.stopped);
 }
 
