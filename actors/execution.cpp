@@ -31,7 +31,7 @@ void execution::mark_started(clock_type::time_point when) {
   state_ = state::running;
 }
 
-void execution::append(event::kind what, std::string data) {
+void execution::append(event::kind what, std::string data, std::uint64_t count) {
   if (verdict_)
     return;
   using std::chrono::duration_cast;
@@ -39,7 +39,7 @@ void execution::append(event::kind what, std::string data) {
   log_bytes_ += data.size() + event_overhead;
   log_.push_back(event{++last_sequence_,
                        duration_cast<microseconds>(clock_type::now() - submitted_), what,
-                       std::move(data)});
+                       std::move(data), count});
   // The newest event always stays: a follower must be able to see each one at least once.
   while (log_bytes_ > max_log_bytes_ && log_.size() > 1) {
     log_bytes_ -= log_.front().data.size() + event_overhead;

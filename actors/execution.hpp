@@ -64,11 +64,14 @@ struct verdict {
 
 /// One event of an execution's log.
 struct event {
-  enum class kind : std::uint8_t { started, out, err, display, verdict };
+  enum class kind : std::uint8_t { started, out, err, display, verdict, items };
   std::uint64_t sequence = 0;
   std::chrono::microseconds time{}; ///< Since submission.
   kind what = kind::started;
-  std::string data; ///< Valid UTF-8 text, or an encoded and validated vivarium.v1.Display.
+  /// Valid UTF-8 text, an encoded and validated vivarium.v1.Display, or the fields of a validated
+  /// vivarium.v1.Items.
+  std::string data = {};
+  std::uint64_t count = 0; ///< Of items.
 };
 
 class execution;
@@ -92,6 +95,17 @@ struct submission {
   std::string filename;
   std::uint32_t first_line = 1;
   std::string code; ///< Handle from Compile, instead of source.
+  std::string name_space; ///< Id or name of a namespace of the session; empty for the base one.
+  bool scratch = false;   ///< In a fresh namespace that is dropped at the end.
+  /// Encoded and validated vivarium.v1.Value, see bridge::run_mode: variables, or the operands of a
+  /// mode that has no source. May be empty.
+  std::string operands;
+  bridge::value_options values; ///< What is unset is taken from namespace and session.
+  /// Connection that the refs of the result belong to; 0: the session.
+  std::uint64_t owner = 0;
+  /// Above 0: the result is iterated, and as many items are wanted at first.
+  std::uint64_t stream_credit = 0;
+  std::chrono::milliseconds idle_timeout{0}; ///< Of a stream; 0: the configured default.
   bridge::run_mode mode = bridge::run_mode::execute;
   bridge::value_form form = bridge::value_form::typed;
   std::uint8_t answer_format = 0; ///< The asker's ResultFormat, for whoever encodes the verdict.
@@ -140,7 +154,7 @@ public:
 
   void mark_started(clock_type::time_point when);
   /// Appends an event, dropping the oldest ones while the log is over its bound.
-  void append(event::kind what, std::string data);
+  void append(event::kind what, std::string data, std::uint64_t count = 0);
   /// Appends the verdict, tells the followers and lets them go. Only the first call counts.
   void finish(verdict how);
   /// Frees the source, which nobody needs once the worker has it.

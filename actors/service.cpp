@@ -186,6 +186,32 @@ void service::close_session(const std::string& tenant, const std::string& sessio
   caf::anon_send(impl_->tenant_of(tenant), atom::close_v, session, std::move(to));
 }
 
+void service::pull(const std::string&, const execution_ptr&, std::uint64_t) {}
+
+void service::create_namespace(const std::string&, namespace_request, reply<namespace_info> to) {
+  to.refuse(error{errc::unimplemented, "namespaces"});
+}
+
+void service::destroy_namespace(const std::string&, const std::string&, const std::string&,
+                                reply<done> to) {
+  to.refuse(error{errc::unimplemented, "namespaces"});
+}
+
+void service::list_namespaces(const std::string&, const std::string&,
+                              reply<std::vector<namespace_info>> to) {
+  to.refuse(error{errc::unimplemented, "namespaces"});
+}
+
+void service::memory_of(const std::string&, const std::string&, reply<worker_memory> to) {
+  to.refuse(error{errc::unimplemented, "memory"});
+}
+
+std::uint64_t service::new_owner() noexcept {
+  return 1;
+}
+
+void service::release_owner(const std::string&, std::uint64_t) {}
+
 void service::drain(clock_type::time_point deadline, std::function<void()> then) {
   // Counts the tenants that are still busy; the last one calls back.
   struct gathering {

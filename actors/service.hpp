@@ -22,7 +22,6 @@ enum class session_state : std::uint8_t {
   ready = 2,
   busy = 3,
   interrupting = 4,
-  closing = 5,
   dead = 6,
 };
 
@@ -36,6 +35,19 @@ struct session_info {
   std::uint64_t executions = 0;
   std::string python_version;
   std::optional<vivarium::cause> cause;
+  std::vector<std::string> tags;
+  vivarium::usage used; ///< By its executions in all; `wall` is the time that it spent running them.
+  std::uint64_t namespaces = 0; ///< Beside the base one.
+  std::string init_error;       ///< Formatted traceback; only when that is why it is dead.
+};
+
+/// Source to be run before a session is ready.
+struct init_script {
+  std::string source;
+  std::string variables; ///< Encoded and validated Value, a dict; may be empty.
+  std::chrono::milliseconds timeout{0}; ///< 0: a minute.
+  std::string filename;
+  std::uint32_t first_line = 1;
 };
 
 /// What a client asks of a new session.
@@ -44,7 +56,48 @@ struct session_request {
   std::string environment;
   std::chrono::milliseconds idle_timeout{0};
   bool attach = false;
+  std::optional<init_script> init;
+  bool start_async = false; ///< Answer at once with a session that is starting.
+  std::uint64_t owner = 0;  ///< Connection that it ends with; 0: none.
+  std::string working_directory;
+  std::vector<std::pair<std::string, std::string>> environment_variables;
+  bridge::value_options values;
+  std::uint64_t max_refs = 0;              ///< 0: the configured maximum.
+  std::chrono::milliseconds ref_ttl{0};    ///< 0: no limit.
+  std::vector<std::string> tags;
   std::string request_id;
+};
+
+/// A namespace as it stands.
+struct namespace_info {
+  std::string id;
+  std::string name;
+  std::string session_id;
+  std::chrono::system_clock::time_point created;
+};
+
+/// Where a new namespace copies names from.
+struct namespace_source {
+  std::string name; ///< Id or name; empty for the base one.
+  std::optional<std::vector<std::string>> only;
+  std::optional<std::vector<std::string>> except;
+};
+
+/// What a client asks of a new namespace.
+struct namespace_request {
+  std::string session;
+  std::string name;
+  std::vector<namespace_source> from;
+  std::string variables; ///< Encoded and validated Value, a dict; may be empty.
+  bridge::value_options values;
+  std::uint64_t owner = 0; ///< Connection that it ends with; 0: none.
+  std::string request_id;
+};
+
+/// Memory of a session's worker as the kernel tells it, bytes.
+struct worker_memory {
+  std::uint64_t resident = 0;
+  std::uint64_t peak = 0;
 };
 
 /// An execution as it stands.
@@ -88,6 +141,8 @@ public:
   void cancel(const std::string& tenant, const std::string& id, reply<bool> to);
   /// Applies `on_disconnect` for a client that waited for `what` and went away.
   void abandon(const std::string& tenant, const execution_ptr& what);
+  /// Allows a stream so many more items; 0 ends it in order, so that its generator is closed.
+  void pull(const std::string& tenant, const execution_ptr& what, std::uint64_t credit);
   /// Lists executions of one session, or of the tenant when `session` is empty.
   void list_executions(const std::string& tenant, const std::string& session,
                        reply<std::vector<execution_info>> to);
@@ -98,6 +153,20 @@ public:
   void list_sessions(const std::string& tenant, reply<std::vector<session_info>> to);
   /// Answered at once; the session's processes are killed meanwhile.
   void close_session(const std::string& tenant, const std::string& session, reply<done> to);
+
+  void create_namespace(const std::string& tenant, namespace_request what,
+                        reply<namespace_info> to);
+  /// Ends a namespace after the executions already submitted; one that is not there is no error.
+  void destroy_namespace(const std::string& tenant, const std::string& session,
+                         const std::string& name_space, reply<done> to);
+  void list_namespaces(const std::string& tenant, const std::string& session,
+                       reply<std::vector<namespace_info>> to);
+  void memory_of(const std::string& tenant, const std::string& session, reply<worker_memory> to);
+
+  /// A number for a connection that may own sessions, namespaces and refs; never 0.
+  [[nodiscard]] std::uint64_t new_owner() noexcept;
+  /// The connection is gone: what it owned ends.
+  void release_owner(const std::string& tenant, std::uint64_t owner);
 
   /// Refuses new sessions and executions, lets running ones finish until `deadline`, then ends
   /// everything; `then` is called when nothing is left.

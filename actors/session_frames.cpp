@@ -75,6 +75,8 @@ bool session_core::handle(const bridge::frame& frame) {
     case bridge::frame_type::output: return handle_output(frame.body);
     case bridge::frame_type::display: return handle_display(frame.body);
     case bridge::frame_type::finished: return handle_finished(frame.body);
+    case bridge::frame_type::items:
+    case bridge::frame_type::pull:
     case bridge::frame_type::hello:
     case bridge::frame_type::evaluate: break;
   }

@@ -20,10 +20,12 @@ constexpr std::uint32_t load_le32(const char* p) noexcept {
 constexpr bool is_known(unsigned char type) noexcept {
   switch (static_cast<frame_type>(type)) {
     case frame_type::evaluate:
+    case frame_type::pull:
     case frame_type::hello:
     case frame_type::output:
     case frame_type::display:
-    case frame_type::finished: return true;
+    case frame_type::finished:
+    case frame_type::items: return true;
   }
   return false;
 }

@@ -15,10 +15,12 @@ namespace vivarium::bridge {
 /// little endian, type, three zero bytes) and a body in protobuf encoding, see worker_protocol.hpp.
 enum class frame_type : std::uint8_t {
   evaluate = 1, ///< daemon -> worker
+  pull = 2,     ///< daemon -> worker
   hello = 16,   ///< worker -> daemon, once, first
   output = 17,
   display = 18,
   finished = 19,
+  items = 20,
 };
 
 inline constexpr std::size_t frame_header_bytes = 8;

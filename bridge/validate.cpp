@@ -2,6 +2,7 @@
 #include "bridge/validate.hpp"
 
 #include "bridge/utf8.hpp"
+#include "bridge/value_view.hpp"
 
 #include <cstdint>
 #include <span>
@@ -96,6 +97,11 @@ const field_row error_rows[] = {
     {11, content::message, false, &syntax_table},
 };
 const message_table error_table{error_rows, bit(1)};
+
+const field_row value_items_rows[] = {{1, content::message, true, &value_table}};
+const message_table value_items_table{value_items_rows};
+const field_row repr_items_rows[] = {{3, content::text, true}};
+const message_table repr_items_table{repr_items_rows};
 
 const field_row* find_row(const message_table& table, std::uint64_t number) {
   // Numbers mostly are without gaps: the row is where the number says.
@@ -227,6 +233,20 @@ status validate_error(std::string_view encoded, const decode_bounds& bounds) {
 
 status validate_display(std::string_view encoded, const decode_bounds& bounds) {
   return validate(encoded, display_table, "display", bounds);
+}
+
+status validate_items(std::string_view encoded, std::uint64_t count, bool as_repr,
+                      const decode_bounds& bounds) {
+  auto ok = validate(encoded, as_repr ? repr_items_table : value_items_table, "items", bounds);
+  if (!ok)
+    return ok;
+  std::uint64_t found = 0;
+  for (field_walk walk{encoded}; walk.next();)
+    ++found;
+  if (found != count)
+    return error{errc::malformed, "items: " + std::to_string(found) + " are there, "
+                                      + std::to_string(count) + " were announced"};
+  return done{};
 }
 
 bool is_utf8(std::string_view text) noexcept {

@@ -4,6 +4,7 @@
 #include "proto/result.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,11 @@ struct decode_bounds {
 status validate_value(std::string_view encoded, const decode_bounds& bounds = {});
 status validate_error(std::string_view encoded, const decode_bounds& bounds = {});
 status validate_display(std::string_view encoded, const decode_bounds& bounds = {});
+
+/// The content of the message `items` of worker_protocol.hpp: `count` values, or texts where the form
+/// is repr.
+status validate_items(std::string_view encoded, std::uint64_t count, bool as_repr,
+                      const decode_bounds& bounds = {});
 
 /// Returns whether `text` is valid UTF-8 (no surrogates, no overlong forms). Fast for ASCII.
 [[nodiscard]] bool is_utf8(std::string_view text) noexcept;

@@ -18,7 +18,14 @@ enum class evaluate_field : std::uint32_t {
   start_before_us,
   max_result_bytes,
   max_output_bytes,
+  name_space,
+  operands,
+  options,
+  owner,
+  stream_credit,
 };
+
+enum class pull_field : std::uint32_t { execution = 1, credit };
 
 enum class hello_field : std::uint32_t { protocol = 1, python_version };
 
@@ -34,6 +41,8 @@ enum class finished_field : std::uint32_t {
   output_truncated,
   interrupted,
 };
+
+enum class items_field : std::uint32_t { execution = 1, count, content };
 
 /// The tag of a field with a varint, and of one with a length.
 template <class Field>

@@ -72,6 +72,22 @@ private:
   bool sound_ = true;
 };
 
+std::uint64_t packed(const value_options& values) noexcept {
+  return values.unserializable | static_cast<std::uint64_t>(values.blob_as) << 2
+         | static_cast<std::uint64_t>(values.set_as) << 4
+         | static_cast<std::uint64_t>(values.symbol_as) << 6;
+}
+
+value_options unpacked(std::uint64_t bits) noexcept {
+  auto two = [bits](int at) { return static_cast<std::uint8_t>(bits >> at & 3); };
+  return {two(0), two(2), two(4), two(6)};
+}
+
+bool is_complete(const value_options& values) noexcept {
+  return values.unserializable != 0 && values.blob_as != 0 && values.set_as != 0
+         && values.set_as != 3 && values.symbol_as != 0;
+}
+
 constexpr auto any64 = std::numeric_limits<std::uint64_t>::max();
 constexpr auto any32 = std::numeric_limits<std::uint32_t>::max();
 
@@ -92,6 +108,17 @@ result<Message> decode(std::string_view body, std::string_view name, Field last,
 
 } // namespace
 
+void value_options::fill_from(const value_options& other) noexcept {
+  auto fill = [](std::uint8_t& mine, std::uint8_t theirs) {
+    if (mine == 0)
+      mine = theirs;
+  };
+  fill(unserializable, other.unserializable);
+  fill(blob_as, other.blob_as);
+  fill(set_as, other.set_as);
+  fill(symbol_as, other.symbol_as);
+}
+
 status append_evaluate(std::string& out, const evaluate& message) {
   using f = evaluate_field;
   auto start = begin_frame(out, frame_type::evaluate);
@@ -104,6 +131,18 @@ status append_evaluate(std::string& out, const evaluate& message) {
   put(out, f::start_before_us, message.start_before_us);
   put(out, f::max_result_bytes, message.max_result_bytes);
   put(out, f::max_output_bytes, message.max_output_bytes);
+  put(out, f::name_space, message.name_space);
+  put(out, f::operands, message.operands);
+  put(out, f::options, packed(message.values));
+  put(out, f::owner, message.owner);
+  put(out, f::stream_credit, message.stream_credit);
+  return end_frame(out, start);
+}
+
+status append_pull(std::string& out, const pull& message) {
+  auto start = begin_frame(out, frame_type::pull);
+  put(out, pull_field::execution, message.execution);
+  put(out, pull_field::credit, message.credit);
   return end_frame(out, start);
 }
 
@@ -129,6 +168,14 @@ status append_display(std::string& out, const display& message) {
   return end_frame(out, start);
 }
 
+status append_items(std::string& out, const items& message) {
+  auto start = begin_frame(out, frame_type::items);
+  put(out, items_field::execution, message.execution);
+  put(out, items_field::count, message.count);
+  put(out, items_field::content, message.content);
+  return end_frame(out, start);
+}
+
 status append_finished(std::string& out, const finished& message) {
   using f = finished_field;
   auto start = begin_frame(out, frame_type::finished);
@@ -143,13 +190,13 @@ status append_finished(std::string& out, const finished& message) {
 
 result<evaluate> decode_evaluate(std::string_view body) {
   using f = evaluate_field;
-  return decode<evaluate>(body, "evaluate", f::max_output_bytes, [](auto& in, evaluate& to) {
+  return decode<evaluate>(body, "evaluate", f::stream_credit, [](auto& in, evaluate& to) {
     switch (in.field()) {
       case f::execution: to.execution = in.number(1, any64); break;
       case f::source: to.source = in.bytes(); break;
       case f::filename: to.filename = in.bytes(); break;
       case f::first_line: to.first_line = static_cast<std::uint32_t>(in.number(1, any32)); break;
-      case f::mode: to.mode = static_cast<run_mode>(in.number(1, 2)); break;
+      case f::mode: to.mode = static_cast<run_mode>(in.number(1, last_run_mode)); break;
       case f::form: to.form = static_cast<value_form>(in.number(1, 3)); break;
       case f::start_before_us: to.start_before_us = in.number(0, any64); break;
       case f::max_result_bytes:
@@ -158,6 +205,25 @@ result<evaluate> decode_evaluate(std::string_view body) {
       case f::max_output_bytes:
         to.max_output_bytes = static_cast<std::uint32_t>(in.number(0, any32));
         break;
+      case f::name_space: to.name_space = in.number(0, any64); break;
+      case f::operands: to.operands = in.bytes(); break;
+      case f::options:
+        to.values = unpacked(in.number(0, 0xff));
+        if (!is_complete(to.values))
+          in.reject();
+        break;
+      case f::owner: to.owner = in.number(0, any64); break;
+      case f::stream_credit: to.stream_credit = in.number(0, any64); break;
+      default: in.reject();
+    }
+  });
+}
+
+result<pull> decode_pull(std::string_view body) {
+  return decode<pull>(body, "pull", pull_field::credit, [](auto& in, pull& to) {
+    switch (in.field()) {
+      case pull_field::execution: to.execution = in.number(1, any64); break;
+      case pull_field::credit: to.credit = in.number(0, any64); break;
       default: in.reject();
     }
   });
@@ -191,6 +257,17 @@ result<display> decode_display(std::string_view body) {
     switch (in.field()) {
       case display_field::execution: to.execution = in.number(1, any64); break;
       case display_field::content: to.content = in.bytes(); break;
+      default: in.reject();
+    }
+  });
+}
+
+result<items> decode_items(std::string_view body) {
+  return decode<items>(body, "items", items_field::content, [](auto& in, items& to) {
+    switch (in.field()) {
+      case items_field::execution: to.execution = in.number(1, any64); break;
+      case items_field::count: to.count = in.number(1, any64); break;
+      case items_field::content: to.content = in.bytes(); break;
       default: in.reject();
     }
   });

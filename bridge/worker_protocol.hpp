@@ -18,16 +18,50 @@ namespace vivarium::bridge {
 
 inline constexpr std::uint32_t worker_protocol_version = 1;
 
-/// What to do with the source.
+/// What is to be done. The operands are a Value: of `execute` a dict of variables to bind, of the
+/// others a list, given here.
 enum class run_mode : std::uint8_t {
   execute = 1, ///< Statements; the result is a top-level return or the last expression.
   compile = 2, ///< Only check that it compiles.
+  /// [operation (its number in vivarium.v1), target, name, args, kwargs]; the target is one of the
+  /// tuples ("module", name), ("variable", name), ("value", object).
+  call = 3,
+  /// [number, sources, variables]: makes a namespace; a source is a tuple (number, only, except),
+  /// of which the latter two are lists of names or None. No sources: what the init script left.
+  make_namespace = 4,
+  drop_namespace = 5, ///< [number]
+  release = 6,        ///< [ids of refs] -> how many were there
+  /// [number of an owner]: releases its refs, leaves what was entered with them.
+  release_owner = 7,
+  /// [settings]: a dict with any of "cwd" (str), "env" (dict), "max_refs", "ref_ttl_ms" (int).
+  configure = 8,
+  keep_initial = 9,  ///< []: new namespaces begin with what the base one has now.
+  leave_contexts = 10, ///< []: leaves all that was entered and not left.
+  /// [what, arguments...]: "variables"; "interpreter"; "memory"; "collect", generation or None;
+  /// "tracemalloc", enabled, frames. The result is a dict.
+  inspect = 11,
 };
+inline constexpr std::uint32_t last_run_mode = 11;
 
 /// In which form the result is wanted.
 enum class value_form : std::uint8_t { none = 1, typed = 2, repr = 3 };
 
-/// Order to run source.
+/// Numbers equal those of vivarium.v1.ValueOptions; in a frame none is 0.
+struct value_options {
+  std::uint8_t unserializable = 0; ///< 1 error, 2 ref, 3 repr
+  std::uint8_t blob_as = 0;        ///< 1 bytes, 2 str, 3 bytearray
+  std::uint8_t set_as = 0;         ///< 1 set, 2 frozenset
+  std::uint8_t symbol_as = 0;      ///< 1 symbol, 2 distinct, 3 str
+
+  /// What this one leaves unset is taken from `other`.
+  void fill_from(const value_options& other) noexcept;
+  bool operator==(const value_options&) const = default;
+};
+
+/// What holds where nobody says anything.
+inline constexpr value_options plain_values{3, 1, 1, 1};
+
+/// Order to run something.
 struct evaluate {
   std::uint64_t execution = 0; ///< Number within the session, from 1, increasing.
   std::string_view source;     ///< UTF-8.
@@ -38,6 +72,21 @@ struct evaluate {
   std::uint64_t start_before_us = 0;  ///< CLOCK_MONOTONIC; not started later than this. 0: always.
   std::uint32_t max_result_bytes = 0; ///< A larger result is an error of kind `limit`.
   std::uint32_t max_output_bytes = 0; ///< stdout and stderr together; what is over is only counted.
+  std::uint64_t name_space = 0;       ///< 0 is the base one, `scratch_namespace` a new one for this.
+  std::string_view operands = {};     ///< Encoded vivarium.v1.Value, not yet checked; may be empty.
+  value_options values = plain_values;
+  std::uint64_t owner = 0; ///< Connection that its refs belong to; 0: the session.
+  /// Above 0 the result is iterated: as many items may be sent until `pull` allows more.
+  std::uint64_t stream_credit = 0;
+};
+
+/// A namespace that begins with what the init script left and is dropped with the execution.
+inline constexpr std::uint64_t scratch_namespace = ~std::uint64_t{0};
+
+/// Allows a stream more items, or ends it.
+struct pull {
+  std::uint64_t execution = 0;
+  std::uint64_t credit = 0; ///< 0: close the iterator and finish.
 };
 
 /// First message of a worker, before any tenant byte.
@@ -59,12 +108,21 @@ struct display {
   std::string_view content; ///< Encoded vivarium.v1.Display.
 };
 
+/// Items of a stream.
+struct items {
+  std::uint64_t execution = 0;
+  std::uint64_t count = 0; ///< At least 1.
+  /// Fields of an encoded vivarium.v1.Items: `items` (1) or, where the form is repr, `repr_items`
+  /// (3); as many as `count`, nothing else.
+  std::string_view content;
+};
+
 /// How an execution ended, in the worker's own words.
 struct finished {
   enum class outcome : std::uint8_t {
     value = 1,   ///< `content` is an encoded vivarium.v1.Value.
     repr = 2,    ///< `content` is text; empty for None.
-    nothing = 3, ///< No result was asked for, or it was only compiled.
+    nothing = 3, ///< No result was asked for, it was only compiled, or a stream came to its end.
     error = 4,   ///< `content` is an encoded vivarium.v1.ExecutionError.
     expired =
         5, ///< It was not started: `start_before_us` had passed, or it was interrupted before.
@@ -78,15 +136,19 @@ struct finished {
 };
 
 status append_evaluate(std::string& out, const evaluate& message);
+status append_pull(std::string& out, const pull& message);
 status append_hello(std::string& out, const hello& message);
 status append_output(std::string& out, const output& message);
 status append_display(std::string& out, const display& message);
+status append_items(std::string& out, const items& message);
 status append_finished(std::string& out, const finished& message);
 
 result<evaluate> decode_evaluate(std::string_view body);
+result<pull> decode_pull(std::string_view body);
 result<hello> decode_hello(std::string_view body);
 result<output> decode_output(std::string_view body);
 result<display> decode_display(std::string_view body);
+result<items> decode_items(std::string_view body);
 result<finished> decode_finished(std::string_view body);
 
 } // namespace vivarium::bridge

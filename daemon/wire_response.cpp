@@ -78,7 +78,8 @@ bool append_event_json(std::string& out, const execution& source, const event& w
       out += R"(,"stderr":)";
       bridge::append_json_string(out, what.data);
       break;
-    case event::kind::display: return false;
+    case event::kind::display:
+    case event::kind::items: return false;
     case event::kind::verdict:
       out += R"(,"verdict":)";
       if (!append_verdict_json(out, source, format_of(codec::json, source), fold::no))
@@ -104,6 +105,7 @@ std::string encode_event(codec as, const execution& source, const event& what, s
     case event::kind::out: field = 4; break;
     case event::kind::err: field = 5; break;
     case event::kind::display: field = 6; break;
+    case event::kind::items: field = 9; break;
     case event::kind::verdict: break;
   }
   std::string out;

@@ -39,6 +39,8 @@ enum class errc : std::uint8_t {
 struct [[nodiscard]] error {
   errc code = errc::none;
   std::string detail;
+  /// Encoded vivarium.v1.ExecutionError of the code that made the operation fail; mostly empty.
+  std::string of_code = {};
 };
 
 /// Builds an `os_failure` that names the call, its argument and the text of `errno_value`.
