@@ -176,6 +176,10 @@ public:
   std::uint64_t number = 0;
   /// Number of its namespace within the worker.
   std::uint64_t name_space = 0;
+  /// How its values are read and written, complete.
+  bridge::value_options values;
+  /// Rounds of a stream that were ordered before the worker had it.
+  std::vector<std::uint64_t> early_rounds;
 
 private:
   void notify();

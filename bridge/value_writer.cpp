@@ -31,7 +31,7 @@ std::string sequence(value_kind kind, std::span<const std::string> items) {
 
 std::string none_value() {
   std::string out;
-  pbf_writer{out}.add_message(field(value_kind::none), "");
+  pbf_writer{out}.add_message(field(value_kind::none), std::string{});
   return out;
 }
 

@@ -84,9 +84,16 @@ bool start_task(runtime& self, const cell& code, const execution& begun) {
   auto or_none = [](const py_ref& part) { return part ? part.get() : Py_None; };
   auto started = py_ref::steal(PyObject_CallFunction(
       self.python.async_start, "KOO", begun.number, or_none(code.statements), or_none(code.value)));
-  if (started || self.executions.waiting.erase(begun.number) == 0)
-    return PyErr_Clear(), true;
-  return false;
+  if (!started && self.executions.waiting.erase(begun.number) > 0)
+    return false;
+  PyErr_Clear();
+  if (self.executions.waiting.contains(begun.number)) {
+    // Whoever watches the clock must know that others have the interpreter now.
+    std::string frame;
+    (void)bridge::append_parked(frame, {begun.number});
+    self.out.append_frames(frame);
+  }
+  return true;
 }
 
 } // namespace
