@@ -95,8 +95,8 @@ std::string judge_versions(const http_request& request) {
 
 } // namespace
 
-ws_session::handshake ws_session::accept(const http_request& request, const std::string& request_id,
-                                         const endpoint&) {
+ws_session::handshake ws_session::accept(const http_request& request,
+                                         const std::string& request_id) {
   if (request.verb != http_verb::get)
     return refused(405, "a WebSocket is opened by GET", "Allow: GET\r\n");
   auto websocket = [](std::string_view word) { return same_word(word, "websocket"); };

@@ -33,8 +33,7 @@ public:
     wire::codec codec = wire::codec::json;
     std::string request_id;
   };
-  [[nodiscard]] static handshake accept(const http_request& request, const std::string& request_id,
-                                        const endpoint& at);
+  [[nodiscard]] static handshake accept(const http_request& request, const std::string& request_id);
 
   ws_session(connection& on, endpoint& at, const handshake& agreed, std::string tenant,
              std::string traceparent);
