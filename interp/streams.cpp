@@ -5,6 +5,7 @@
 #include "interp/execute.hpp"
 #include "interp/operation_error.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <new>
 #include <string>
@@ -172,7 +173,7 @@ bool requests_waiting(const runtime& self) noexcept {
   return ::poll(&one, 1, 0) > 0;
 }
 
-void begin_stream(runtime& self, execution& begun, py_ref value) {
+void begin_stream(runtime& self, execution& begun, py_ref value, reached where) {
   open_stream stream;
   stream.credit = begun.stream_credit;
   if (self.executions.streams.size() >= streams_at_most)
@@ -187,10 +188,9 @@ void begin_stream(runtime& self, execution& begun, py_ref value) {
   if (has_slot(stream.iterator.get(), Py_am_anext))
     return begin_async(self, begun, std::move(stream));
   auto number = begun.number;
-  bool inside_loop = self.executions.current != &begun;
   stream.about = std::move(begun);
   self.executions.streams.emplace(number, std::move(stream));
-  if (inside_loop)
+  if (where == reached::in_event_loop)
     self.executions.ready.push_back(number);
   else
     advance(self, number);

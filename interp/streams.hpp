@@ -25,9 +25,12 @@ namespace vivarium::interp {
 /// At most so many are open in a session; the next one is the error "stream_limit".
 inline constexpr std::size_t streams_at_most = 1000;
 
+/// Where an execution comes to its value.
+enum class reached { on_main_thread, in_event_loop };
+
 /// Iterates `value`, the result of `begun`; sends the items that its credit allows, and the answer if
 /// that was the end. Inside the event loop a synchronous iterator is only made ready.
-void begin_stream(runtime& self, execution& begun, py_ref value);
+void begin_stream(runtime& self, execution& begun, py_ref value, reached where);
 
 /// Allows a stream more items, or closes it. One that has ended meanwhile is left in peace.
 void pull_stream(runtime& self, const bridge::pull& request);
