@@ -83,14 +83,23 @@ bool is_plain(PyObject* value) {
          || type == &PyTuple_Type || type == &PyBytes_Type || type == &PySet_Type;
 }
 
+encode_options options_for(runtime& self, const execution& ended) {
+  return {.max_bytes = ended.max_result_bytes,
+          .values = ended.values,
+          .owner = ended.owner,
+          .refs = &self.refs,
+          .custom = self.values.custom_encoder};
+}
+
 encoded append_in_form(std::string& out, runtime& self, const execution& ended, PyObject* value) {
   if (ended.form == bridge::value_form::none)
     return encoded::ok;
   if (!is_plain(value)
       && !py_ref::steal(PyObject_CallFunctionObjArgs(self.python.rich, value, nullptr)))
     return encoded::failed;
-  return ended.form == bridge::value_form::repr ? append_repr(out, value, ended.max_result_bytes)
-                                                : append_value(out, value, ended.max_result_bytes);
+  return ended.form == bridge::value_form::repr
+             ? append_repr(out, value, ended.max_result_bytes)
+             : append_value(out, value, options_for(self, ended));
 }
 
 outcome outcome_of(bridge::value_form form) noexcept {

@@ -27,6 +27,8 @@ execution make_execution(const bridge::evaluate& request) {
   execution made;
   made.number = request.execution;
   made.form = request.form;
+  made.values = request.values;
+  made.owner = request.owner;
   made.max_result_bytes =
       request.max_result_bytes != 0 ? request.max_result_bytes : default_result_bytes;
   made.max_output_bytes =

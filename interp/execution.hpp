@@ -12,6 +12,8 @@ namespace vivarium::interp {
 struct execution {
   std::uint64_t number = 0;
   bridge::value_form form = bridge::value_form::typed;
+  bridge::value_options values = bridge::plain_values;
+  std::uint64_t owner = 0; ///< Connection that its refs belong to; 0: the session.
   std::uint64_t max_result_bytes = 0;
   std::uint64_t max_output_bytes = 0;
   std::uint64_t output_bytes = 0; ///< Written, sent or not.
