@@ -67,6 +67,17 @@ bool is_plain(PyObject* value) {
          || type == &PyTuple_Type || type == &PyBytes_Type || type == &PySet_Type;
 }
 
+encoded append_typed(std::string& out, runtime& self, const execution& ended, PyObject* value) {
+  // An encoder may replace itself.
+  auto custom = py_ref::share(self.values.custom_encoder);
+  return append_value(out, value,
+                      {.max_bytes = ended.max_result_bytes,
+                       .values = ended.values,
+                       .owner = ended.owner,
+                       .refs = &self.refs,
+                       .custom = custom.get()});
+}
+
 encoded append_in_form(std::string& out, runtime& self, const execution& ended, PyObject* value) {
   if (ended.form == bridge::value_form::none)
     return encoded::ok;
@@ -75,7 +86,7 @@ encoded append_in_form(std::string& out, runtime& self, const execution& ended, 
     return encoded::failed;
   if (ended.form == bridge::value_form::repr)
     return value == Py_None ? encoded::ok : append_repr(out, value, ended.max_result_bytes);
-  return append_value(out, value, ended.max_result_bytes);
+  return append_typed(out, self, ended, value);
 }
 
 outcome outcome_of(bridge::value_form form) noexcept {
@@ -156,13 +167,13 @@ std::string why_not(encoded how, const execution& ended) {
   }
 }
 
-encoded append_item_form(std::string& out, runtime&, const execution& about, PyObject* item) {
+encoded append_item_form(std::string& out, runtime& self, const execution& about, PyObject* item) {
   switch (about.form) {
     case bridge::value_form::repr: return append_repr(out, item, about.max_result_bytes);
     case bridge::value_form::none: item = Py_None; break;
     case bridge::value_form::typed: break;
   }
-  return append_value(out, item, about.max_result_bytes);
+  return append_typed(out, self, about, item);
 }
 
 void append_answer(runtime& self, execution& ended, py_ref value) {

@@ -33,12 +33,12 @@ execution make_execution(const bridge::evaluate& request) {
   execution made;
   made.number = request.execution;
   made.form = request.form;
+  made.values = request.values;
+  made.owner = request.owner;
   made.max_result_bytes =
       request.max_result_bytes != 0 ? request.max_result_bytes : default_result_bytes;
   made.max_output_bytes =
       request.max_output_bytes != 0 ? request.max_output_bytes : default_output_bytes;
-  made.values = request.values;
-  made.owner = request.owner;
   made.stream_credit = request.stream_credit;
   return made;
 }

@@ -14,14 +14,14 @@ namespace vivarium::interp {
 struct execution {
   std::uint64_t number = 0;
   bridge::value_form form = bridge::value_form::typed;
+  bridge::value_options values = bridge::plain_values;
+  std::uint64_t owner = 0; ///< Connection that its refs belong to; 0: the session.
   std::uint64_t max_result_bytes = 0;
   std::uint64_t max_output_bytes = 0;
   std::uint64_t output_bytes = 0; ///< Written, sent or not.
   bool output_truncated = false;
   bool interrupt_raised = false; ///< The interrupt was delivered; the code may still catch it.
   bool interrupted = false;      ///< The interrupt ended it.
-  bridge::value_options values = bridge::plain_values;
-  std::uint64_t owner = 0;         ///< Of the refs that its result brings.
   std::uint64_t stream_credit = 0; ///< Above 0: its value is to be iterated.
   py_ref space;                    ///< The namespace that it runs in.
 };

@@ -85,6 +85,15 @@ PyObject* bind_values(PyObject*, PyObject*, PyObject* keywords) {
   Py_RETURN_NONE;
 }
 
+// set_custom_encoder(function or None): what is asked for objects without a form.
+PyObject* set_custom_encoder(PyObject*, PyObject* encoder) {
+  if (encoder != Py_None && PyCallable_Check(encoder) == 0)
+    return PyErr_Format(PyExc_TypeError, "an encoder is a function of one argument, or None");
+  auto* old = std::exchange(the_runtime().values.custom_encoder,
+                            encoder == Py_None ? nullptr : Py_NewRef(encoder));
+  return old != nullptr ? old : Py_NewRef(Py_None);
+}
+
 // warm(source, namespace): runs source as an execution whose answer nobody gets, so that what a
 // first execution touches has been touched.
 PyObject* warm(PyObject*, PyObject* arguments) {
@@ -282,6 +291,9 @@ PyMethodDef methods[] = {
      METH_VARARGS | METH_KEYWORDS, nullptr},
     {"bind_values", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(bind_values)),
      METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"set_custom_encoder", guarded<set_custom_encoder>, METH_O,
+     "Sets what turns objects that have no form outside of Python into others that have one: a\n"
+     "function of such an object, or None. Returns the one before."},
     {"leave", guarded<leave>, METH_VARARGS, nullptr},
     {"warm", guarded<warm>, METH_VARARGS, nullptr},
     {"open", guarded<open>, METH_VARARGS, nullptr},
