@@ -2,7 +2,8 @@
 #
 # The commands of the house, thin over the presets of CMakePresets.json.
 #   make run      builds the daemon and starts it in the foreground
-#   make test     builds and tests the presets dev and asan, then once more as an ordinary user
+#   make test     builds and tests the presets dev and asan, dev once more as an ordinary user; the
+#                 preset tsan, and a short search of the fuzzers
 #   make check    format, layers, the .proto files, clang-tidy on what changed
 #   make bench    measures, against a floor measured in the same run
 #   make fuzz     runs every fuzz target for FUZZ_SECONDS (60) each
@@ -36,7 +37,7 @@ bench:
 fuzz:
 	scripts/install-packages
 	cmake --preset fuzz
-	cmake --build --preset fuzz -j $(JOBS)
+	cmake --build --preset fuzz --target fuzzers -j $(JOBS)
 	scripts/run-fuzzers build/fuzz $(ARGS)
 
 format:
