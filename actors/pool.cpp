@@ -307,10 +307,10 @@ void pool_core::watch_greeting(std::uint64_t number, worker& from) {
   });
 }
 
-void pool_core::worker_failed() {
+void pool_core::worker_failed(const std::string& reason) {
   // One may fail by chance; when all fail, ordering more at full speed would only burn the machine.
   ++worker_failures_;
-  auto detail = "workers cannot be made ready, see the log";
+  auto detail = "workers cannot be made ready: " + reason;
   if (worker_failures_ >= max_worker_failures) {
     plan_.board->trouble = detail;
     refuse_waiting(
@@ -338,7 +338,7 @@ void pool_core::on_greeting(std::uint64_t number) {
     spdlog::error("environment '{}': worker {} refused at {}: {}", plan_.environment, number, step,
                   detail);
     kill(number, e);
-    worker_failed();
+    worker_failed(detail);
   };
   if (e.held->read_some() == worker::read_outcome::closed)
     return refuse("greeting", "it closed its channel");
@@ -387,9 +387,9 @@ void pool_core::told(const sandbox::worker_failed& failed) {
     spdlog::warn("environment '{}': worker {}: {}", plan_.environment, failed.worker, failed.step);
     return;
   }
-  spdlog::error("environment '{}': worker {} failed: {}", plan_.environment, failed.worker,
-                os_error(failed.step, "", failed.errno_value).detail);
-  worker_failed();
+  auto detail = os_error(failed.step, "", failed.errno_value).detail;
+  spdlog::error("environment '{}': worker {} failed: {}", plan_.environment, failed.worker, detail);
+  worker_failed(detail);
 }
 
 void pool_core::told(const sandbox::worker_exited& exited) {
@@ -473,7 +473,7 @@ void pool_core::give_up_stuck_orders(clock_type::time_point now) {
     kill(number, workers_.at(number));
   }
   if (!stuck.empty()) {
-    worker_failed();
+    worker_failed("the zygote did not answer in time");
     start_zygote();
   }
 }

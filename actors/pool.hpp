@@ -83,7 +83,7 @@ private:
   void told(const sandbox::worker_exited& exited);
   void watch_control();
   void watch_greeting(std::uint64_t number, worker& from);
-  void worker_failed();
+  void worker_failed(const std::string& reason);
   void give_up_stuck_orders(clock_type::time_point now);
   void tick_at(clock_type::time_point when);
   void publish_level();
