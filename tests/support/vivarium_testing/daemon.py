@@ -38,7 +38,8 @@ def command_environment(home):
 class Daemon:
     """A running vivariumd with listeners of its own; stops with the context."""
 
-    def __init__(self, config="", arguments=(), listen=None, wait=True, variables=None):
+    def __init__(self, config="", arguments=(), listen=None, wait=True, variables=None,
+                 program=DAEMON):
         """Starts it; config is added to CONFIG, variables to its environment."""
         self.folder = tempfile.mkdtemp(prefix="vivarium-test-")
         os.mkdir(f"{self.folder}/tmp")
@@ -50,7 +51,7 @@ class Daemon:
             file.write(merge(CONFIG, config))
         if listen is None:
             listen = ["127.0.0.1:0", f"unix://{self.socket}"]
-        self.arguments = [DAEMON, "--config", self.config, "--port-file", self.port_file]
+        self.arguments = [program, "--config", self.config, "--port-file", self.port_file]
         for address in listen:
             self.arguments += ["--listen", address]
         self.arguments += arguments
