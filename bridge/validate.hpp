@@ -20,7 +20,8 @@ struct decode_bounds {
   std::size_t max_bytes = 32u << 20;
   std::size_t max_items =
       4'000'000; ///< Nested messages in all: what a decoder would have to allocate.
-  int max_depth = 2 * max_value_depth + 4; ///< Nested messages.
+  /// Nested messages: the containers, and the three of a datetime in the innermost one.
+  int max_depth = 2 * max_value_depth + 7;
 };
 
 /// Walks an encoded message without building anything, and refuses what a strict decoder of

@@ -123,6 +123,7 @@ void read_pool(table_reader in, config& into) {
   in.take_count("low", core.pool_low, {0, 10'000});
   in.take_count("max_workers", core.max_workers, {1, 1'000'000});
   in.take_duration("zygote_max_age", core.zygote_max_age, {10 * second, 365 * day});
+  in.take_duration("zygote_timeout", core.zygote_timeout, {100, hour});
   in.take_count("zygote_max_forks", core.zygote_max_forks, {1, 1'000'000'000});
   if (core.pool_low > core.pool_ready)
     in.complain("low", "must not be more than ready");

@@ -93,7 +93,8 @@ void http_session::serve() {
   } else if (path == "/healthz" || (at_.calls.core.ready() && !at_.draining)) {
     respond(200, "text/plain; charset=utf-8", "ok\n");
   } else {
-    respond(503, "text/plain; charset=utf-8", at_.draining ? "draining\n" : "starting\n");
+    auto why = at_.draining ? "draining" : at_.calls.core.trouble();
+    respond(503, "text/plain; charset=utf-8", (why.empty() ? "starting" : why) + "\n");
   }
 }
 

@@ -132,8 +132,9 @@ status listener::bind_local(unsigned mode) {
   return take_over(AF_UNIX, std::move(socket));
 }
 
-void listener::start(accepted each) {
+void listener::start(accepted each, failed none) {
   each_ = std::move(each);
+  none_ = std::move(none);
   accept();
 }
 
@@ -142,6 +143,7 @@ void listener::accept() {
     if (why == asio::error::operation_aborted || !acceptor_.is_open())
       return;
     if (why) {
+      none_(why);
       // Out of descriptors, most likely: asking again at once would spin until one is free.
       pause_.expires_after(accept_pause);
       pause_.async_wait([this](error_code stopped) {

@@ -46,7 +46,8 @@ status server::listen(const listen_address& where, unsigned socket_mode,
 
 void server::start() {
   for (auto& l : listeners_)
-    l->start([this](std::unique_ptr<transport> stream) { accept(std::move(stream)); });
+    l->start([this](std::unique_ptr<transport> stream) { accept(std::move(stream)); },
+             [this, at = l->name()](error_code why) { cannot_accept(at, why); });
   sweep();
 }
 
@@ -62,6 +63,17 @@ std::vector<std::string> server::names() const {
   for (const auto& l : listeners_)
     out.push_back(l->name());
   return out;
+}
+
+// One line for the whole spell: it may last, and near the limit every other attempt succeeds.
+void server::cannot_accept(const std::string& at, error_code why) {
+  endpoint_.meters.accept_failed();
+  accept_failed_ = true;
+  if (std::exchange(accepting_, false))
+    endpoint_.journal.error("cannot accept connections, will keep trying",
+                            {{"address", at},
+                             {"detail", why.message()},
+                             {"connections", static_cast<std::int64_t>(connections_.size())}});
 }
 
 void server::accept(std::unique_ptr<transport> stream) {
@@ -101,6 +113,8 @@ void server::sweep() {
     all.push_back(c);
   for (auto& c : all)
     c->sweep(now);
+  if (!std::exchange(accept_failed_, false) && !std::exchange(accepting_, true))
+    endpoint_.journal.info("connections are accepted again");
   if (then_ && --sweeps_left_ <= 0) {
     for (auto& c : all)
       c->close();

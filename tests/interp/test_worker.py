@@ -100,10 +100,9 @@ class Results(WorkerTest):
         self.assertEqual(self.value("class T(set):\n  def __iter__(self): return iter(int, 1)\nT({1})"), {1})
 
     def test_other_objects_are_opaque(self):
-        told = self.value("import decimal\ndecimal.Decimal('1.5')")
-        self.assertEqual((told.type_name, told.text), ("decimal.Decimal", "Decimal('1.5')"))
+        told = self.value("import types\ntypes.SimpleNamespace(a=1)")
+        self.assertEqual((told.type_name, told.text), ("types.SimpleNamespace", "namespace(a=1)"))
         self.assertEqual(self.value("'\\ud800'").type_name, "str")
-        self.assertEqual(self.value("bytearray(b'x')").type_name, "bytearray")
         self.assertEqual(self.value("class A:\n  class B:\n    pass\nA.B()").type_name, "__main__.A.B")
         self.assertEqual(self.value("[object]")[0].text, "<class 'object'>")
 
@@ -126,8 +125,8 @@ class Results(WorkerTest):
     def test_limits_of_a_result(self):
         deep = self.error("l = []\nfor _ in range(60): l = [l]\nl")
         self.assertEqual((deep.kind, deep.type), ("limit", ""))
-        self.assertEqual(self.error("l = []; l.append(l); l").kind, "limit")
-        self.assertEqual(self.error("d = {}; d[1] = d; d").kind, "limit")
+        self.assertEqual(self.value("l = []; l.append(l); l")[0].text, "[[...]]")
+        self.assertEqual(self.value("d = {}; d[1] = d; d")[1].text, "{1: {...}}")
         self.assertIsInstance(self.value("l = 1\nfor _ in range(40): l = [l]\nl"), list)
         large = self.error("'x' * 2000", max_result=1000)
         self.assertIn("max_result_bytes", large.message)
