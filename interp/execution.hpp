@@ -2,8 +2,10 @@
 #pragma once
 
 #include "bridge/worker_protocol.hpp"
+#include "interp/py_ref.hpp"
 
 #include <cstdint>
+#include <deque>
 #include <map>
 
 namespace vivarium::interp {
@@ -20,13 +22,30 @@ struct execution {
   bool output_truncated = false;
   bool interrupt_raised = false; ///< The interrupt was delivered; the code may still catch it.
   bool interrupted = false;      ///< The interrupt ended it.
+  std::uint64_t stream_credit = 0; ///< Above 0: its value is to be iterated.
+  py_ref space;                    ///< The namespace that it runs in.
 };
 
-/// What the worker is busy with: at most one execution on the main thread, and any number of
-/// asynchronous ones whose tasks wait in the event loop. Needs the GIL.
+/// An execution whose value is being iterated, see streams.hpp.
+struct open_stream {
+  execution about; ///< Empty when it is asynchronous: then it is one of those that wait.
+  py_ref iterator;
+  std::uint64_t credit = 0;
+  bool is_async = false;
+  bool is_first = true; ///< The next item is the first one since `pull`.
+  bool stop = false;    ///< It was interrupted while nothing of it ran.
+};
+
+/// What the worker is busy with: at most one execution on the main thread, any number of
+/// asynchronous ones whose tasks wait in the event loop, and streams between two items. Needs the
+/// GIL.
 struct execution_table {
   execution* current = nullptr;
-  std::map<std::uint64_t, execution> waiting; ///< Asynchronous ones, by number.
+  std::map<std::uint64_t, execution> waiting;   ///< Asynchronous ones, by number.
+  std::map<std::uint64_t, open_stream> streams; ///< By number. Nodes do not move.
+  /// Numbers of synchronous streams that can go on, or were interrupted. May name some that are no
+  /// longer there.
+  std::deque<std::uint64_t> ready;
   std::uint64_t last_started = 0;
 };
 
