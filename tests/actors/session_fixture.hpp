@@ -6,6 +6,7 @@
 #include "actors/session_core.hpp"
 #include "bridge/value_writer.hpp"
 #include "bridge/worker_protocol.hpp"
+#include "tests/actors/silent_observer.hpp"
 
 #include <catch2/catch.hpp>
 #include <protozero/pbf_writer.hpp>
@@ -16,24 +17,6 @@
 namespace vivarium::test {
 
 using namespace std::chrono_literals;
-
-struct silent_observer : observer {
-  void execution_ended(const std::string&, const std::string&, const std::string& outcome,
-                       const std::string&, const usage&) override {
-    outcomes.push_back(outcome);
-  }
-  void session_opened(const std::string&, const std::string&, std::chrono::microseconds) override {}
-  void session_closed(const std::string&, const std::string&, const std::string&) override {}
-  void pool_asked(const std::string&, bool) override {}
-  void pool_level(const std::string&, std::size_t, std::size_t) override {}
-  void worker_made(const std::string&, std::chrono::microseconds) override {}
-  void worker_refused(const std::string&, const std::string&) override {}
-  void zygote_started(const std::string&) override {}
-  void jail_restarted(const std::string&) override {}
-  void call_denied(const std::string&, const std::string&) override {}
-  void actor_restarted(const std::string&) override {}
-  std::vector<std::string> outcomes;
-};
 
 struct session_fixture {
   boost::asio::io_context reactor{1};
