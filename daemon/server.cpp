@@ -87,7 +87,7 @@ void server::accept(std::unique_ptr<transport> stream) {
   limits.handshake = endpoint_.limits.header_timeout;
   limits.write = endpoint_.limits.write_timeout;
   auto made = std::make_shared<connection>(reactor_.get_executor(), std::move(stream), limits,
-                                           endpoint_.meters.bytes(), *this);
+                                           endpoint_.limits.marks, endpoint_.meters.bytes(), *this);
   connections_.emplace(made.get(), made);
   made->start(std::make_shared<http_session>(*made, endpoint_));
 }

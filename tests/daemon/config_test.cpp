@@ -187,3 +187,29 @@ TEST_CASE("all problems are told, not only the first", "[daemon][unit]") {
   auto text = problem_of("[server]\nx = 1\ny = 2\n[log]\nlevel = \"loud\"\n");
   REQUIRE(std::count(text.begin(), text.end(), '\n') == 3);
 }
+
+TEST_CASE("the watermarks of connections are set, and low is below high", "[daemon][unit]") {
+  config into;
+  REQUIRE(parse_config(into, R"(
+[server]
+write_high_watermark = "64KiB"
+write_low_watermark = "64KiB"
+read_high_watermark = "1KiB"
+)",
+                       "f.toml")
+              .lines.empty());
+  CHECK(into.network.marks.write_high == 64u << 10);
+  CHECK(into.network.marks.write_low == 64u << 10);
+  CHECK(into.network.marks.read_high == 1u << 10);
+
+  config half;
+  REQUIRE(parse_config(half, "[server]\nwrite_high_watermark = \"64KiB\"", "f").lines.empty());
+  CHECK(half.network.marks.write_low == 32u << 10);
+
+  CHECK(problem_of("[server]\nwrite_low_watermark = \"1025KiB\"").find("is above")
+        != std::string::npos);
+  CHECK(problem_of("[server]\nwrite_low_watermark = \"1024KiB\"").empty());
+  CHECK(problem_of("[server]\nwrite_high_watermark = \"4KiB\"").empty());
+  CHECK_FALSE(problem_of("[server]\nwrite_high_watermark = \"3KiB\"").empty());
+  CHECK_FALSE(problem_of("[server]\nread_high_watermark = \"100B\"").empty());
+}
