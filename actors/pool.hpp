@@ -22,8 +22,8 @@ namespace vivarium {
 
 /// What a pool tells the rest of the daemon without a message, because it is asked all the time.
 struct pool_board {
-  bool serves = false; ///< A zygote runs, and it has made workers that pass, if any are wanted.
-  std::string trouble; ///< Why there are no workers; empty when there are or may soon be.
+  bool serves = false;   ///< A zygote runs, and it has made workers that pass, if any are wanted.
+  std::string trouble;   ///< Why there are no workers; empty when there are or may soon be.
   bool hopeless = false; ///< It has never served, and enough attempts were made.
 };
 
@@ -107,7 +107,7 @@ private:
   bool zygote_up_ = false;
   bool zygote_starting_ = false;
   bool draining_ = false;
-  bool proven_ = false; // some worker has passed
+  bool proven_ = false;                   // some worker has passed
   clock_type::time_point zygote_since_{}; // since when it starts, then since when it is ready
   std::uint64_t zygote_forks_ = 0;
   unsigned failures_in_a_row_ = 0; // of the zygote

@@ -152,8 +152,8 @@ bool service::ready() const noexcept {
 std::string service::trouble() const {
   const auto* found = impl_->eager([](const pool_board& board) { return !board.trouble.empty(); });
   return found == nullptr
-           ? ""
-           : "environment '" + found->first + "' cannot start: " + found->second.board->trouble;
+             ? ""
+             : "environment '" + found->first + "' cannot start: " + found->second.board->trouble;
 }
 
 bool service::hopeless() const noexcept {

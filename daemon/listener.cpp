@@ -58,8 +58,7 @@ status clear_path(const std::string& path, const sockaddr_un& address) {
 
 listener::listener(asio::io_context& reactor, listen_address where,
                    std::shared_ptr<asio::ssl::context> tls)
-    : where_{std::move(where)}, tls_{std::move(tls)}, reactor_{reactor}, acceptor_{reactor},
-      pause_{reactor} {}
+    : where_{std::move(where)}, tls_{std::move(tls)}, acceptor_{reactor}, pause_{reactor} {}
 
 listener::~listener() {
   stop();

@@ -54,7 +54,6 @@ private:
 
   listen_address where_;
   std::shared_ptr<boost::asio::ssl::context> tls_;
-  boost::asio::io_context& reactor_;
   acceptor acceptor_;
   boost::asio::steady_timer pause_;
   accepted each_;

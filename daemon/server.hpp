@@ -53,7 +53,7 @@ private:
   boost::asio::steady_timer clock_;
   std::function<void()> then_;
   int sweeps_left_ = 0;
-  bool accepting_ = true; // false from a failure to accept until a while without one
+  bool accepting_ = true;      // false from a failure to accept until a while without one
   bool accept_failed_ = false; // since the last sweep
 };
 

@@ -183,7 +183,8 @@ void append_answer(runtime& self, execution& ended, py_ref value) {
   auto kind = append_guarded(
       frame, [&](std::string& out) { return append_content(out, self, ended, value.get()); });
   value = {};
-  ended.space = {};
+  if (ended.is_scratch && ended.space)
+    self.spaces.let_go(std::move(ended.space));
   self.output.end(ended);
   self.executions.current = nullptr;
   if (!complete(frame, ended, kind)) {

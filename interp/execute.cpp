@@ -157,6 +157,7 @@ void execute(runtime& self, const bridge::evaluate& request) {
   self.executions.current = &begun;
   self.output.begin(begun);
   begun.space = self.spaces.enter(request.name_space);
+  begun.is_scratch = request.name_space == bridge::scratch_namespace;
   if (!begun.space)
     return finish(self, begun, {});
   if (request.mode <= bridge::run_mode::compile)

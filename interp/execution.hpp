@@ -25,6 +25,7 @@ struct execution {
   bool interrupted = false;      ///< The interrupt ended it.
   std::uint64_t stream_credit = 0; ///< Above 0: its value is to be iterated.
   py_ref space;                    ///< The namespace that it runs in.
+  bool is_scratch = false;         ///< Which ends with it.
 };
 
 /// An execution whose value is being iterated, see streams.hpp.

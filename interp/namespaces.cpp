@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include <time.h>
+
 namespace vivarium::interp {
 
 namespace {
@@ -41,6 +43,13 @@ bool remove_ours(PyObject* space) {
 py_ref variables_of(PyObject* space) {
   auto copy = py_ref::steal(PyDict_Copy(space));
   return copy && remove_ours(copy.get()) ? std::move(copy) : py_ref{};
+}
+
+std::uint64_t monotonic_ns() noexcept {
+  struct timespec now = {};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000
+         + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 template <class Each>
@@ -145,7 +154,19 @@ bool namespaces::make(std::uint64_t number, PyObject* sources, PyObject* variabl
 
 void namespaces::drop(std::uint64_t number) {
   auto gone = spaces_.extract(number);
-  // The table is in order before the objects in the dict go.
+  if (!gone.empty())
+    let_go(std::move(gone.mapped()));
+}
+
+void namespaces::let_go(py_ref space) {
+  bool has_others = Py_REFCNT(space.get()) > 1;
+  space = {};
+  auto begun = monotonic_ns();
+  if (!has_others || begun < collect_after_ns_)
+    return;
+  PyGC_Collect();
+  auto ended = monotonic_ns();
+  collect_after_ns_ = ended + 9 * (ended - begun);
 }
 
 bool namespaces::keep_initial() {

@@ -145,7 +145,8 @@ class Many(ConnectionCase):
 
     def test_bound(self):
         """The last one allowed is served, the next one is closed, and a place that is left is free."""
-        self.client.request("GET", "/healthz")  # Takes the first place.
+        # The first place; whoever waited for the daemon to be ready must have left.
+        waiting.wait_for(lambda: self.total("vivarium_connections") == 1, "the others to be gone")
         second, third = self.daemon.client(), self.daemon.client()
         self.addCleanup(second.close)
         self.addCleanup(third.close)

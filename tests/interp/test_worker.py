@@ -4,7 +4,6 @@ for frames, and a test that would wait for ever is ended by ctest's time limit."
 
 import math
 import os
-import re
 import sys
 import time
 import unittest
@@ -12,34 +11,12 @@ import unittest
 sys.path.insert(0, os.path.dirname(__file__))
 
 import wire  # noqa: E402
-from worker import Worker  # noqa: E402
-
-PYTHONS = os.environ.get("VIVARIUM_PYTHONS", "/usr/bin/python3").split(":")
+from cases import WorkerTest, on_every_python  # noqa: E402
 
 FIZZBUZZ = """
 for i in range(1, 101):
     print("FizzBuzz" if i % 15 == 0 else "Fizz" if i % 3 == 0 else "Buzz" if i % 5 == 0 else i)
 """
-
-
-class WorkerTest(unittest.TestCase):
-    python = PYTHONS[0]
-    setup_code = None
-
-    def setUp(self):
-        self.w = Worker(self.python, self.setup_code)
-        self.addCleanup(self.w.kill)
-
-    def value(self, source, **options):
-        return self.w.run(source, **options).value
-
-    def error(self, source, **options):
-        ended = self.w.run(source, **options)
-        self.assertEqual(ended.outcome, "error", source)
-        return ended.error
-
-    def has(self, module):
-        return self.value(f"import importlib.util\nimportlib.util.find_spec({module!r}) is not None")
 
 
 class Results(WorkerTest):
@@ -566,12 +543,7 @@ class Rich(WorkerTest):
 
 
 def load_tests(loader, tests, pattern):
-    suite = unittest.TestSuite()
-    for python in PYTHONS:
-        for case in (Results, Sources, Errors, Output, Async, Interrupts, Rich):
-            name = f"{case.__name__}_{re.sub(r'[^0-9a-zA-Z]+', '_', python)}"
-            suite.addTests(loader.loadTestsFromTestCase(type(name, (case,), {"python": python})))
-    return suite
+    return on_every_python(loader, Results, Sources, Errors, Output, Async, Interrupts, Rich)
 
 
 if __name__ == "__main__":

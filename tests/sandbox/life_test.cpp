@@ -21,10 +21,6 @@ using namespace vivarium::sandbox::test;
 
 namespace {
 
-std::string call(long number, const std::string& arguments = "") {
-  return "call " + std::to_string(number) + " " + arguments;
-}
-
 worker_exited exit_of(jail_under_test& jail, std::uint64_t number) {
   return jail.wait_for<worker_exited>([&](const worker_exited& e) { return e.worker == number; });
 }
