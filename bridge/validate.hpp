@@ -31,8 +31,8 @@ status validate_value(std::string_view encoded, const decode_bounds& bounds = {}
 status validate_error(std::string_view encoded, const decode_bounds& bounds = {});
 status validate_display(std::string_view encoded, const decode_bounds& bounds = {});
 
-/// The content of the message `items` of worker_protocol.hpp: `count` values, or texts where the form
-/// is repr.
+/// The content of the message `items` of worker_protocol.hpp: `count` values, or texts where the
+/// form is repr.
 status validate_items(std::string_view encoded, std::uint64_t count, bool as_repr,
                       const decode_bounds& bounds = {});
 
