@@ -11,7 +11,8 @@ import sys
 
 from vivarium import Interrupted
 
-_DTYPE = re.compile(r"[<>|]?(?:[biufc]\d{1,2}|[SU]\d{1,9}|[mM]8(?:\[\d{0,9}(?:Y|M|W|D|h|m|s|ms|us|μs|ns|ps|fs|as)\])?)")
+_UNITS = "Y|M|W|D|h|m|s|ms|us|μs|ns|ps|fs|as"
+_DTYPE = re.compile(rf"[<>|]?(?:[biufc]\d{{1,2}}|[SU]\d{{1,9}}|[mM]8(?:\[\d{{0,9}}(?:{_UNITS})\])?)", re.ASCII)
 _KINDS = "biufcSUmM"
 _ARRAY_AT_MOST = 64 << 20  # No frame is larger.
 
