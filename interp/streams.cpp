@@ -160,8 +160,8 @@ void begin_async(runtime& self, execution& begun, open_stream stream) {
   self.executions.current = nullptr;
   self.executions.streams.emplace(number, std::move(stream));
   self.executions.waiting.emplace(number, std::move(begun));
-  auto started = py_ref::steal(
-      PyObject_CallFunction(self.python.async_stream, "KO", number, iterator.get()));
+  auto started =
+      py_ref::steal(PyObject_CallFunction(self.python.async_stream, "KO", number, iterator.get()));
   if (!started)
     finish_waiting(self, number, nullptr);
 }
@@ -249,7 +249,7 @@ bool send_item(runtime& self, std::uint64_t number, PyObject* item, after_item& 
   if (!sent)
     return false;
   bool look = hand_out(self, found->second);
-  next = found->second.credit == 0         ? after_item::wait_for_credit
+  next = found->second.credit == 0        ? after_item::wait_for_credit
          : look && requests_waiting(self) ? after_item::let_others_run
                                           : after_item::go_on;
   return true;
