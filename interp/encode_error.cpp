@@ -109,8 +109,10 @@ private:
     if (told == Py_None)
       return true;
     auto start = begin_message(out_, field);
+    ++depth_;
     if (!append(told))
       return false;
+    --depth_;
     end_message(out_, start);
     return true;
   }
@@ -124,7 +126,8 @@ private:
     auto before = out_.size();
     for (Py_ssize_t i = 0; i < PyTuple_Size(tuple); ++i) {
       auto start = begin_message(out_, args);
-      auto how = append_value(out_, PyTuple_GetItem(tuple, i), {.max_bytes = args_bytes_left_});
+      auto how = append_value(out_, PyTuple_GetItem(tuple, i),
+                              {.max_bytes = args_bytes_left_, .depth = depth_ + 1});
       end_message(out_, start);
       if (how == encoded::ok && out_.size() - before <= args_bytes_left_)
         continue;
@@ -155,6 +158,7 @@ private:
   std::string& out_;
   PyObject* interrupted_;
   std::size_t args_bytes_left_ = args_bytes_at_most;
+  int depth_ = 0;
 };
 
 // Whether the interrupt is this exception or one that it came from.

@@ -237,7 +237,7 @@ encoded value_encoder::append_raw(std::uint32_t field, std::string_view bytes) {
 encoded append_value(std::string& out, PyObject* object, const encode_options& options) {
   auto start = out.size();
   value_encoder encoder{out, options};
-  auto how = encoder.append(object, 0);
+  auto how = encoder.append(object, options.depth);
   if (how == encoded::failed && encoder.has_problem())
     encoder.raise_problem();
   return how == encoded::ok && out.size() - start > options.max_bytes ? encoded::too_large : how;

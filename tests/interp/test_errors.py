@@ -63,6 +63,12 @@ class Arguments(WorkerTest):
         self.assertEqual((deep.type, deep.args), ("ValueError", []))
         self.error("l = []; l.append(l)\nraise ValueError(l)")
 
+    def test_nesting_counts_from_the_outermost_error(self):
+        told = self.error("l = 1\nfor _ in range(40): l = [l]\ne = None\nfor _ in range(10): n = ValueError(l); n.__cause__ = e; e = n\nraise e")
+        self.assertEqual((len(told.args), told.cause.cause.cause.args), (1, []))
+        told = self.error("l = 1\nfor _ in range(30): l = [l]\ne = None\nfor _ in range(10): n = ValueError(l); n.__cause__ = e; e = n\nraise e")
+        self.assertEqual(len(told.cause.cause.cause.args), 1)
+
     def test_hostile_arguments(self):
         self.assertEqual(self.error("class A:\n  def __repr__(self): raise SystemExit\nraise ValueError(A())").type, "ValueError")
         self.assertEqual(self.error("class E(Exception):\n  args = property(lambda s: 1/0)\nraise E(1)").args, [1])
