@@ -14,6 +14,7 @@ import wire
 HOME = os.environ["VIVARIUM_HOME"]  # Where _vivarium.abi3.so and the package are.
 INTERRUPT = signal.SIGRTMAX - 2
 ANSWER_WITHIN_S = float(os.environ.get("VIVARIUM_ANSWER_WITHIN_S", "60"))
+ROUND_BYTES = 1 << 20  # After which a round of a stream is over.
 
 _START = """
 import os, sys
@@ -63,6 +64,7 @@ class Worker:
         self.number = 0
         self.events, self.displays, self.items, self.done = {}, {}, {}, {}
         self.parked = set()
+        self.rounds, self.round_bytes = {}, {}
         kind, body = self.read_frame()
         assert kind == wire.HELLO, kind
         self.hello = wire.record(body)
@@ -73,6 +75,8 @@ class Worker:
                 max_result=0, max_output=0, space=0, operands=None, unserializable=wire.AS_REPR, blob_as=1, set_as=1,
                 symbol_as=1, owner=0, credit=0):
         self.number += 1
+        if credit:
+            self.rounds[self.number] = [credit]
         options = unserializable | blob_as << 2 | set_as << 4 | symbol_as << 6
         if not isinstance(operands, bytes):
             operands = b"" if operands is None else wire.encode(operands)
@@ -97,6 +101,8 @@ class Worker:
         return self.run("", mode=mode, operands=list(operands), **options)
 
     def pull(self, number, credit):
+        if credit:
+            self.rounds.setdefault(number, []).append(credit)
         self.send(wire.frame(wire.PULL, wire.message(number, credit)))
 
     def interrupt(self, number):
@@ -138,6 +144,7 @@ class Worker:
         elif kind == wire.ITEMS:
             items = [(field, content) for field, _, content in wire.fields(told[3])]
             assert len(items) == told[2] > 0, told
+            self._count(number, len(items), len(told[3]))
             self.items.setdefault(number, []).extend(
                 wire.value(content) if field == 1 else content.decode() for field, content in items)
         elif kind == wire.PARKED:
@@ -152,6 +159,19 @@ class Worker:
             finished.items = self.items.pop(number, [])
             self.done[number] = finished
         return kind, number
+
+    def _count(self, number, items, size):
+        """Holds a stream to its rounds. What one that ended with its bytes left over is ordered again, so that
+        credit is what tests say it is."""
+        rounds = self.rounds[number]
+        assert rounds and items <= rounds[0], "items that nobody asked for"
+        rounds[0] -= items
+        self.round_bytes[number] = self.round_bytes.get(number, 0) + size
+        if rounds[0] == 0 or self.round_bytes[number] >= ROUND_BYTES:
+            left = rounds.pop(0)
+            self.round_bytes[number] = 0
+            if left:
+                self.pull(number, left)
 
     def wait(self, number):
         while number not in self.done:
