@@ -83,6 +83,13 @@ class Items(StreamsTest):
 
 
 class Credit(StreamsTest):
+    def test_a_round_ends_with_its_bytes(self):
+        # Of 400,007 bytes each with what surrounds it: the third one reaches the bound.
+        number = self.stream("('x' * 400_000 for i in range(7))", credit=8)
+        self.w.wait_for_items(number, 3)
+        self.assertEqual((self.w.rounds[number], self.w.round_bytes[number]), ([5], 0))
+        self.assertEqual(len(self.w.wait(number).items), 7)
+
     def test_nothing_is_computed_that_nobody_wants(self):
         for source in (SYNC, ASYNC):
             number = self.stream(source, credit=2)
@@ -164,9 +171,10 @@ class Credit(StreamsTest):
         self.w.send(*[wire.frame(wire.PULL, wire.message(number, credit)) for credit in (0, 0, 5)])
         self.assertEqual(self.w.wait(number).outcome, "nothing")
 
-    def test_credit_adds_up(self):
+    def test_rounds_of_any_size(self):
         number = self.stream("range(100)", credit=1)
-        self.w.send(*[wire.frame(wire.PULL, wire.message(number, 2**64 - 1))] * 3)
+        for _ in range(3):
+            self.w.pull(number, 2**64 - 1)
         self.assertEqual(len(self.w.wait(number).items), 100)
 
     def test_at_most_a_thousand(self):
