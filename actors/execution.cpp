@@ -41,7 +41,7 @@ void execution::append(event::kind what, std::string data, std::uint64_t count) 
                        duration_cast<microseconds>(clock_type::now() - submitted_), what,
                        std::move(data), count});
   // The newest event always stays: a follower must be able to see each one at least once.
-  while (log_bytes_ > max_log_bytes_ && log_.size() > 1) {
+  while (log_bytes_ > max_log_bytes_ && log_.size() > 1 && log_.front().sequence < keep_from_) {
     log_bytes_ -= log_.front().data.size() + event_overhead;
     log_.pop_front();
   }
@@ -58,6 +58,12 @@ void execution::finish(verdict how) {
   state_ = state::done;
   notify();
   followers_.clear();
+}
+
+void execution::round_over(std::uint64_t unused_credit) {
+  ++rounds_done_;
+  credit_unused_ += unused_credit;
+  notify();
 }
 
 void execution::notify() {

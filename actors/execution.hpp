@@ -103,12 +103,14 @@ struct submission {
   bridge::value_options values; ///< What is unset is taken from namespace and session.
   /// Connection that the refs of the result belong to; 0: the session.
   std::uint64_t owner = 0;
-  /// Above 0: the result is iterated, and as many items are wanted at first.
+  /// Above 0: the result is iterated; the credit of the first round, see bridge::pull.
   std::uint64_t stream_credit = 0;
   std::chrono::milliseconds idle_timeout{0}; ///< Of a stream; 0: the configured default.
   bridge::run_mode mode = bridge::run_mode::execute;
   bridge::value_form form = bridge::value_form::typed;
   std::uint8_t answer_format = 0; ///< The asker's ResultFormat, for whoever encodes the verdict.
+  bool as_json = false;           ///< The result will be told as natural JSON.
+  bool internal = false;          ///< The daemon's own; not counted and not shown to anyone.
   std::chrono::milliseconds timeout{0};    ///< 0: the configured default.
   std::chrono::milliseconds cpu_budget{0}; ///< 0: none.
   bool fail_if_busy = false;
@@ -144,6 +146,10 @@ public:
   /// How it ended; absent until it has.
   const std::optional<verdict>& end() const noexcept { return verdict_; }
 
+  /// Rounds of a stream that are over, and credit that they did not use because they were over early.
+  std::uint64_t rounds_done() const noexcept { return rounds_done_; }
+  std::uint64_t credit_unused() const noexcept { return credit_unused_; }
+
   /// Adds a follower; it is told of what comes from now on. Holds a strong reference until the
   /// execution ended or the follower left.
   void subscribe(std::shared_ptr<follower> who);
@@ -157,10 +163,23 @@ public:
   void append(event::kind what, std::string data, std::uint64_t count = 0);
   /// Appends the verdict, tells the followers and lets them go. Only the first call counts.
   void finish(verdict how);
-  /// Frees the source, which nobody needs once the worker has it.
-  void drop_source() { std::string{}.swap(request_.source); }
+  /// Frees source and operands, which nobody needs once the worker has them.
+  void drop_source() {
+    std::string{}.swap(request_.source);
+    std::string{}.swap(request_.operands);
+  }
+  /// Protects events from here on from being dropped: those of a stream's present round.
+  void keep_from(std::uint64_t sequence) noexcept { keep_from_ = sequence; }
+  /// Tells followers that a round of a stream is over.
+  void round_over(std::uint64_t unused_credit);
   /// Number within the session's worker.
   std::uint64_t number = 0;
+  /// Number of its namespace within the worker.
+  std::uint64_t name_space = 0;
+  /// How its values are read and written, complete.
+  bridge::value_options values;
+  /// Rounds of a stream that were ordered before the worker had it.
+  std::vector<std::uint64_t> early_rounds;
 
 private:
   void notify();
@@ -175,6 +194,9 @@ private:
   std::size_t log_bytes_ = 0;
   std::size_t max_log_bytes_;
   std::uint64_t last_sequence_ = 0;
+  std::uint64_t keep_from_ = ~std::uint64_t{0};
+  std::uint64_t rounds_done_ = 0;
+  std::uint64_t credit_unused_ = 0;
   std::optional<verdict> verdict_;
   std::vector<std::shared_ptr<follower>> followers_;
 };

@@ -19,8 +19,20 @@ using session_actor = caf::typed_actor<
     caf::reacts_to<atom::run, execution_ptr, reply<execution_ptr>>,
     // Stops an execution, queued or running; answers whether there was something to stop.
     caf::reacts_to<atom::cancel, execution_ptr, stop_mode, reply<bool>>,
-    // Tells how the session stands, once it has started.
-    caf::reacts_to<atom::describe, reply<session_info>>,
+    // Orders a round of a stream; 0 ends it.
+    caf::reacts_to<atom::pull, execution_ptr, std::uint64_t>,
+    // Tells how the session stands: now, or (true) once it has started or failed to.
+    caf::reacts_to<atom::describe, bool, reply<session_info>>,
+    // Makes a namespace.
+    caf::reacts_to<atom::create, namespace_request, reply<namespace_info>>,
+    // Ends a namespace, after what was submitted before.
+    caf::reacts_to<atom::destroy, std::string, reply<done>>,
+    // Lists the namespaces.
+    caf::reacts_to<atom::list, reply<std::vector<namespace_info>>>,
+    // Tells the memory of the worker.
+    caf::reacts_to<atom::memory, reply<worker_memory>>,
+    // A connection is gone: what it owned ends.
+    caf::reacts_to<atom::disown, std::uint64_t>,
     // Ends the session; answered at once, its processes are killed meanwhile.
     caf::reacts_to<atom::close, reply<done>>,
     // The pool hands over a worker.
@@ -69,6 +81,18 @@ using tenant_actor = caf::typed_actor<
     caf::reacts_to<atom::find, std::string, reply<execution_ptr>>,
     // Stops an execution by id.
     caf::reacts_to<atom::cancel, std::string, reply<bool>>,
+    // Orders a round of a stream; 0 ends it.
+    caf::reacts_to<atom::pull, execution_ptr, std::uint64_t>,
+    // Makes a namespace in a session.
+    caf::reacts_to<atom::create, namespace_request, reply<namespace_info>>,
+    // Ends a namespace of a session.
+    caf::reacts_to<atom::destroy, std::string, std::string, reply<done>>,
+    // Lists the namespaces of a session.
+    caf::reacts_to<atom::list, std::string, reply<std::vector<namespace_info>>>,
+    // Tells the memory of a session's worker.
+    caf::reacts_to<atom::memory, std::string, reply<worker_memory>>,
+    // A connection is gone: what it owned ends.
+    caf::reacts_to<atom::disown, std::uint64_t>,
     // Applies what is to happen when a waiting client has gone.
     caf::reacts_to<atom::release, execution_ptr>,
     // Lists executions of a session, or of all.

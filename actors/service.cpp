@@ -124,6 +124,7 @@ struct service::impl {
   supervisor_actor root;
   std::map<std::string, pool_entry> pools;
   std::map<std::string, tenant_actor> tenants;
+  std::uint64_t last_owner = 0;
 };
 
 service::service(boost::asio::io_context& reactor, settings config, observer& watch)
@@ -186,31 +187,37 @@ void service::close_session(const std::string& tenant, const std::string& sessio
   caf::anon_send(impl_->tenant_of(tenant), atom::close_v, session, std::move(to));
 }
 
-void service::pull(const std::string&, const execution_ptr&, std::uint64_t) {}
-
-void service::create_namespace(const std::string&, namespace_request, reply<namespace_info> to) {
-  to.refuse(error{errc::unimplemented, "namespaces"});
+void service::pull(const std::string& tenant, const execution_ptr& what, std::uint64_t credit) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::pull_v, what, credit);
 }
 
-void service::destroy_namespace(const std::string&, const std::string&, const std::string&,
-                                reply<done> to) {
-  to.refuse(error{errc::unimplemented, "namespaces"});
+void service::create_namespace(const std::string& tenant, namespace_request what,
+                               reply<namespace_info> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::create_v, std::move(what), std::move(to));
 }
 
-void service::list_namespaces(const std::string&, const std::string&,
+void service::destroy_namespace(const std::string& tenant, const std::string& session,
+                                const std::string& name_space, reply<done> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::destroy_v, session, name_space, std::move(to));
+}
+
+void service::list_namespaces(const std::string& tenant, const std::string& session,
                               reply<std::vector<namespace_info>> to) {
-  to.refuse(error{errc::unimplemented, "namespaces"});
+  caf::anon_send(impl_->tenant_of(tenant), atom::list_v, session, std::move(to));
 }
 
-void service::memory_of(const std::string&, const std::string&, reply<worker_memory> to) {
-  to.refuse(error{errc::unimplemented, "memory"});
+void service::memory_of(const std::string& tenant, const std::string& session,
+                        reply<worker_memory> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::memory_v, session, std::move(to));
 }
 
 std::uint64_t service::new_owner() noexcept {
-  return 1;
+  return ++impl_->last_owner;
 }
 
-void service::release_owner(const std::string&, std::uint64_t) {}
+void service::release_owner(const std::string& tenant, std::uint64_t owner) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::disown_v, owner);
+}
 
 void service::drain(clock_type::time_point deadline, std::function<void()> then) {
   // Counts the tenants that are still busy; the last one calls back.

@@ -141,7 +141,8 @@ public:
   void cancel(const std::string& tenant, const std::string& id, reply<bool> to);
   /// Applies `on_disconnect` for a client that waited for `what` and went away.
   void abandon(const std::string& tenant, const execution_ptr& what);
-  /// Allows a stream so many more items; 0 ends it in order, so that its generator is closed.
+  /// Orders another round of a stream, see bridge::pull; 0 ends it in order, so that its generator is
+  /// closed.
   void pull(const std::string& tenant, const execution_ptr& what, std::uint64_t credit);
   /// Lists executions of one session, or of the tenant when `session` is empty.
   void list_executions(const std::string& tenant, const std::string& session,

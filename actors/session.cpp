@@ -77,8 +77,26 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
       [then_flush](atom::cancel, const execution_ptr& what, stop_mode mode, const reply<bool>& to) {
         then_flush([&](session_core& core) { core.cancel(what, mode, to); });
       },
-      [then_flush](atom::describe, const reply<session_info>& to) {
-        then_flush([&](session_core& core) { core.describe(to); });
+      [then_flush](atom::pull, const execution_ptr& what, std::uint64_t credit) {
+        then_flush([&](session_core& core) { core.pull(what, credit); });
+      },
+      [then_flush](atom::describe, bool when_started, const reply<session_info>& to) {
+        then_flush([&](session_core& core) { core.describe(when_started, to); });
+      },
+      [then_flush](atom::create, const namespace_request& what, const reply<namespace_info>& to) {
+        then_flush([&](session_core& core) { core.create_namespace(what, to); });
+      },
+      [then_flush](atom::destroy, const std::string& which, const reply<done>& to) {
+        then_flush([&](session_core& core) { core.destroy_namespace(which, to); });
+      },
+      [then_flush](atom::list, const reply<std::vector<namespace_info>>& to) {
+        then_flush([&](session_core& core) { core.list_namespaces(to); });
+      },
+      [then_flush](atom::memory, const reply<worker_memory>& to) {
+        then_flush([&](session_core& core) { core.memory(to); });
+      },
+      [then_flush](atom::disown, std::uint64_t owner) {
+        then_flush([&](session_core& core) { core.release_owner(owner); });
       },
       [then_flush](atom::close, const reply<done>& to) {
         then_flush([&](session_core& core) { core.close(to, "closed"); });

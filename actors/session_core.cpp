@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+
+// A session's requests, and the life of its worker.
+
 #include "actors/session_core.hpp"
 
 #include "sandbox/attest.hpp"
@@ -13,16 +16,9 @@ namespace vivarium {
 using namespace std::chrono_literals;
 using std::chrono::duration_cast;
 using std::chrono::microseconds;
-using std::chrono::milliseconds;
 
 namespace {
 
-// How much is sent to a worker ahead of its answers: enough for one wake-up to serve many callers,
-// little enough that a dying worker takes little with it.
-constexpr std::size_t max_sent = 64;
-constexpr std::size_t max_unsent_bytes = 256 * 1024;
-// No CPU budget is looked at more often.
-constexpr auto cpu_check_floor = 1ms;
 // A session's refused system calls are counted each, but logged no more often.
 constexpr auto denial_log_interval = 1s;
 
@@ -37,13 +33,12 @@ error lost_error(const session_info& info) {
 
 session_core::session_core(session_plan plan, const settings& config, observer& watch,
                            load_gauge& load, session_ports ports)
-    : info_{std::move(plan.info)}, tenant_{std::move(plan.tenant)},
-      idle_timeout_{plan.idle_timeout}, one_shot_{plan.one_shot}, config_{config}, watch_{watch},
+    : info_{std::move(plan.info)}, tenant_{std::move(plan.tenant)}, wish_{std::move(plan.wish)},
+      idle_timeout_{wish_.idle_timeout}, one_shot_{plan.one_shot}, config_{config}, watch_{watch},
       load_{load}, ports_{std::move(ports)} {
   info_.state = session_state::starting;
   ports_.ask_pool();
-  wake_armed_ = asked_for_worker_ + config_.start_timeout;
-  ports_.wake_at(wake_armed_);
+  wake_by(asked_for_worker_ + config_.start_timeout);
 }
 
 session_core::~session_core() {
@@ -66,8 +61,10 @@ void session_core::run(const execution_ptr& what, const reply<execution_ptr>& to
     what->finish(std::move(how));
     to.refuse(std::move(why));
   };
-  if (info_.state == session_state::dead)
+  if (info_.state == session_state::dead || !closing_.empty())
     return refuse(lost_error(info_), error_kind::session_lost);
+  if (auto ok = complete(*what); !ok)
+    return refuse(ok.why(), error_kind::not_found);
   bool idle = info_.state == session_state::ready && waiting_.empty();
   if (what->request().fail_if_busy && !idle)
     return refuse(error{errc::busy, "the session is busy and the request asked not to wait"},
@@ -82,11 +79,7 @@ void session_core::run(const execution_ptr& what, const reply<execution_ptr>& to
   to.give(what);
   waiting_.push_back(what);
   dispatch();
-  auto deadline = what->submitted() + what->request().timeout;
-  if (deadline < wake_armed_) {
-    wake_armed_ = deadline;
-    ports_.wake_at(deadline);
-  }
+  wake_by(what->submitted() + what->request().timeout);
 }
 
 void session_core::cancel(const execution_ptr& what, stop_mode mode, const reply<bool>& to) {
@@ -112,17 +105,51 @@ void session_core::cancel(const execution_ptr& what, stop_mode mode, const reply
   update_wake();
 }
 
-void session_core::describe(const reply<session_info>& to) {
-  if (info_.state == session_state::starting)
+void session_core::pull(const execution_ptr& what, std::uint64_t credit) {
+  auto* flight = what->number == 0 ? nullptr : find(what->number);
+  if (flight == nullptr || flight->what != what) {
+    if (what->end())
+      return;
+    if (credit == 0)
+      cancel(what, stop_mode::interrupt, reply<bool>{});
+    else
+      what->early_rounds.push_back(credit);
+    return;
+  }
+  if (flight->settled || flight->stop != stop_reason::none)
+    return;
+  if (credit == 0)
+    close_stream(*flight);
+  else
+    order_round(*flight, credit);
+  unflushed_ = true;
+}
+
+void session_core::describe(bool when_started, const reply<session_info>& to) {
+  info_.namespaces = namespaces_.size();
+  if (info_.state == session_state::starting && when_started)
     describing_.push_back(to);
   else
     to.give(info_);
+}
+
+void session_core::memory(const reply<worker_memory>& to) {
+  if (!worker_)
+    return to.refuse(info_.state == session_state::dead
+                         ? lost_error(info_)
+                         : error{errc::failed_precondition, "the session has not started yet"});
+  to.give(worker_memory{sandbox::resident_bytes_of(worker_->host_pid()).value_or(0),
+                        sandbox::peak_resident_bytes_of(worker_->host_pid()).value_or(0)});
 }
 
 void session_core::close(const reply<done>& to, std::string_view why) {
   to.give(done{});
   if (info_.state == session_state::dead)
     return;
+  if (entered_ && worker_ && info_.state != session_state::starting && closing_.empty()) {
+    closing_ = why;
+    return leave_contexts_and_close();
+  }
   if (worker_)
     ports_.kill(worker_number_);
   else
@@ -141,21 +168,20 @@ void session_core::on_granted(worker_ptr worker) {
   info_.python_version = worker_->python_version();
   ports_.watch_input();
   worker_->on_denied([this](const sandbox::denied_call& call) { on_denied(call); });
-  watch_.session_opened(tenant_, info_.environment,
-                        duration_cast<microseconds>(clock_type::now() - asked_for_worker_));
-  become_ready();
+  begin_setup();
 }
 
 void session_core::on_refused(const error& why) {
-  if (info_.state != session_state::starting)
+  if (info_.state != session_state::starting || worker_)
     return;
-  for (auto& asker : std::exchange(describing_, {}))
-    asker.refuse(why);
+  start_error_ = why;
   leave_pool();
   lose(cause{.what = "unavailable", .limit = why.detail, .enforced_by = enforcer::daemon});
 }
 
 void session_core::become_ready() {
+  watch_.session_opened(tenant_, info_.environment,
+                        duration_cast<microseconds>(clock_type::now() - asked_for_worker_));
   info_.state = session_state::ready;
   idle_since_ = clock_type::now();
   for (auto& asker : std::exchange(describing_, {}))
@@ -228,226 +254,20 @@ void session_core::on_denied(const sandbox::denied_call& call) {
 }
 
 void session_core::maybe_stop() {
-  bool served = one_shot_ && info_.executions > 0 && sent_.empty() && waiting_.empty();
+  bool served = one_shot_ && info_.executions > 0 && sent_.empty() && parked_.empty()
+                && waiting_.empty();
   if (served && info_.state != session_state::dead)
     return close(reply<done>{}, "closed");
   if (info_.state != session_state::dead)
     return;
   if (!std::exchange(reported_, true)) {
     for (auto& asker : std::exchange(describing_, {}))
-      asker.refuse(lost_error(info_));
+      asker.refuse(start_error_ ? *start_error_ : lost_error(info_));
     watch_.session_closed(tenant_, info_.environment, info_.cause ? info_.cause->what : "");
     ports_.report_end(info_);
   }
   if (worker_gone_)
     ports_.stop();
-}
-
-// -- running
-// ----------------------------------------------------------------------------------------
-
-void session_core::dispatch() {
-  if (!worker_ || info_.state == session_state::dead)
-    return;
-  while (!waiting_.empty() && sent_.size() < max_sent && worker_->unsent() < max_unsent_bytes) {
-    auto next = std::move(waiting_.front());
-    waiting_.pop_front();
-    if (clock_type::now() >= next->submitted() + next->request().timeout) {
-      verdict how;
-      in_flight never{.what = next, .deadline = {}, .stop = stop_reason::deadline};
-      stopped_verdict(how, never, false);
-      complete_queued(next, std::move(how));
-      continue;
-    }
-    send(next);
-    if (info_.state == session_state::dead)
-      return;
-  }
-  unflushed_ = true;
-  update_state();
-}
-
-void session_core::flush() {
-  if (!std::exchange(unflushed_, false) || !worker_)
-    return;
-  switch (worker_->flush()) {
-    case worker::write_outcome::complete: break;
-    case worker::write_outcome::blocked: ports_.watch_output(); break;
-    case worker::write_outcome::closed: break; // The answer pipe tells the same, in order.
-  }
-}
-
-void session_core::send(const execution_ptr& what) {
-  what->number = next_number_++;
-  const auto& request = what->request();
-  auto deadline = what->submitted() + request.timeout;
-  bridge::evaluate order{
-      .execution = what->number,
-      .source = request.source,
-      .filename = request.filename,
-      .first_line = request.first_line,
-      .mode = request.mode,
-      .form = request.form,
-      .start_before_us = static_cast<std::uint64_t>(
-          duration_cast<microseconds>(deadline.time_since_epoch()).count()),
-      .max_result_bytes = config_.result_bytes,
-      .max_output_bytes = config_.output_bytes,
-  };
-  if (auto ok = bridge::append_evaluate(worker_->outgoing(), order); !ok) {
-    verdict how;
-    how.outcome = verdict::kind::error;
-    how.error_kind = static_cast<std::uint32_t>(error_kind::limit);
-    how.content = make_error(error_kind::limit, ok.why().detail);
-    return complete_queued(what, std::move(how));
-  }
-  what->drop_source();
-  load_.touch();
-  sent_.push_back(in_flight{.what = what, .deadline = deadline});
-  if (sent_.size() == 1)
-    start_front();
-}
-
-void session_core::start_front() {
-  if (sent_.empty())
-    return;
-  auto& front = sent_.front();
-  if (front.settled) {
-    // It was given up while others ran; now it has the worker for itself and must let go of it.
-    front.force_at = clock_type::now() + config_.grace;
-    wake_armed_ = std::min(wake_armed_, front.force_at);
-    ports_.wake_at(wake_armed_);
-    return;
-  }
-  if (front.what->now() != execution::state::queued)
-    return;
-  if (front.what->request().cpu_budget > 0ms) {
-    last_cpu_ = sandbox::cpu_time_of(worker_->host_pid()).value_or(last_cpu_ + cpu_unread_);
-    cpu_unread_ = microseconds{0};
-  }
-  front.cpu_before = last_cpu_ + cpu_unread_;
-  front.what->mark_started(clock_type::now());
-  front.what->append(event::kind::started, {});
-  if (front.what->request().cpu_budget > 0ms)
-    update_wake();
-}
-
-void session_core::interrupt(in_flight& target, stop_reason why) {
-  target.stop = why;
-  target.force_at = clock_type::now() + config_.grace;
-  ports_.interrupt(worker_number_, target.what->number);
-  update_state();
-}
-
-void session_core::give_up_on(in_flight& target, bool is_front) {
-  if (is_front) {
-    const char* what = target.stop == stop_reason::cancelled ? "cancelled"
-                       : target.stop == stop_reason::cpu     ? "cpu"
-                                                             : "deadline";
-    return kill_for(cause{.what = what, .limit = {}, .enforced_by = enforcer::daemon});
-  }
-  // Something before it has the worker: it is not the one to be killed. It is answered now, and its
-  // late answer, if one comes, is dropped.
-  verdict how;
-  stopped_verdict(how, target, false);
-  target.settled = true;
-  auto what = target.what;
-  observe_end(*what, how);
-  ++info_.executions;
-  what->finish(std::move(how));
-}
-
-void session_core::update_state() {
-  if (info_.state == session_state::dead || info_.state == session_state::starting)
-    return;
-  bool stopping = std::any_of(sent_.begin(), sent_.end(),
-                              [](const auto& f) { return f.stop != stop_reason::none; });
-  auto before = info_.state;
-  info_.state = sent_.empty() ? session_state::ready
-                : stopping    ? session_state::interrupting
-                              : session_state::busy;
-  if (info_.state == session_state::ready && before != session_state::ready)
-    idle_since_ = clock_type::now();
-}
-
-// -- time
-// -------------------------------------------------------------------------------------------
-
-void session_core::on_tick() {
-  wake_armed_ = clock_type::time_point::max();
-  auto now = clock_type::now();
-  if (info_.state == session_state::starting) {
-    if (now >= asked_for_worker_ + config_.start_timeout)
-      return on_refused(error{errc::unavailable, "no worker became ready in time"});
-    return update_wake();
-  }
-  if (info_.state == session_state::dead)
-    return;
-  if (channel_closed_ && now >= reap_by_)
-    return lose(cause{.what = "exited", .limit = {}, .enforced_by = enforcer::kernel});
-
-  while (!waiting_.empty()
-         && now >= waiting_.front()->submitted() + waiting_.front()->request().timeout)
-    dispatch_expired();
-  for (std::size_t i = 0; i < sent_.size() && info_.state != session_state::dead; ++i) {
-    auto& flight = sent_[i];
-    bool front = i == 0;
-    if (flight.stop != stop_reason::none) {
-      if (now >= flight.force_at && (front || !flight.settled))
-        give_up_on(flight, front);
-    } else if (now >= flight.deadline) {
-      interrupt(flight, stop_reason::deadline);
-    } else if (front && flight.what->request().cpu_budget > 0ms) {
-      auto used = sandbox::cpu_time_of(worker_->host_pid());
-      if (used && *used - flight.cpu_before >= flight.what->request().cpu_budget)
-        interrupt(flight, stop_reason::cpu);
-    }
-  }
-  if (info_.state == session_state::ready && waiting_.empty() && now >= idle_since_ + idle_timeout_)
-    return close(reply<done>{}, "idle");
-  update_wake();
-}
-
-void session_core::dispatch_expired() {
-  auto what = std::move(waiting_.front());
-  waiting_.pop_front();
-  verdict how;
-  in_flight never{.what = what, .deadline = {}, .stop = stop_reason::deadline};
-  stopped_verdict(how, never, false);
-  complete_queued(what, std::move(how));
-  maybe_stop();
-}
-
-void session_core::update_wake() {
-  if (info_.state == session_state::dead)
-    return;
-  auto next = clock_type::time_point::max();
-  auto consider = [&next](clock_type::time_point t) { next = std::min(next, t); };
-  if (info_.state == session_state::starting)
-    consider(asked_for_worker_ + config_.start_timeout);
-  if (channel_closed_)
-    consider(reap_by_);
-  if (!waiting_.empty())
-    consider(waiting_.front()->submitted() + waiting_.front()->request().timeout);
-  for (std::size_t i = 0; i < sent_.size(); ++i) {
-    const auto& flight = sent_[i];
-    if (flight.stop == stop_reason::none)
-      consider(flight.deadline);
-    else if (i == 0 || !flight.settled)
-      consider(flight.force_at);
-    auto budget = flight.what->request().cpu_budget;
-    if (i == 0 && budget > 0ms && flight.stop == stop_reason::none) {
-      auto used = sandbox::cpu_time_of(worker_->host_pid()).value_or(flight.cpu_before);
-      // With several threads CPU time passes faster than wall time: look again half way.
-      auto left = duration_cast<microseconds>(budget) - (used - flight.cpu_before);
-      consider(clock_type::now() + std::max<microseconds>(left / 2, cpu_check_floor));
-    }
-  }
-  if (info_.state == session_state::ready)
-    consider(idle_since_ + idle_timeout_);
-  if (next < wake_armed_) {
-    wake_armed_ = next;
-    ports_.wake_at(next);
-  }
 }
 
 } // namespace vivarium

@@ -4,6 +4,7 @@
 #include "actors/execution.hpp"
 #include "actors/load_gauge.hpp"
 #include "actors/messages.hpp"
+#include "actors/namespace_table.hpp"
 #include "actors/observer.hpp"
 #include "actors/service.hpp"
 #include "actors/verdicts.hpp"
@@ -11,7 +12,9 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,7 +38,7 @@ struct session_ports {
 struct session_plan {
   session_info info; ///< Id, name and environment; the rest is the session's to fill.
   std::string tenant;
-  std::chrono::milliseconds idle_timeout{};
+  session_request wish; ///< What the client asked for; its idle timeout is set.
   bool one_shot = false; ///< Ends itself after its first execution.
 };
 
@@ -43,9 +46,15 @@ struct session_plan {
 //
 //   starting -> ready <-> busy <-> interrupting -> dead
 //
-// Executions are queued here and sent to the worker ahead of time, a bounded number of them, so
-// that one wake-up serves many. The worker runs them in order, except that those which await may
-// end later. Each is stopped by its own number, so that a late interrupt never meets the next one.
+// Executions are queued here (waiting_) and sent to the worker ahead of time, a bounded number of
+// them, so that one wake-up serves many. Those the worker has been sent stand in sent_ in the order
+// in which it takes them up: the front is the one that has the interpreter. One that has begun and
+// waits (for an event of its asyncio loop, for the client to want more of its stream) is parked_
+// until it ends or, a stream, until its next round stands in line like a new request. Each is stopped
+// by its own number, so that a late interrupt never meets the next one.
+//
+// The daemon's own business with the worker (a session's settings, its init script, its namespaces)
+// travels as executions as well, internal ones; those of the start go before everything else.
 
 /// The interpreter actor's memory and decisions. Reactor thread; not reentrant.
 class session_core {
@@ -59,7 +68,16 @@ public:
 
   void run(const execution_ptr& what, const reply<execution_ptr>& to);
   void cancel(const execution_ptr& what, stop_mode mode, const reply<bool>& to);
-  void describe(const reply<session_info>& to);
+  /// Orders a round of a stream; 0 ends it in order.
+  void pull(const execution_ptr& what, std::uint64_t credit);
+  /// Answers at once, or once the session has started or failed to.
+  void describe(bool when_started, const reply<session_info>& to);
+  void create_namespace(const namespace_request& what, const reply<namespace_info>& to);
+  void destroy_namespace(const std::string& id_or_name, const reply<done>& to);
+  void list_namespaces(const reply<std::vector<namespace_info>>& to);
+  void memory(const reply<worker_memory>& to);
+  /// A connection is gone: what it owned ends.
+  void release_owner(std::uint64_t owner);
   /// Ends the session; answered at once, while its processes are being killed.
   void close(const reply<done>& to, std::string_view why);
 
@@ -78,54 +96,99 @@ public:
 
 private:
   // Why an execution is being stopped.
-  enum class stop_reason : std::uint8_t { none, deadline, cpu, cancelled };
+  enum class stop_reason : std::uint8_t { none, deadline, idle, cpu, cancelled };
 
+  // A round of a stream that was ordered, see bridge::pull.
+  struct round {
+    std::uint64_t credit; // what is left of it
+    std::uint64_t place;
+  };
   // An execution the worker has been sent and has not answered.
   struct in_flight {
     execution_ptr what;
     clock_type::time_point deadline;
     std::chrono::microseconds cpu_before{};
+    std::chrono::microseconds cpu_used = {}; // before it was parked
     std::uint64_t output_seen = 0;
     bool output_cut = false;
     stop_reason stop = stop_reason::none;
     clock_type::time_point force_at{}; // when patience ends, once it is being stopped
     std::string denied_call = {};      // the last system call it was refused
     bool settled = false;              // its verdict has been given, the answer is still to come
+    bool asynchronous = false;         // it has said that it waits
+    bool ending = false;               // a stream that was told to end
+    std::uint64_t place = 0;           // in the order in which the worker takes things up
+    clock_type::time_point running_since{};
+    std::vector<round> rounds = {};       // of a stream: ordered and not over
+    std::uint64_t round_bytes = 0;        // that the present round has brought
+    clock_type::time_point round_since{}; // when its last item came, or it was ordered
   };
+  using verdict_function = std::function<void(const verdict&)>;
 
+  // session_core.cpp: requests, and the worker's life.
   void become_ready();
-  void dispatch();
-  void send(const execution_ptr& what);
-  void start_front();
-  void dispatch_expired();
-  void interrupt(in_flight& target, stop_reason why);
-  void give_up_on(in_flight& target, bool is_front);
-  void update_state();
-  void update_wake();
-
-  bool handle(const bridge::frame& frame);
-  bool handle_output(std::string_view body);
-  bool handle_display(std::string_view body);
-  bool handle_finished(std::string_view body);
-  in_flight* find(std::uint64_t number);
-  std::optional<verdict> verdict_from(const in_flight& flight, const bridge::finished& message);
-  void stopped_verdict(verdict& out, const in_flight& flight, bool lost) const;
-  std::chrono::microseconds cpu_of(const in_flight& flight);
-  void complete(in_flight& flight, verdict how);
-  void complete_queued(const execution_ptr& what, verdict how);
-  void observe_end(const execution& what, const verdict& how);
-
   void violated(std::string_view what);
   void kill_for(cause why);
   void lose(const cause& why);
-  void finish_all(const cause& why);
   void maybe_stop();
   void let_go();
   void leave_pool();
   void on_denied(const sandbox::denied_call& call);
 
+  // session_setup.cpp: the daemon's own business with the worker.
+  void begin_setup();
+  void step_setup();
+  void setup_failed(const verdict& how);
+  execution_ptr order(submission what, verdict_function then);
+  void order_now(bridge::run_mode mode, std::string operands, verdict_function then);
+  result<std::string> operands_for(const namespace_request& what, std::uint64_t number) const;
+  void drop_namespace(std::uint64_t number);
+  void leave_contexts_and_close();
+  status complete(execution& what);
+
+  // session_flights.cpp: what the worker has been sent.
+  void dispatch();
+  void send(const execution_ptr& what);
+  void start_front();
+  void park(in_flight& flight);
+  void order_round(in_flight& flight, std::uint64_t credit);
+  void end_round(in_flight& flight);
+  void close_stream(in_flight& flight);
+  void interrupt(in_flight& target, stop_reason why);
+  void give_up_on(in_flight& target, bool has_worker);
+  void update_state();
+  in_flight* find(std::uint64_t number);
+  in_flight take(in_flight& flight);
+  bool is_front(const in_flight& flight) const noexcept;
+
+  // session_time.cpp
+  void check_time(in_flight& flight, bool front, clock_type::time_point now);
+  void dispatch_expired();
+  void consider(clock_type::time_point& next, const in_flight& flight, bool front) const;
+  void update_wake();
+  void wake_by(clock_type::time_point when);
+
+  // session_frames.cpp: what the worker says.
+  bool handle(const bridge::frame& frame);
+  bool handle_output(std::string_view body);
+  bool handle_display(std::string_view body);
+  bool handle_items(std::string_view body);
+  bool handle_parked(std::string_view body);
+  bool handle_finished(std::string_view body);
+  std::optional<verdict> verdict_from(const in_flight& flight, const bridge::finished& message);
+
+  // session_ends.cpp: how executions end.
+  void stopped_verdict(verdict& out, const in_flight& flight, bool lost) const;
+  std::chrono::microseconds cpu_of(const in_flight& flight);
+  void complete(in_flight& flight, verdict how);
+  void complete_queued(const execution_ptr& what, verdict how);
+  void observe_end(const execution& what, const verdict& how);
+  void lose_flight(in_flight& flight, bool front, const cause& why, const std::string& text);
+  void finish_all(const cause& why);
+
   session_info info_;
   std::string tenant_;
+  session_request wish_;
   std::chrono::milliseconds idle_timeout_;
   bool one_shot_;
   const settings& config_;
@@ -141,19 +204,30 @@ private:
   std::optional<cause> death_;       // decided by us, before the reaper says how it went
   clock_type::time_point reap_by_{}; // after the channel closed: how long to wait for the reaper
 
+  std::vector<execution_ptr> setup_; // what is still to be done before the first request
   std::deque<execution_ptr> waiting_;
   std::deque<in_flight> sent_;
+  std::map<std::uint64_t, in_flight> parked_; // by number
+  std::size_t parked_async_ = 0;              // those that wait for something but the client
+  std::size_t stopping_ = 0;                  // in flight and told to stop
   std::uint64_t next_number_ = 1;
+  std::uint64_t next_place_ = 1;
   clock_type::time_point asked_for_worker_ = clock_type::now();
   clock_type::time_point idle_since_ = clock_type::now();
   clock_type::time_point wake_armed_ = clock_type::time_point::max();
-  std::chrono::microseconds last_cpu_{};   // as it was read last
-  std::chrono::microseconds cpu_unread_{}; // at most used since, by executions too short to look
-  bool unflushed_ = false;
-  clock_type::time_point denial_log_after_{};
 
-  std::vector<reply<session_info>> describing_;
+  namespace_table namespaces_;
+  std::set<std::uint64_t> owners_; // connections that refs or contexts in the worker belong to
+  bool entered_ = false;           // a context manager may be open in the worker
+  std::string closing_;            // why, while contexts are being left
+  std::optional<error> start_error_;
+
+  std::vector<reply<session_info>> describing_; // asked before the session was ready
+  std::chrono::microseconds last_cpu_{};        // of the worker, when last read
+  std::chrono::microseconds cpu_unread_{};      // at most this was used since by short executions
+  clock_type::time_point denial_log_after_{};
   bool reported_ = false;
+  bool unflushed_ = false;
 };
 
 } // namespace vivarium

@@ -41,6 +41,11 @@ struct settings {
   std::chrono::milliseconds max_timeout{86'400'000};
   std::chrono::milliseconds grace{1'000};
   std::chrono::milliseconds idle_timeout{3'600'000};
+  std::chrono::milliseconds stream_timeout{1'800'000}; ///< Of a whole stream.
+  std::chrono::milliseconds stream_idle{120'000};      ///< Until an item comes that was asked for.
+  std::chrono::milliseconds init_timeout{60'000};
+  std::size_t max_namespaces = 10'000; ///< Per session.
+  std::uint64_t max_refs = 100'000;    ///< Per session.
   std::uint32_t result_bytes = 32u << 20;
   std::uint32_t output_bytes = 1u << 20;
   std::size_t log_bytes = 4u << 20;

@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -45,6 +46,7 @@ public:
   std::string keep(code_store::code what) { return codes_.put(std::move(what)); }
   void find(const std::string& id, const reply<execution_ptr>& to);
   void cancel(const std::string& id, const reply<bool>& to);
+  void pull(const execution_ptr& what, std::uint64_t credit);
   void abandoned(const execution_ptr& what);
   void list_executions(const std::string& session, const reply<std::vector<execution_info>>& to);
 
@@ -52,6 +54,13 @@ public:
   void describe(const std::string& session, const reply<session_info>& to);
   void list_sessions(const reply<std::vector<session_info>>& to);
   void close(const std::string& session, const reply<done>& to);
+
+  void create_namespace(const namespace_request& what, const reply<namespace_info>& to);
+  void destroy_namespace(const std::string& session, const std::string& which,
+                         const reply<done>& to);
+  void list_namespaces(const std::string& session, const reply<std::vector<namespace_info>>& to);
+  void memory(const std::string& session, const reply<worker_memory>& to);
+  void release_owner(std::uint64_t owner);
 
   void on_ended(const session_info& info);
   void on_down(const caf::actor_addr& who);
@@ -73,12 +82,13 @@ private:
 
   live_session* find_session(const std::string& id_or_name);
   error no_such_session(const std::string& id_or_name) const;
-  result<live_session*> open(const std::string& name, const std::string& environment,
-                             std::chrono::milliseconds idle_timeout, bool one_shot);
+  result<live_session*> open(session_request wish, bool one_shot);
   result<live_session*> place(const submission& what);
   status complete(submission& what);
   execution_ptr remember(live_session& where, submission&& what);
   void forget_old(std::deque<execution_ptr>& list, std::size_t keep, clock_type::time_point before);
+  void tidy_orphans();
+  void tidy_executions();
   void bury(const session_info& info);
   void drain_step();
   void tick_in(clock_type::duration delay);
@@ -99,6 +109,8 @@ private:
   std::deque<execution_ptr> large_;   // ended ones that hold much
   std::size_t large_bytes_ = 0;
   code_store codes_;
+  // Sessions in which a connection owns something, or which it owns itself.
+  std::unordered_map<std::uint64_t, std::set<std::string>> owners_;
 
   bool draining_ = false;
   clock_type::time_point drain_deadline_{};

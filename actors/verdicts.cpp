@@ -21,7 +21,7 @@ constexpr protozero::pbf_tag_type field_message = 5;
 constexpr std::string_view kind_names[] = {
     "none",         "syntax",          "python",   "timeout",         "import",    "io",
     "memory",       "limit",           "busy",     "cancelled",       "not_found", "permission",
-    "session_lost", "route_not_found", "internal", "invalid_argument"};
+    "session_lost", "route_not_found", "internal", "invalid_argument", "value"};
 
 std::string signal_name(int number) {
   const char* abbreviation = ::sigabbrev_np(number);
@@ -87,6 +87,18 @@ error_kind kind_of_error(std::string_view encoded) {
   return kind;
 }
 
+std::string text_of_error(std::string_view encoded, std::uint32_t field) {
+  std::string text;
+  try {
+    protozero::pbf_reader reader{encoded.data(), encoded.size()};
+    while (reader.next(field, protozero::pbf_wire_type::length_delimited))
+      text = reader.get_string();
+  } catch (const protozero::exception&) {
+    return {};
+  }
+  return text;
+}
+
 cause cause_of(const worker_end& end) {
   cause out;
   out.enforced_by = enforcer::kernel;
@@ -129,6 +141,10 @@ std::string describe(const cause& why) {
     return "an execution was cancelled and did not stop within the grace period";
   if (why.what == "closed")
     return "it was closed";
+  if (why.what == "init")
+    return "its init script or settings failed";
+  if (why.what == "disconnected")
+    return "the connection that it belonged to ended";
   if (why.what == "idle")
     return "it was idle for too long";
   if (why.what == "drain")

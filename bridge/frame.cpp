@@ -25,7 +25,8 @@ constexpr bool is_known(unsigned char type) noexcept {
     case frame_type::output:
     case frame_type::display:
     case frame_type::finished:
-    case frame_type::items: return true;
+    case frame_type::items:
+    case frame_type::parked: return true;
   }
   return false;
 }

@@ -21,6 +21,7 @@ enum class frame_type : std::uint8_t {
   display = 18,
   finished = 19,
   items = 20,
+  parked = 21,
 };
 
 inline constexpr std::size_t frame_header_bytes = 8;

@@ -42,6 +42,8 @@ enum class finished_field : std::uint32_t {
   interrupted,
 };
 
+enum class parked_field : std::uint32_t { execution = 1 };
+
 enum class items_field : std::uint32_t { execution = 1, count, content };
 
 /// The tag of a field with a varint, and of one with a length.

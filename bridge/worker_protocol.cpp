@@ -168,6 +168,12 @@ status append_display(std::string& out, const display& message) {
   return end_frame(out, start);
 }
 
+status append_parked(std::string& out, const parked& message) {
+  auto start = begin_frame(out, frame_type::parked);
+  put(out, parked_field::execution, message.execution);
+  return end_frame(out, start);
+}
+
 status append_items(std::string& out, const items& message) {
   auto start = begin_frame(out, frame_type::items);
   put(out, items_field::execution, message.execution);
@@ -259,6 +265,15 @@ result<display> decode_display(std::string_view body) {
       case display_field::content: to.content = in.bytes(); break;
       default: in.reject();
     }
+  });
+}
+
+result<parked> decode_parked(std::string_view body) {
+  return decode<parked>(body, "parked", parked_field::execution, [](auto& in, parked& to) {
+    if (in.field() == parked_field::execution)
+      to.execution = in.number(1, any64);
+    else
+      in.reject();
   });
 }
 

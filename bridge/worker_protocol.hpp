@@ -76,14 +76,19 @@ struct evaluate {
   std::string_view operands = {};     ///< Encoded vivarium.v1.Value, not yet checked; may be empty.
   value_options values = plain_values;
   std::uint64_t owner = 0; ///< Connection that its refs belong to; 0: the session.
-  /// Above 0 the result is iterated: as many items may be sent until `pull` allows more.
+  /// Above 0 the result is iterated, and this is the credit of the first round, see `pull`.
   std::uint64_t stream_credit = 0;
 };
 
 /// A namespace that begins with what the init script left and is dropped with the execution.
 inline constexpr std::uint64_t scratch_namespace = ~std::uint64_t{0};
 
-/// Allows a stream more items, or ends it.
+/// Bytes of items after which a round of a stream ends.
+inline constexpr std::uint64_t stream_round_bytes = 1u << 20;
+
+/// Orders the next round of a stream, or its end. A round is over when it has brought `credit`
+/// items, or `stream_round_bytes` of content, the item that reaches them included; both sides count.
+/// Between rounds the iterator is suspended and the worker serves others.
 struct pull {
   std::uint64_t execution = 0;
   std::uint64_t credit = 0; ///< 0: close the iterator and finish.
@@ -106,6 +111,11 @@ struct output {
 struct display {
   std::uint64_t execution = 0;
   std::string_view content; ///< Encoded vivarium.v1.Display.
+};
+
+/// An asynchronous execution waits for something: others may have the worker.
+struct parked {
+  std::uint64_t execution = 0;
 };
 
 /// Items of a stream.
@@ -140,6 +150,7 @@ status append_pull(std::string& out, const pull& message);
 status append_hello(std::string& out, const hello& message);
 status append_output(std::string& out, const output& message);
 status append_display(std::string& out, const display& message);
+status append_parked(std::string& out, const parked& message);
 status append_items(std::string& out, const items& message);
 status append_finished(std::string& out, const finished& message);
 
@@ -148,6 +159,7 @@ result<pull> decode_pull(std::string_view body);
 result<hello> decode_hello(std::string_view body);
 result<output> decode_output(std::string_view body);
 result<display> decode_display(std::string_view body);
+result<parked> decode_parked(std::string_view body);
 result<items> decode_items(std::string_view body);
 result<finished> decode_finished(std::string_view body);
 

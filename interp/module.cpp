@@ -37,13 +37,14 @@ PyObject* setup(PyObject*, PyObject* arguments, PyObject* keywords) {
   auto& self = the_runtime();
   auto& python = self.python;
   PyObject *context = nullptr, *interrupted = nullptr, *cancel = nullptr;
-  static const char* names[] = {"compile",     "forget",      "describe",   "rich",
-                                "async_start", "async_turn",  "async_busy", "globals",
-                                "context",     "interrupted", "cancel",     nullptr};
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOO!OOO", const_cast<char**>(names),
+  static const char* names[] = {
+      "compile", "forget",  "describe",    "rich",   "async_start",     "async_turn", "async_busy",
+      "globals", "context", "interrupted", "cancel", "operation_error", nullptr};
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOO!OOOO", const_cast<char**>(names),
                                    &python.compile, &python.forget, &python.describe, &python.rich,
                                    &python.async_start, &python.async_turn, &python.async_busy,
-                                   &PyDict_Type, &python.globals, &context, &interrupted, &cancel))
+                                   &PyDict_Type, &python.globals, &context, &interrupted, &cancel,
+                                   &python.operation_error))
     return nullptr;
   Py_INCREF(arguments);
   Py_XINCREF(keywords); // They hold what was given, for ever.
@@ -54,6 +55,13 @@ PyObject* setup(PyObject*, PyObject* arguments, PyObject* keywords) {
   python.int_to_bytes = PyObject_GetAttrString(int_type, "to_bytes");
   python.is_signed = Py_BuildValue("{sO}", "signed", Py_True);
   if (PyErr_Occurred() != nullptr)
+    return nullptr;
+  Py_RETURN_NONE;
+}
+
+// bind_values(...): binds the Python half of the value codec, see value_parts.
+PyObject* bind_values(PyObject*, PyObject*, PyObject* keywords) {
+  if (!the_runtime().values.bind(keywords))
     return nullptr;
   Py_RETURN_NONE;
 }
@@ -205,6 +213,8 @@ PyObject* guarded(PyObject* self, PyObject* arguments) {
 
 PyMethodDef methods[] = {
     {"setup", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(setup)),
+     METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"bind_values", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(bind_values)),
      METH_VARARGS | METH_KEYWORDS, nullptr},
     {"leave", guarded<leave>, METH_VARARGS, nullptr},
     {"warm", guarded<warm>, METH_VARARGS, nullptr},

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "interp/py_ref.hpp"
+#include "interp/ref_ledger.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,11 +17,9 @@ namespace vivarium::interp {
 /// answer. Needs the GIL; letting an object go may run tenant code.
 class ref_table {
 public:
-  /// Why an id leads to no object; each is an error with a code of its own.
-  enum class miss { unknown, released, evicted, expired, other_session };
-
   /// Keeps an object for `owner` (0: the session) and returns its id, "ref_" and base32. An object
-  /// that is kept already keeps its id; the longer-lived owner wins.
+  /// that is kept already keeps its id; the longer-lived owner wins, and of several connections all
+  /// own it.
   std::string keep(PyObject* object, std::uint64_t owner);
   /// Borrowed object of an id, which counts as a use of it; null with a Python error set: an
   /// OperationError with one of the codes ref_unknown, ref_released, ref_evicted, ref_expired,
@@ -31,7 +31,15 @@ public:
   std::size_t release_owner(std::uint64_t owner);
   /// Bounds: how many are kept at most, and how long after their last use (0: no such limit).
   void configure(std::size_t max_refs, std::uint64_t ttl_ms);
-  [[nodiscard]] std::size_t size() const noexcept;
+  /// Lets go of what is over the bounds; costs next to nothing when there is nothing.
+  void tidy();
+  [[nodiscard]] std::size_t size() const noexcept { return ledger_ ? ledger_->size() : 0; }
+
+private:
+  // Made when it is first needed: a zygote must not give its token to all its workers.
+  ref_ledger& ledger();
+
+  std::optional<ref_ledger> ledger_;
 };
 
 } // namespace vivarium::interp

@@ -7,6 +7,8 @@
 #include "interp/execution.hpp"
 #include "interp/interrupt.hpp"
 #include "interp/python.hpp"
+#include "interp/refs.hpp"
+#include "interp/value_parts.hpp"
 
 #include <string>
 
@@ -17,12 +19,13 @@ namespace vivarium::interp {
 struct python_parts {
   PyObject* compile =
       nullptr; ///< (source, filename, first_line) -> (statements, value, filename, is_async)
-  PyObject* forget = nullptr;      ///< (filename): its source is no longer kept
-  PyObject* describe = nullptr;    ///< (exception) -> what encode_error.hpp expects
-  PyObject* rich = nullptr;        ///< (value): displays a value that has a rich form
-  PyObject* async_start = nullptr; ///< (number, statements, value): makes a task
-  PyObject* async_turn = nullptr;  ///< () -> bool: runs the loop until there is something to do
-  PyObject* async_busy = nullptr;  ///< () -> bool: whether the loop has anything to run
+  PyObject* forget = nullptr;          ///< (filename): its source is no longer kept
+  PyObject* describe = nullptr;        ///< (exception) -> what encode_error.hpp expects
+  PyObject* rich = nullptr;            ///< (value): displays a value that has a rich form
+  PyObject* async_start = nullptr;     ///< (number, statements, value): makes a task
+  PyObject* async_turn = nullptr;      ///< () -> bool: runs the loop until there is something to do
+  PyObject* async_busy = nullptr;      ///< () -> bool: whether the loop has anything to run
+  PyObject* operation_error = nullptr; ///< The type: (kind, code, message)
   PyObject* int_bit_length = nullptr;
   PyObject* int_to_bytes = nullptr;
   PyObject* is_signed = nullptr; ///< {"signed": True}
@@ -38,6 +41,8 @@ struct runtime {
   interrupts interrupt{executions};
   code_cache cells;
   python_parts python;
+  ref_table refs;
+  value_parts values;
   std::string spare; ///< Memory of the last finished frame, to be used again.
   int requests_fd = -1;
   bool serving = false;

@@ -2,7 +2,7 @@
 """What Python code inside a Vivarium session can use of it."""
 
 __version__ = "0.1.0"
-__all__ = ["Interrupted", "display"]
+__all__ = ["DistinctSymbol", "Interrupted", "Symbol", "Term", "display"]
 
 
 class Interrupted(BaseException):
@@ -11,3 +11,4 @@ class Interrupted(BaseException):
 
 
 from vivarium._display import display  # noqa: E402
+from vivarium._values import DistinctSymbol, Symbol, Term  # noqa: E402

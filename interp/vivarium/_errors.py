@@ -25,6 +25,15 @@ _NAME_AT_MOST = 256
 _LINE_AT_MOST = 1024
 
 
+
+class OperationError(Exception):
+    """What the client asked for cannot be done, and no Python code is to blame."""
+
+    def __init__(self, kind, code, message):
+        super().__init__(message)
+        self.kind, self.code = kind, code
+
+
 def describe(error):
     """Returns (kind, type, module, bases, message, frames, traceback, cause, context, group, syntax)."""
     message = _message(error)  # First: the traceback module would swallow an interrupt of it.

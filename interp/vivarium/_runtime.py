@@ -11,7 +11,7 @@ import types
 
 import _vivarium
 import vivarium
-from vivarium import _async, _compile, _display, _errors, _streams
+from vivarium import _async, _compile, _display, _errors, _streams, _values
 
 WARM_UP = """
 import vivarium
@@ -97,7 +97,9 @@ def prepare():
         context=_async.context,
         interrupted=vivarium.Interrupted,
         cancel=_async.cancel,
+        operation_error=_errors.OperationError,
     )
+    _vivarium.bind_values(**_values.NATIVE)
     signal.signal(_vivarium.interrupt_signal, _vivarium.on_interrupt)
 
 

@@ -53,7 +53,7 @@ struct fixture {
     plan.info.id = "ses_0test";
     plan.info.environment = "default";
     plan.tenant = "local";
-    plan.idle_timeout = 1h;
+    plan.wish.idle_timeout = 1h;
     core.emplace(
         plan, config, watch, load,
         session_ports{

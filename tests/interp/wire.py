@@ -3,10 +3,15 @@
 
 import struct
 
-EVALUATE, HELLO, OUTPUT, DISPLAY, FINISHED = 1, 16, 17, 18, 19
-TYPED, REPR, NONE = 2, 3, 1
+EVALUATE, PULL, HELLO, OUTPUT, DISPLAY, FINISHED, ITEMS = 1, 2, 16, 17, 18, 19, 20
+NONE, TYPED, REPR = 1, 2, 3
+EXECUTE, COMPILE, CALL, MAKE_NAMESPACE, DROP_NAMESPACE, RELEASE, RELEASE_OWNER, CONFIGURE = range(1, 9)
+KEEP_INITIAL, LEAVE_CONTEXTS, INSPECT = 9, 10, 11
+SCRATCH = 2**64 - 1
+AS_ERROR, AS_REF, AS_REPR = 1, 2, 3
 OUTCOMES = {1: "value", 2: "repr", 3: "nothing", 4: "error", 5: "expired"}
-KINDS = {1: "syntax", 2: "python", 4: "import", 5: "io", 6: "memory", 7: "limit", 11: "permission"}
+KINDS = {1: "syntax", 2: "python", 4: "import", 5: "io", 6: "memory", 7: "limit",
+         10: "not_found", 11: "permission", 15: "invalid_argument", 16: "value"}
 
 
 def varint(number):
@@ -76,6 +81,44 @@ class Opaque:
         return f"Opaque({self.type_name!r}, {self.text!r})"
 
 
+class Ref:
+    """An object that stays in the session."""
+
+    def __init__(self, id, type_name="", repr="", length=None):
+        self.id, self.type_name, self.repr, self.length = id, type_name, repr, length
+
+    def __repr__(self):
+        return f"Ref({self.id!r}, {self.type_name!r}, {self.repr!r}, {self.length!r})"
+
+
+def encode(object):
+    """The encoded Value of a plain object, for operands."""
+    kind = type(object)
+    if object is None:
+        return message(b"")
+    if kind is bool:
+        return varint(2 << 3) + varint(object)
+    if kind is int and -(2**63) <= object < 2**63:
+        return varint(3 << 3) + varint((object << 1 ^ object >> 63) & 2**64 - 1)
+    if kind is float:
+        return varint(5 << 3 | 1) + struct.pack("<d", object)
+    if kind is dict:
+        entries = [field(1, field(1, encode(k)) + field(2, encode(v))) for k, v in object.items()]
+        return field(10, b"".join(entries))
+    if kind in (list, tuple, set):
+        number = {list: 8, tuple: 9, set: 11}[kind]
+        return field(number, b"".join(field(1, encode(item)) for item in object))
+    if kind is int:
+        return field(4, object.to_bytes(object.bit_length() // 8 + 1, "little", signed=True))
+    if kind is Ref:
+        return field(26, field(1, object.id.encode()))
+    return field({str: 6, bytes: 7}[kind], object.encode() if kind is str else object)
+
+
+def field(number, content):
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
 def value(body):
     ((number, _, content),) = fields(body)
     if number == 1:
@@ -95,6 +138,9 @@ def value(body):
     if number == 30:
         opaque = record(content)
         return Opaque(opaque[1].decode(), opaque.get(2, b"").decode())
+    if number == 26:
+        ref = record(content)
+        return Ref(ref[1].decode(), ref[2].decode(), ref.get(3, b"").decode(), ref.get(4))
     items = [c for _, _, c in fields(content)]
     if number == 10:
         pairs = [record(item) for item in items]
@@ -102,18 +148,23 @@ def value(body):
     return {8: list, 9: tuple, 11: set}[number](value(item) for item in items)
 
 
+_TEXTS = {2: "type", 3: "module", 5: "message", 7: "traceback", 12: "code"}
+_DETAILS = {14: "shape_mismatch", 15: "out_of_memory", 16: "dtype_mismatch"}
+
+
 class Error:
     """A decoded vivarium.v1.ExecutionError."""
 
     def __init__(self, body):
         self.kind = self.cause = self.context = self.syntax = None
-        self.type = self.module = self.message = self.traceback = ""
-        self.bases, self.frames, self.group = [], [], []
+        self.type = self.module = self.message = self.traceback = self.code = ""
+        self.bases, self.frames, self.group, self.args = [], [], [], []
+        self.details = None
         for number, _, content in fields(body):
             if number == 1:
                 self.kind = KINDS[content]
-            elif number in (2, 3, 5, 7):
-                setattr(self, {2: "type", 3: "module", 5: "message", 7: "traceback"}[number], content.decode())
+            elif number in _TEXTS:
+                setattr(self, _TEXTS[number], content.decode())
             elif number == 4:
                 self.bases.append(content.decode())
             elif number == 6:
@@ -126,6 +177,11 @@ class Error:
             elif number == 11:
                 one = record(content)
                 self.syntax = (one[1].decode(), one[2], one[3], one[4], one[5], one[6].decode())
+            elif number == 13:
+                self.args.append(value(content))
+            elif number in _DETAILS:
+                assert self.details is None
+                self.details = (_DETAILS[number], record(content))
             else:
                 raise AssertionError(f"field {number} of an error")
 
@@ -143,7 +199,7 @@ class Finished:
         self.outcome = OUTCOMES[told[2]]
         self.content = told[3]
         self.output_bytes, self.truncated, self.interrupted = told[4], bool(told[5]), bool(told[6])
-        self.events, self.displays = [], []
+        self.events, self.displays, self.items = [], [], []
 
     @property
     def value(self):

@@ -32,7 +32,7 @@ _libc.sigqueue.argtypes = [ctypes.c_int, ctypes.c_int, _Sigval]
 
 
 class Worker:
-    def __init__(self, python="/usr/bin/python3", setup=None):
+    def __init__(self, python="/usr/bin/python3", setup=None, cwd=None):
         to_read, self._requests = os.pipe()
         self._answers, to_write = os.pipe()
         self._files = [tempfile.TemporaryFile(), tempfile.TemporaryFile()]
@@ -55,13 +55,13 @@ class Worker:
             [python, "-I", "-B", "-X", "faulthandler", "-c", _START if setup is None else setup + _START],
             stdin=subprocess.DEVNULL, stdout=self._files[0], stderr=self._files[1],
             env={"VIVARIUM_HOME": HOME, "PATH": "/usr/bin:/bin", "HOME": "/tmp", "OPENBLAS_NUM_THREADS": "1"},
-            close_fds=False, preexec_fn=wire_up,
+            close_fds=False, preexec_fn=wire_up, cwd=cwd,
         )
         os.close(to_read)
         os.close(to_write)
         self._buffer = b""
         self.number = 0
-        self.events, self.displays, self.done = {}, {}, {}
+        self.events, self.displays, self.items, self.done = {}, {}, {}, {}
         kind, body = self.read_frame()
         assert kind == wire.HELLO, kind
         self.hello = wire.record(body)
@@ -69,10 +69,14 @@ class Worker:
     # Sending
 
     def request(self, source, *, form=wire.TYPED, filename="", first_line=1, mode=1, start_before_us=0,
-                max_result=0, max_output=0):
+                max_result=0, max_output=0, space=0, operands=None, unserializable=wire.AS_REPR, blob_as=1, set_as=1,
+                symbol_as=1, owner=0, credit=0):
         self.number += 1
+        options = unserializable | blob_as << 2 | set_as << 4 | symbol_as << 6
+        if not isinstance(operands, bytes):
+            operands = b"" if operands is None else wire.encode(operands)
         body = wire.message(self.number, source.encode(), filename.encode(), first_line, mode, form,
-                            start_before_us, max_result, max_output)
+                            start_before_us, max_result, max_output, space, operands, options, owner, credit)
         return wire.frame(wire.EVALUATE, body)
 
     def send(self, *frames):
@@ -86,6 +90,13 @@ class Worker:
 
     def run(self, source, **options):
         return self.wait(self.submit(source, **options))
+
+    def operate(self, mode, *operands, **options):
+        """Runs something other than source."""
+        return self.run("", mode=mode, operands=list(operands), **options)
+
+    def pull(self, number, credit):
+        self.send(wire.frame(wire.PULL, wire.message(number, credit)))
 
     def interrupt(self, number):
         value = _Sigval(pointer=number)
@@ -123,12 +134,18 @@ class Worker:
             parts = [wire.record(c) for _, _, c in wire.fields(told[2])]
             parts = {p[1].decode(): p[2].decode() if 2 in p else p[3] for p in parts}
             self.displays.setdefault(number, []).append(parts)
+        elif kind == wire.ITEMS:
+            items = [(field, content) for field, _, content in wire.fields(told[3])]
+            assert len(items) == told[2] > 0, told
+            self.items.setdefault(number, []).extend(
+                wire.value(content) if field == 1 else content.decode() for field, content in items)
         else:
             assert kind == wire.FINISHED, kind
             finished = wire.Finished(body)
             assert number not in self.done, "two answers"
             finished.events = self.events.pop(number, [])
             finished.displays = self.displays.pop(number, [])
+            finished.items = self.items.pop(number, [])
             self.done[number] = finished
         return kind, number
 
@@ -142,6 +159,13 @@ class Worker:
         while text not in b"".join(t for _, t in self.events.get(number, [])):
             kind, done = self.pump()
             assert (kind, done) != (wire.FINISHED, number), self.done[number].error
+
+    def wait_for_items(self, number, count):
+        """Waits until an execution that still runs has sent so many items in all; returns them."""
+        while len(self.items.get(number, [])) < count:
+            kind, done = self.pump()
+            assert (kind, done) != (wire.FINISHED, number), self.done[number].error
+        return self.items[number]
 
     def close(self):
         """Ends the requests; returns how the worker left."""

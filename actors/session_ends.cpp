@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The part of a session that ends executions: what the worker says of them, completed and where need be
+// overruled by what the daemon and the kernel know.
+
+#include "actors/session_core.hpp"
+#include "bridge/validate.hpp"
+#include "sandbox/attest.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace vivarium {
+
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+namespace {
+
+// An ended execution that holds more than this is accounted for by its tenant.
+constexpr std::size_t large_execution = 64 * 1024;
+// Executions shorter than this are charged no CPU time.
+constexpr auto worth_a_clock = milliseconds{1};
+// Executions shorter than this are not worth reading /proc for.
+constexpr auto worth_a_peak = milliseconds{20};
+
+std::uint64_t count_of(milliseconds time) noexcept {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
+}
+
+} // namespace
+
+void session_core::stopped_verdict(verdict& out, const in_flight& flight, bool lost) const {
+  const auto& request = flight.what->request();
+  std::string text;
+  auto kind = error_kind::timeout;
+  cause why;
+  why.enforced_by = enforcer::daemon;
+  why.observed =
+      count_of(duration_cast<milliseconds>(clock_type::now() - flight.what->submitted()));
+  if (flight.stop == stop_reason::cancelled) {
+    kind = error_kind::cancelled;
+    text = "the execution was cancelled";
+    why.what = "cancelled";
+    why.observed = 0;
+  } else if (flight.stop == stop_reason::cpu) {
+    why.what = "cpu";
+    why.limit = "cpu_ms";
+    why.configured = count_of(request.cpu_budget);
+    auto used = sandbox::cpu_time_of(worker_ ? worker_->host_pid() : 0).value_or(last_cpu_);
+    why.observed =
+        count_of(duration_cast<milliseconds>(used - flight.cpu_before + flight.cpu_used));
+    text = "the execution used up its CPU budget of " + std::to_string(why.configured) + " ms";
+  } else if (flight.stop == stop_reason::idle) {
+    why.what = "deadline";
+    why.limit = "idle_timeout_ms";
+    why.configured = count_of(request.idle_timeout);
+    why.observed = count_of(duration_cast<milliseconds>(clock_type::now() - flight.round_since));
+    text = "the stream brought no item for " + std::to_string(why.configured) + " ms";
+  } else {
+    why.what = "deadline";
+    why.limit = "timeout_ms";
+    why.configured = count_of(request.timeout);
+    text = "the execution exceeded its deadline of " + std::to_string(why.configured) + " ms";
+    if (flight.what->now() == execution::state::queued)
+      text += " before it began";
+  }
+  if (lost)
+    text += " and did not stop within the grace period of " + std::to_string(config_.grace.count())
+            + " ms; its worker was killed and the session's state is lost";
+  if (out.outcome != verdict::kind::error)
+    out.content.clear();
+  out.outcome = verdict::kind::error;
+  out.error_kind = static_cast<std::uint32_t>(kind);
+  override_error(out.content, kind, text);
+  out.cause = std::move(why);
+  if (lost)
+    out.session = session_outcome::lost;
+}
+
+std::chrono::microseconds session_core::cpu_of(const in_flight& flight) {
+  // The clock costs more than a small execution's share of it: those are charged nothing, and what
+  // they took at most is not charged to the next one either.
+  auto ran = duration_cast<microseconds>(clock_type::now() - flight.running_since);
+  if (ran < worth_a_clock && flight.what->request().cpu_budget.count() == 0) {
+    cpu_unread_ += ran;
+    return microseconds{0};
+  }
+  auto used = sandbox::cpu_time_of(worker_->host_pid());
+  if (!used)
+    return microseconds{0};
+  last_cpu_ = *used;
+  cpu_unread_ = microseconds{0};
+  return std::max(*used - flight.cpu_before, microseconds{0});
+}
+
+void session_core::complete(in_flight& flight, verdict how) {
+  load_.touch();
+  bool was_front = is_front(flight);
+  auto what = flight.what;
+  if (!flight.settled) {
+    if (what->now() == execution::state::queued) // It overtook one that still awaits something.
+      what->mark_started(clock_type::now());
+    how.usage.cpu = flight.cpu_used;
+    if (was_front)
+      how.usage.cpu += cpu_of(flight);
+    if (how.error_kind == static_cast<std::uint32_t>(error_kind::permission)
+        && !flight.denied_call.empty())
+      how.cause = cause{"denied", flight.denied_call, 0, 0, enforcer::kernel};
+    bool memory = how.error_kind == static_cast<std::uint32_t>(error_kind::memory);
+    if (memory || clock_type::now() - what->started() > worth_a_peak)
+      how.usage.peak_memory_bytes =
+          sandbox::peak_resident_bytes_of(worker_->host_pid()).value_or(0);
+    if (memory && how.usage.peak_memory_bytes >= config_.worker.memory_bytes)
+      how.cause = cause{"memory", "memory_bytes", config_.worker.memory_bytes,
+                        how.usage.peak_memory_bytes, enforcer::kernel};
+  }
+  auto ended = take(flight);
+  stopping_ -= ended.stop != stop_reason::none ? 1 : 0;
+  if (!ended.settled) {
+    how.usage.wall = duration_cast<microseconds>(clock_type::now() - what->submitted());
+    how.usage.queued = duration_cast<microseconds>(what->started() - what->submitted());
+    observe_end(*what, how);
+  }
+  update_state();
+  if (was_front || sent_.empty())
+    start_front();
+  if (ended.settled)
+    return;
+  bool large = !what->request().internal
+               && what->log_bytes() + how.content.size() > large_execution;
+  what->finish(std::move(how));
+  if (large)
+    ports_.report_large(what);
+}
+
+void session_core::complete_queued(const execution_ptr& what, verdict how) {
+  how.usage.wall = how.usage.queued =
+      duration_cast<microseconds>(clock_type::now() - what->submitted());
+  observe_end(*what, how);
+  what->finish(std::move(how));
+}
+
+void session_core::observe_end(const execution& what, const verdict& how) {
+  if (what.request().internal)
+    return;
+  ++info_.executions;
+  info_.used.wall += how.usage.wall - std::min(how.usage.queued, how.usage.wall);
+  info_.used.cpu += how.usage.cpu;
+  info_.used.queued += how.usage.queued;
+  info_.used.output_bytes += how.usage.output_bytes;
+  info_.used.peak_memory_bytes =
+      std::max(info_.used.peak_memory_bytes, how.usage.peak_memory_bytes);
+  auto outcome = how.outcome == verdict::kind::error
+                     ? std::string{name_of(static_cast<error_kind>(how.error_kind))}
+                     : std::string{"ok"};
+  watch_.execution_ended(tenant_, info_.environment, outcome, how.cause ? how.cause->what : "",
+                         how.usage);
+}
+
+void session_core::lose_flight(in_flight& flight, bool front, const cause& why,
+                               const std::string& text) {
+  if (flight.settled)
+    return;
+  auto& what = *flight.what;
+  verdict how;
+  how.session = session_outcome::lost;
+  how.cause = why;
+  if (flight.stop != stop_reason::none && front) {
+    stopped_verdict(how, flight, true);
+  } else {
+    how.outcome = verdict::kind::error;
+    auto kind = why.what == "internal" ? error_kind::internal : error_kind::session_lost;
+    how.error_kind = static_cast<std::uint32_t>(kind);
+    how.content = make_error(kind, text);
+  }
+  if (worker_) {
+    how.usage.peak_memory_bytes = sandbox::peak_resident_bytes_of(worker_->host_pid()).value_or(0);
+    if (auto used = sandbox::cpu_time_of(worker_->host_pid()); used && front)
+      how.usage.cpu = *used - flight.cpu_before;
+  }
+  if (end_ && front) {
+    how.usage.cpu = std::max(how.usage.cpu, end_->cpu - flight.cpu_before);
+    how.usage.peak_memory_bytes = std::max(how.usage.peak_memory_bytes, end_->peak_memory_bytes);
+  }
+  how.usage.cpu += flight.cpu_used;
+  if (what.now() == execution::state::queued)
+    what.mark_started(clock_type::now());
+  how.usage.wall = duration_cast<microseconds>(clock_type::now() - what.submitted());
+  how.usage.queued = duration_cast<microseconds>(what.started() - what.submitted());
+  how.usage.output_bytes = flight.output_seen;
+  observe_end(what, how);
+  what.finish(std::move(how));
+}
+
+void session_core::finish_all(const cause& why) {
+  auto text = "the session ended before the execution did: " + vivarium::describe(why);
+  auto flights = std::exchange(sent_, {});
+  auto parked = std::exchange(parked_, {});
+  auto queued = std::exchange(waiting_, {});
+  parked_async_ = stopping_ = 0;
+  setup_.clear();
+  bool front = true;
+  for (auto& flight : flights)
+    lose_flight(flight, std::exchange(front, false), why, text);
+  for (auto& [number, flight] : parked)
+    lose_flight(flight, flights.empty(), why, text);
+  for (auto& what : queued) {
+    verdict how;
+    how.outcome = verdict::kind::error;
+    how.session = session_outcome::lost;
+    how.cause = why;
+    auto kind = why.what == "internal" ? error_kind::internal : error_kind::session_lost;
+    how.error_kind = static_cast<std::uint32_t>(kind);
+    how.content = make_error(kind, text);
+    complete_queued(what, std::move(how));
+  }
+}
+
+} // namespace vivarium
