@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <vivarium/client.hpp>
-
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
@@ -10,10 +8,12 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <vivarium/client.hpp>
 
 // Every request with a completion token of Asio: callbacks, use_future, coroutines, deferred... The
-// signature is void(std::exception_ptr, T); the handler runs on its associated executor, and without
-// one on the connection's thread. Cancelling the operation by its slot gives the request up.
+// signature is void(std::exception_ptr, T); the handler runs on its associated executor, and
+// without one on the connection's thread. Cancelling the operation by its slot gives the request
+// up.
 namespace vivarium::inline client_v1 {
 
 namespace detail {
@@ -23,8 +23,8 @@ template <class Handler, class T>
 class completion {
 public:
   explicit completion(Handler handler)
-      : handler_{std::move(handler)},
-        work_{boost::asio::get_associated_executor(handler_, boost::asio::system_executor{})} {}
+      : handler_{std::move(handler)}, work_{boost::asio::get_associated_executor(
+                                          handler_, boost::asio::system_executor{})} {}
 
   void operator()(std::exception_ptr why, T result) {
     auto executor = work_.get_executor();
@@ -50,7 +50,8 @@ private:
 template <class T, class Handler>
 callback<T> callback_of(Handler handler) {
   auto shared = std::make_shared<completion<Handler, T>>(std::move(handler));
-  return [shared](std::exception_ptr why, T result) { (*shared)(std::move(why), std::move(result)); };
+  return
+      [shared](std::exception_ptr why, T result) { (*shared)(std::move(why), std::move(result)); };
 }
 
 } // namespace detail
@@ -98,9 +99,9 @@ auto async_run(const runner& in, std::string_view source, const variables& with,
 template <class Token>
 auto async_call(const runner& in, std::string_view module, std::string_view name, arguments with,
                 Token&& token) {
-  return async_send(in.prepare_call(module_name{std::string{module}}, name, operation::call,
-                                    std::move(with)),
-                    std::forward<Token>(token));
+  return async_send(
+      in.prepare_call(module_name{std::string{module}}, name, operation::call, std::move(with)),
+      std::forward<Token>(token));
 }
 /// `client::session`.
 template <class Token>

@@ -70,7 +70,8 @@ public:
   [[nodiscard]] request<class session> prepare_session(const session_options& how = {}) const;
   [[nodiscard]] request<std::vector<session_info>> prepare_sessions() const;
   [[nodiscard]] request<done> prepare_close_session(std::string_view id_or_name) const;
-  [[nodiscard]] request<std::vector<execution_info>> prepare_executions(std::string_view session) const;
+  [[nodiscard]] request<std::vector<execution_info>>
+  prepare_executions(std::string_view session) const;
   [[nodiscard]] request<compiled> prepare_compile(std::string_view source,
                                                   std::string_view filename) const;
   [[nodiscard]] request<done> prepare_defaults(const defaults& what) const;

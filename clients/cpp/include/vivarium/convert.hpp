@@ -26,13 +26,14 @@ struct is_alternative<T, std::variant<Ts...>> : std::disjunction<std::is_same<T,
 
 /// Alternatives that have rules of their own below.
 template <class T>
-concept special = std::same_as<T, bool> || std::same_as<T, std::int64_t> || std::same_as<T, double>
-                  || std::same_as<T, std::string> || std::same_as<T, bytes>
-                  || std::same_as<T, std::complex<double>>;
+concept special =
+    std::same_as<T, bool> || std::same_as<T, std::int64_t> || std::same_as<T, double> || std::
+        same_as<T, std::string> || std::same_as<T, bytes> || std::same_as<T, std::complex<double>>;
 template <class T>
-concept integer = std::integral<T> && !std::same_as<T, bool> && !std::same_as<T, char>
-                  && !std::same_as<T, wchar_t> && !std::same_as<T, char8_t>
-                  && !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
+concept integer =
+    std::integral<T> && !std::same_as<
+        T,
+        bool> && !std::same_as<T, char> && !std::same_as<T, wchar_t> && !std::same_as<T, char8_t> && !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
 
 /// The items of anything that is like a sequence; null for what is not.
 [[nodiscard]] const std::vector<value>* items_of(const value& from, bool sets) noexcept;
@@ -52,8 +53,8 @@ concept integer = std::integral<T> && !std::same_as<T, bool> && !std::same_as<T,
 
 /// The alternatives themselves.
 template <class T>
-  requires(detail::is_alternative<T, value::storage>::value && !detail::special<T>)
-struct converter<T> {
+requires(detail::is_alternative<T, value::storage>::value
+         && !detail::special<T>) struct converter<T> {
   static value to(T from) { return value{std::in_place_type<T>, std::move(from)}; }
   static T from(const value& from) {
     if (const auto* found = from.get_if<T>())
@@ -218,7 +219,8 @@ struct converter<std::vector<T>> {
   static std::vector<T> from(const value& from) {
     std::vector<T> out;
     if constexpr (requires { dtype_of<T>::name; }) {
-      if (const auto* array = from.get_if<ndarray>(); array != nullptr && array->shape.size() == 1) {
+      if (const auto* array = from.get_if<ndarray>();
+          array != nullptr && array->shape.size() == 1) {
         auto items = array->view<T>();
         return {items.begin(), items.end()};
       }
@@ -235,16 +237,15 @@ struct converter<std::vector<T>> {
 
 template <class T, std::size_t N>
 struct converter<std::array<T, N>> {
-  static value to(const std::array<T, N>& from) {
-    return std::vector<T>{from.begin(), from.end()};
-  }
+  static value to(const std::array<T, N>& from) { return std::vector<T>{from.begin(), from.end()}; }
   static std::array<T, N> from(const value& from) {
     const auto* items = detail::items_of(from, false);
     if (items == nullptr || items->size() != N)
       mismatch<std::array<T, N>>(from, items == nullptr ? "" : "another number of items");
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return std::array<T, N>{(*items)[I].template as<T>()...};
-    }(std::make_index_sequence<N>{});
+    }
+    (std::make_index_sequence<N>{});
   }
 };
 
@@ -276,7 +277,7 @@ struct set_converter {
       mismatch<Set>(from);
     Set out;
     for (const auto& item : *items)
-      out.insert(item.as<typename Set::value_type>());
+      out.insert(item.template as<typename Set::value_type>());
     return out;
   }
 };
@@ -296,7 +297,8 @@ struct map_converter {
       mismatch<Map>(from);
     Map out;
     for (const auto& [key, held] : found->entries)
-      out.insert_or_assign(key.as<typename Map::key_type>(), held.as<typename Map::mapped_type>());
+      out.insert_or_assign(key.template as<typename Map::key_type>(),
+                           held.template as<typename Map::mapped_type>());
     return out;
   }
 };
@@ -315,7 +317,8 @@ struct tuple_converter {
       mismatch<Tuple>(from, items == nullptr ? "" : "another number of items");
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return Tuple{(*items)[I].template as<std::tuple_element_t<I, Tuple>>()...};
-    }(std::make_index_sequence<size>{});
+    }
+    (std::make_index_sequence<size>{});
   }
 };
 

@@ -49,8 +49,8 @@ class error : public std::runtime_error {
 public:
   explicit error(const std::string& what, error_kind kind = error_kind::unspecified,
                  std::string code = {}, std::string request_id = {})
-      : std::runtime_error{what}, kind_{kind}, code_{std::move(code)},
-        request_id_{std::move(request_id)} {}
+      : std::runtime_error{what}, kind_{kind}, code_{std::move(code)}, request_id_{
+                                                                           std::move(request_id)} {}
 
   [[nodiscard]] error_kind kind() const noexcept { return kind_; }
   /// Stable name of the failure, e.g. "not_found", "ref_released"; empty when there is none.

@@ -42,9 +42,7 @@ public:
   [[nodiscard]] std::span<const std::byte> span() const noexcept {
     return std::as_bytes(std::span{content_.data(), content_.size()});
   }
-  [[nodiscard]] std::vector<std::byte> vector() const {
-    return {span().begin(), span().end()};
-  }
+  [[nodiscard]] std::vector<std::byte> vector() const { return {span().begin(), span().end()}; }
   [[nodiscard]] const std::string& chars() const& noexcept { return content_; }
   [[nodiscard]] std::string chars() && noexcept { return std::move(content_); }
   friend bool operator==(const bytes&, const bytes&) = default;

@@ -102,8 +102,8 @@ struct session_options {
 
 /// A namespace to copy names from.
 struct namespace_source {
-  std::string name = {};                              ///< Id or name; empty for the base one.
-  std::optional<std::vector<std::string>> only = {};  ///< An empty list copies nothing.
+  std::string name = {};                             ///< Id or name; empty for the base one.
+  std::optional<std::vector<std::string>> only = {}; ///< An empty list copies nothing.
   std::optional<std::vector<std::string>> except = {};
 };
 
@@ -126,8 +126,8 @@ struct defaults {
 
 /// How a connection is made.
 struct connect_options {
-  std::string api_key = {}; ///< Empty for VIVARIUM_API_KEY.
-  std::string ca_file = {}; ///< Of https; empty for the system's.
+  std::string api_key = {};                  ///< Empty for VIVARIUM_API_KEY.
+  std::string ca_file = {};                  ///< Of https; empty for the system's.
   std::chrono::milliseconds timeout{10'000}; ///< To be connected in.
   /// The connection breaks when the daemon is silent for so long, asked in between.
   std::chrono::seconds idle_timeout{300};
@@ -187,10 +187,8 @@ private:
   }
   void add(const run_options& how) { options = how; }
   template <class T>
-    requires std::constructible_from<value, T>
-  void add(T&& item) {
-    positional.emplace_back(std::forward<T>(item));
-  }
+  requires std::constructible_from<value, T>
+  void add(T&& item) { positional.emplace_back(std::forward<T>(item)); }
 };
 
 } // namespace vivarium::inline client_v1

@@ -35,7 +35,7 @@ struct task {
 
 /// What became of one thing of a batch.
 struct batch_result {
-  struct verdict verdict;         ///< When it ran, well or not.
+  struct verdict verdict;       ///< When it ran, well or not.
   std::exception_ptr rejection; ///< Why it could not be run at all; else null.
 
   /// Returns the result, or throws what prevented it.
@@ -50,7 +50,8 @@ class runner {
 public:
   /// Runs source and returns its value; throws `execution_error` when it fails. With another format
   /// than typed the value is a str.
-  value eval(std::string_view source, const variables& with = {}, const run_options& how = {}) const {
+  value eval(std::string_view source, const variables& with = {},
+             const run_options& how = {}) const {
     return prepare_eval(source, with, how).get();
   }
   value eval(std::string_view source, const run_options& how) const {
@@ -63,7 +64,8 @@ public:
   }
 
   /// Runs source and returns how it ended, with its output; does not throw what the code raised.
-  verdict run(std::string_view source, const variables& with = {}, const run_options& how = {}) const {
+  verdict run(std::string_view source, const variables& with = {},
+              const run_options& how = {}) const {
     return prepare_run(source, with, how).get();
   }
   verdict run(std::string_view source, const run_options& how) const {
@@ -90,7 +92,7 @@ public:
   /// Iterates over the value of source; see `basic_stream`.
   [[nodiscard]] basic_stream<value> stream(task what, const stream_options& how = {}) const;
   [[nodiscard]] basic_stream<value> stream(std::string_view source, const variables& with = {},
-                                                 const stream_options& how = {}) const;
+                                           const stream_options& how = {}) const;
 
   /// Runs many; one that fails does not stop others.
   [[nodiscard]] std::vector<batch_result> batch(std::vector<task> tasks) const {
@@ -140,9 +142,7 @@ public:
     return in_.call(module_, name_, std::forward<Args>(args)...);
   }
   /// The attribute itself.
-  [[nodiscard]] value get() const {
-    return in_.apply(operation::get, module_name{module_}, name_);
-  }
+  [[nodiscard]] value get() const { return in_.apply(operation::get, module_name{module_}, name_); }
 
 private:
   runner in_;

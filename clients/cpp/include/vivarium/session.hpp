@@ -117,7 +117,9 @@ public:
   [[nodiscard]] name_space make_namespace(const namespace_options& how = {}) const {
     return prepare_namespace(how).get();
   }
-  [[nodiscard]] std::vector<namespace_info> namespaces() const { return prepare_namespaces().get(); }
+  [[nodiscard]] std::vector<namespace_info> namespaces() const {
+    return prepare_namespaces().get();
+  }
   /// Handle of a namespace that exists already, by id or name; destroying it ends nothing.
   [[nodiscard]] name_space use_namespace(std::string id_or_name) const;
   /// Variables of its base namespace.
@@ -142,7 +144,8 @@ public:
   [[nodiscard]] request<std::vector<variable_info>> prepare_variables(std::string space = {}) const;
   [[nodiscard]] request<interpreter_info> prepare_interpreter() const;
   [[nodiscard]] request<memory_stats> prepare_memory() const;
-  [[nodiscard]] request<std::uint64_t> prepare_collect(std::optional<std::uint32_t> generation) const;
+  [[nodiscard]] request<std::uint64_t>
+  prepare_collect(std::optional<std::uint32_t> generation) const;
   [[nodiscard]] request<bool> prepare_tracemalloc(bool enabled, std::uint32_t frames) const;
 
 private:

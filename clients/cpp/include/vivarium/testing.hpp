@@ -18,8 +18,8 @@ struct daemon_options {
   std::chrono::milliseconds stop_timeout{30'000};
 };
 
-/// A vivariumd of one's own, for tests: on a port that the kernel chooses and on a Unix socket, in a
-/// temporary directory, with nothing of the machine's own daemon. It is ready when this has been
+/// A vivariumd of one's own, for tests: on a port that the kernel chooses and on a Unix socket, in
+/// a temporary directory, with nothing of the machine's own daemon. It is ready when this has been
 /// made; the destructor stops it, reaps it and removes the directory, also when a test throws. When
 /// the program dies the daemon is told to stop.
 ///

@@ -22,7 +22,7 @@ struct converter;
 
 /// Whether T becomes a value.
 template <class T>
-concept to_value = !std::same_as<std::remove_cvref_t<T>, value> && requires(T&& from) {
+concept to_value = !std::same_as<std::remove_cvref_t<T>, value> && requires(T && from) {
   converter<std::decay_t<T>>::to(std::forward<T>(from));
 };
 

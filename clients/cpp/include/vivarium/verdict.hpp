@@ -45,12 +45,12 @@ struct dtype_mismatch {
 /// An exception, or what stopped the code.
 struct exception_info {
   error_kind kind = error_kind::unspecified;
-  std::string type;                ///< Qualified name; empty when there was no exception.
-  std::string module;              ///< Of the type.
-  std::vector<std::string> bases;  ///< Names of its base classes, nearest first.
-  std::string message;             ///< `str(exception)`.
+  std::string type;                 ///< Qualified name; empty when there was no exception.
+  std::string module;               ///< Of the type.
+  std::vector<std::string> bases;   ///< Names of its base classes, nearest first.
+  std::string message;              ///< `str(exception)`.
   std::vector<struct frame> frames; ///< Outermost first.
-  std::string traceback;           ///< CPython's own text.
+  std::string traceback;            ///< CPython's own text.
   std::shared_ptr<const exception_info> cause;   ///< `__cause__`.
   std::shared_ptr<const exception_info> context; ///< `__context__`, when it is shown.
   std::vector<exception_info> group;             ///< Those of an exception group.
@@ -104,8 +104,8 @@ struct verdict {
   value result;
   result_format format = result_format::unset; ///< In which form the result came; unset for none.
   std::shared_ptr<const exception_info> exception; ///< Null when the code ran to its end.
-  std::string output;       ///< What went to stdout, within the limit.
-  std::string error_output; ///< What went to stderr.
+  std::string output;                              ///< What went to stdout, within the limit.
+  std::string error_output;                        ///< What went to stderr.
   std::vector<display> displays;
   struct usage usage;
   session_outcome session = session_outcome::unset;
