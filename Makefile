@@ -2,12 +2,14 @@
 #
 # The commands of the house, thin over the presets of CMakePresets.json.
 #   make run      builds the daemon and starts it in the foreground
-#   make test     builds and tests the presets dev and asan, then once more as an ordinary user
+#   make test     builds and tests the presets dev and asan, dev once more as an ordinary user; the
+#                 preset tsan, and a short search of the fuzzers
 #   make check    format, layers, the .proto files, clang-tidy on what changed
 #   make bench    measures, against a floor measured in the same run
 #   make fuzz     runs every fuzz target for FUZZ_SECONDS (60) each
+#   make clean-root  runs the README on a bare Debian 12, as a new user would; needs root
 #   make format   formats the C++ sources in place
-.PHONY: run test check bench fuzz format clean
+.PHONY: run test check bench fuzz clean-root format clean
 .DEFAULT_GOAL := run
 
 JOBS ?= $(shell nproc)
@@ -20,7 +22,7 @@ run:
 	exec build/release/bin/vivariumd $(ARGS)
 
 test:
-	scripts/install-packages
+	scripts/install-packages build run test
 	scripts/run-tests
 
 check:
@@ -34,10 +36,14 @@ bench:
 	bench/run $(ARGS)
 
 fuzz:
-	scripts/install-packages
+	scripts/install-packages build run test
 	cmake --preset fuzz
-	cmake --build --preset fuzz -j $(JOBS)
+	cmake --build --preset fuzz --target fuzzers -j $(JOBS)
 	scripts/run-fuzzers build/fuzz $(ARGS)
+
+clean-root:
+	scripts/install-packages clean-root
+	scripts/clean-root-test
 
 format:
 	git ls-files -co --exclude-standard '*.cpp' '*.hpp' | xargs clang-format -i

@@ -13,7 +13,7 @@ std::string handle_of(const code_store::code& what) {
   // Lengths between the parts, so that no two different triples hash the same bytes.
   auto text = std::to_string(what.first_line) + ':' + std::to_string(what.filename.size()) + ':'
               + what.filename + what.source;
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
   SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
   static constexpr char hex[] = "0123456789abcdef";
   std::string out = "cod_";

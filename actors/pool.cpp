@@ -20,6 +20,7 @@ namespace vivarium {
 using namespace std::chrono_literals;
 using std::chrono::duration_cast;
 using std::chrono::microseconds;
+using std::chrono::milliseconds;
 
 namespace {
 
@@ -46,10 +47,14 @@ std::string describe(const sandbox::zygote_ended& end) {
   return end.detail.empty() ? text : text + ": " + end.detail;
 }
 
-clock_type::duration pause_after(unsigned failures) {
+// Importing for nothing is dear; workers fail for want of something that may soon be there again.
+constexpr auto longest_zygote_pause = 60s;
+constexpr auto longest_worker_pause = 10s;
+
+clock_type::duration pause_after(unsigned failures, clock_type::duration longest) {
   if (failures <= 1)
     return 0s;
-  return std::min<clock_type::duration>(10s, 100ms * (1u << std::min(failures - 2, 10u)));
+  return std::min<clock_type::duration>(longest, 100ms * (1u << std::min(failures - 2, 10u)));
 }
 
 } // namespace
@@ -95,26 +100,52 @@ void pool_core::start_jail() {
 void pool_core::start_zygote() {
   zygote_up_ = false;
   zygote_starting_ = true;
+  zygote_since_ = clock_type::now();
+  // One that is still importing is killed for the sake of the new one.
   auto ok = jail_->start_zygote(++generation_);
   if (!ok)
-    zygote_failed(ok.why().detail);
+    return zygote_failed(ok.why().detail);
+  tick_at(zygote_since_ + plan_.config.zygote_timeout);
 }
 
-void pool_core::zygote_failed(const std::string& reason) {
+void pool_core::zygote_is_ready() {
+  zygote_up_ = true;
+  zygote_starting_ = false;
+  zygote_since_ = clock_type::now();
+  zygote_forks_ = 0;
+  // The first one has yet to show that its workers can be sealed.
+  plan_.board->serves = proven_ || plan_.config.pool_ready == 0;
+  if (worker_failures_ < max_worker_failures)
+    plan_.board->trouble.clear();
+  plan_.watch.zygote_started(plan_.environment);
+  spdlog::info("environment '{}': zygote {} is ready", plan_.environment, generation_);
+}
+
+void pool_core::zygote_failed(const std::string& reason, retry chance) {
   auto detail = plan_.config.environments.at(plan_.environment).python + ": " + reason;
   bool was_healthy = zygote_up_ && clock_type::now() - zygote_since_ > healthy_life;
   zygote_up_ = zygote_starting_ = false;
-  plan_.board->zygote_ready = false;
+  plan_.board->serves = false;
   failures_in_a_row_ = was_healthy ? 1 : failures_in_a_row_ + 1;
-  spdlog::warn("environment '{}': no zygote (failure {} in a row): {}", plan_.environment,
-               failures_in_a_row_, detail);
-  if (failures_in_a_row_ >= patience) {
-    plan_.board->trouble = detail;
-    refuse_waiting(error{errc::sandbox_unavailable,
-                         "environment '" + plan_.environment + "' cannot start: " + detail});
-  }
-  retry_at_ = clock_type::now() + pause_after(failures_in_a_row_);
+  auto pause = pause_after(failures_in_a_row_, longest_zygote_pause);
+  spdlog::error("environment '{}': no zygote (failure {} in a row, next attempt in {} ms): {}",
+                plan_.environment, failures_in_a_row_, duration_cast<milliseconds>(pause).count(),
+                detail);
+  if (failures_in_a_row_ >= patience || chance == retry::in_vain)
+    in_trouble(std::move(detail));
+  retry_at_ = clock_type::now() + pause;
   tick_at(retry_at_);
+}
+
+void pool_core::in_trouble(std::string why) {
+  plan_.board->hopeless = !proven_;
+  plan_.board->trouble = std::move(why);
+  refuse_waiting(trouble());
+}
+
+error pool_core::trouble() const {
+  return {errc::sandbox_unavailable,
+          "environment '" + plan_.environment + "' cannot start: " + plan_.board->trouble};
 }
 
 void pool_core::jail_failed(const std::string& detail) {
@@ -142,10 +173,7 @@ void pool_core::acquire(session_actor who) {
     return caf::anon_send(who, atom::refused_v, error{errc::unavailable, "the daemon is stopping"});
   plan_.watch.pool_asked(plan_.environment, !idle_.empty());
   if (idle_.empty() && !plan_.board->trouble.empty() && clock_type::now() < retry_at_)
-    return caf::anon_send(
-        who, atom::refused_v,
-        error{errc::sandbox_unavailable,
-              "environment '" + plan_.environment + "' cannot start: " + plan_.board->trouble});
+    return caf::anon_send(who, atom::refused_v, trouble());
   if (idle_.empty() && workers_.size() >= plan_.config.max_workers)
     return caf::anon_send(who, atom::refused_v,
                           error{errc::limit_exceeded, "the daemon runs its maximum of "
@@ -255,14 +283,7 @@ void pool_core::on_control() {
     if (auto* up = std::get_if<sandbox::zygote_ready>(&*next)) {
       if (up->generation != generation_)
         continue;
-      zygote_up_ = true;
-      zygote_starting_ = false;
-      zygote_since_ = clock_type::now();
-      zygote_forks_ = 0;
-      plan_.board->zygote_ready = true;
-      plan_.board->trouble.clear();
-      plan_.watch.zygote_started(plan_.environment);
-      spdlog::info("environment '{}': zygote {} is ready", plan_.environment, generation_);
+      zygote_is_ready();
     } else if (auto* down = std::get_if<sandbox::zygote_ended>(&*next)) {
       // What it had been ordered to make will not come.
       for (auto it = workers_.begin(); it != workers_.end();) {
@@ -307,16 +328,14 @@ void pool_core::watch_greeting(std::uint64_t number, worker& from) {
   });
 }
 
-void pool_core::worker_failed() {
+void pool_core::worker_failed(const std::string& reason) {
   // One may fail by chance; when all fail, ordering more at full speed would only burn the machine.
   ++worker_failures_;
-  auto detail = "workers cannot be made ready, see the log";
   if (worker_failures_ >= max_worker_failures) {
-    plan_.board->trouble = detail;
-    refuse_waiting(
-        error{errc::sandbox_unavailable, "environment '" + plan_.environment + "': " + detail});
+    plan_.board->serves = false;
+    in_trouble("workers cannot be made ready: " + reason);
   }
-  refill_not_before_ = clock_type::now() + pause_after(worker_failures_);
+  refill_not_before_ = clock_type::now() + pause_after(worker_failures_, longest_worker_pause);
   retry_at_ = refill_not_before_;
   tick_at(refill_not_before_);
 }
@@ -338,7 +357,7 @@ void pool_core::on_greeting(std::uint64_t number) {
     spdlog::error("environment '{}': worker {} refused at {}: {}", plan_.environment, number, step,
                   detail);
     kill(number, e);
-    worker_failed();
+    worker_failed(detail);
   };
   if (e.held->read_some() == worker::read_outcome::closed)
     return refuse("greeting", "it closed its channel");
@@ -357,7 +376,9 @@ void pool_core::on_greeting(std::uint64_t number) {
   if (auto ok = sandbox::attest_worker(e.held->host_pid(), plan_.config.without); !ok)
     return refuse("attest", ok.why().detail);
   failures_in_a_row_ = worker_failures_ = 0;
-  plan_.board->trouble.clear();
+  proven_ = true;
+  *plan_.board = {};
+  plan_.board->serves = zygote_up_;
   plan_.watch.worker_made(plan_.environment,
                           duration_cast<microseconds>(clock_type::now() - e.ordered));
   move(e, phase::idle);
@@ -387,9 +408,9 @@ void pool_core::told(const sandbox::worker_failed& failed) {
     spdlog::warn("environment '{}': worker {}: {}", plan_.environment, failed.worker, failed.step);
     return;
   }
-  spdlog::error("environment '{}': worker {} failed: {}", plan_.environment, failed.worker,
-                os_error(failed.step, "", failed.errno_value).detail);
-  worker_failed();
+  auto detail = os_error(failed.step, "", failed.errno_value).detail;
+  spdlog::error("environment '{}': worker {} failed: {}", plan_.environment, failed.worker, detail);
+  worker_failed(detail);
 }
 
 void pool_core::told(const sandbox::worker_exited& exited) {
@@ -451,13 +472,24 @@ void pool_core::on_tick() {
       return tick_at(retry_at_);
     return jail_ ? start_zygote() : start_jail();
   }
+  auto start_ends = zygote_starting_ ? zygote_since_ + plan_.config.zygote_timeout
+                                     : clock_type::time_point::max();
+  if (now >= start_ends) {
+    auto reason = "it did not become ready, with its modules imported, within "
+                  + std::to_string(plan_.config.zygote_timeout.count()) + " ms";
+    // It would go on until the next attempt; only for the sake of live workers it may.
+    if (workers_.empty())
+      jail_failed(reason);
+    return zygote_failed(reason, retry::in_vain);
+  }
   bool aged = zygote_forks_ >= plan_.config.zygote_max_forks
               || now - zygote_since_ >= plan_.config.zygote_max_age;
   if (zygote_up_ && !draining_ && aged && coming_ == 0)
     return start_zygote();
   give_up_stuck_orders(now);
   refill();
-  tick_at(now + (coming_ > 0 ? order_patience : 60s)); // 60 s: for the zygote's age.
+  // 60 s: for the zygote's age.
+  tick_at(std::min<clock_type::time_point>(now + (coming_ > 0 ? order_patience : 60s), start_ends));
 }
 
 void pool_core::give_up_stuck_orders(clock_type::time_point now) {
@@ -473,7 +505,7 @@ void pool_core::give_up_stuck_orders(clock_type::time_point now) {
     kill(number, workers_.at(number));
   }
   if (!stuck.empty()) {
-    worker_failed();
+    worker_failed("the zygote did not answer in time");
     start_zygote();
   }
 }

@@ -22,8 +22,9 @@ namespace vivarium {
 
 /// What a pool tells the rest of the daemon without a message, because it is asked all the time.
 struct pool_board {
-  bool zygote_ready = false;
-  std::string trouble; ///< Why no zygote runs; empty when one does or is being started.
+  bool serves = false;   ///< A zygote runs, and it has made workers that pass, if any are wanted.
+  std::string trouble;   ///< Why there are no workers; empty when there are or may soon be.
+  bool hopeless = false; ///< It has never served, and enough attempts were made.
 };
 
 /// What a pool is made from. References outlive the actor system.
@@ -38,8 +39,9 @@ struct pool_plan {
 };
 
 // A pool keeps workers ready: ordered from the zygote, sealed by themselves, attested from outside,
-// and only then lent. When the zygote dies it is started again, with a growing pause if it keeps
-// dying; when the whole jail dies every worker in it is lost and the jail is built anew.
+// and only then lent. When the zygote dies, or does not become ready in its time, it is started
+// again, with a pause that grows up to a minute if that keeps happening; when the whole jail dies
+// every worker in it is lost and the jail is built anew.
 
 /// The pool's memory and decisions; the actor `pool` is its mailbox. Reactor thread.
 class pool_core {
@@ -70,7 +72,11 @@ private:
 
   void start_jail();
   void start_zygote();
-  void zygote_failed(const std::string& reason);
+  void zygote_is_ready();
+  enum class retry : std::uint8_t { soon, in_vain };
+  void zygote_failed(const std::string& reason, retry chance = retry::soon);
+  void in_trouble(std::string why);
+  [[nodiscard]] error trouble() const;
   void jail_failed(const std::string& detail);
   void refill();
   void order_worker();
@@ -83,7 +89,7 @@ private:
   void told(const sandbox::worker_exited& exited);
   void watch_control();
   void watch_greeting(std::uint64_t number, worker& from);
-  void worker_failed();
+  void worker_failed(const std::string& reason);
   void give_up_stuck_orders(clock_type::time_point now);
   void tick_at(clock_type::time_point when);
   void publish_level();
@@ -101,7 +107,8 @@ private:
   bool zygote_up_ = false;
   bool zygote_starting_ = false;
   bool draining_ = false;
-  clock_type::time_point zygote_since_{};
+  bool proven_ = false;                   // some worker has passed
+  clock_type::time_point zygote_since_{}; // since when it starts, then since when it is ready
   std::uint64_t zygote_forks_ = 0;
   unsigned failures_in_a_row_ = 0; // of the zygote
   unsigned worker_failures_ = 0;   // in a row

@@ -114,6 +114,15 @@ struct service::impl {
     std::uint32_t uid_base = 0;
   };
 
+  /// The first pool of those that start with the daemon whose board fits; null when none does.
+  template <class Fits>
+  const std::pair<const std::string, pool_entry>* eager(Fits fits) const {
+    for (const auto& one : pools)
+      if (config.environments.at(one.first).eager && fits(*one.second.board))
+        return &one;
+    return nullptr;
+  }
+
   boost::asio::io_context& reactor;
   settings config;
   observer& watch;
@@ -137,10 +146,18 @@ void service::run() {
 }
 
 bool service::ready() const noexcept {
-  for (const auto& [name, entry] : impl_->pools)
-    if (!entry.board->zygote_ready && impl_->config.environments.at(name).eager)
-      return false;
-  return true;
+  return impl_->eager([](const pool_board& board) { return !board.serves; }) == nullptr;
+}
+
+std::string service::trouble() const {
+  const auto* found = impl_->eager([](const pool_board& board) { return !board.trouble.empty(); });
+  return found == nullptr
+             ? ""
+             : "environment '" + found->first + "' cannot start: " + found->second.board->trouble;
+}
+
+bool service::hopeless() const noexcept {
+  return impl_->eager([](const pool_board& board) { return board.hopeless; }) != nullptr;
 }
 
 void service::submit(const std::string& tenant, submission what, reply<execution_ptr> to) {

@@ -132,6 +132,13 @@ public:
   /// Whether every eagerly started environment can serve.
   [[nodiscard]] bool ready() const noexcept;
 
+  /// Says what keeps an eagerly started environment from serving; empty when nothing does as far
+  /// as is known.
+  [[nodiscard]] std::string trouble() const;
+  /// Whether such an environment has never served and enough attempts were made to tell that it
+  /// will not: a matter for whoever wrote the configuration.
+  [[nodiscard]] bool hopeless() const noexcept;
+
   /// Submits source. The execution is returned as soon as it has an id and a place in a session;
   /// subscribe to it to see its events and its verdict.
   void submit(const std::string& tenant, submission what, reply<execution_ptr> to);

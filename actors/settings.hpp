@@ -33,7 +33,8 @@ struct settings {
   std::size_t max_workers = 10'000;
   std::chrono::seconds zygote_max_age{3600};
   std::uint64_t zygote_max_forks = 100'000;
-  std::chrono::seconds start_timeout{30}; ///< For a session to get its worker.
+  std::chrono::milliseconds zygote_timeout{60'000}; ///< For a zygote to import what it preloads.
+  std::chrono::seconds start_timeout{30};           ///< For a session to get its worker.
 
   std::size_t max_sessions = 10'000; ///< Per tenant.
   std::size_t queue_length = 1'000;  ///< Waiting executions per session.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bridge/natural.hpp"
 
+#include "bridge/plain_form.hpp"
 #include "bridge/python_text.hpp"
 #include "bridge/value_view.hpp"
 
@@ -55,7 +56,7 @@ std::string base64(std::string_view bytes) {
 
 std::string key_text(std::string_view key, integer_writer& integers) {
   auto opened = value_view::open(key);
-  if (opened.kind == value_kind::text)
+  if (opened.kind == value_kind::text || opened.kind == value_kind::symbol)
     return std::string{opened.content};
   std::string text;
   append_repr(text, key, integers);
@@ -91,7 +92,8 @@ std::string text_of(const value_view& value, integer_writer& integers) {
     case value_kind::integer: text = std::to_string(static_cast<std::int64_t>(value.bits)); break;
     case value_kind::big_integer: integers.append(text, value.content); break;
     case value_kind::real: text = name_of_special(std::bit_cast<double>(value.bits)); break;
-    case value_kind::blob: text = base64(value.content); break;
+    case value_kind::blob:
+    case value_kind::bytearray: text = base64(value.content); break;
     case value_kind::opaque: text = repr_of_opaque(value.content); break;
     default: text = value.content;
   }
@@ -117,9 +119,14 @@ public:
       case value_kind::text: append_json_string(out_, value.content); break;
       case value_kind::list:
       case value_kind::tuple:
-      case value_kind::set: append_array(value.content); break;
+      case value_kind::set:
+      case value_kind::frozenset: append_array(value.content); break;
       case value_kind::dict: append_object(value.content); break;
-      default: append_json_string(out_, text_of(value, integers_));
+      default:
+        if (is_plain(value.kind))
+          append_json_string(out_, text_of(value, integers_));
+        else
+          append(plain_form(value));
     }
   }
 
@@ -177,9 +184,14 @@ public:
       case value_kind::text: to.add_string(3, value.content.data(), value.content.size()); break;
       case value_kind::list:
       case value_kind::tuple:
-      case value_kind::set: append_list(to, value.content); break;
+      case value_kind::set:
+      case value_kind::frozenset: append_list(to, value.content); break;
       case value_kind::dict: append_struct(to, value.content); break;
-      default: to.add_string(3, text_of(value, integers_));
+      default:
+        if (is_plain(value.kind))
+          to.add_string(3, text_of(value, integers_));
+        else
+          append(std::move(to), plain_form(value));
     }
   }
 

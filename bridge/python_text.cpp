@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bridge/python_text.hpp"
 
+#include "bridge/typed_text.hpp"
 #include "bridge/value_view.hpp"
+#include "bridge/wire_reader.hpp"
 
 #include <algorithm>
 #include <array>
@@ -80,6 +82,16 @@ void append_escaped(std::string& out, unsigned char byte) {
   }
 }
 
+// A text field of a message that also has others.
+std::string_view text_field_of(std::string_view message, std::uint32_t number) {
+  std::string_view text;
+  wire_reader reader{message};
+  for (wire_field field; reader.next(field);)
+    if (field.number == number)
+      text = field.content;
+  return text;
+}
+
 enum class escape_above_ascii { no, yes };
 
 void append_quoted(std::string& out, std::string_view text, escape_above_ascii above) {
@@ -105,6 +117,40 @@ void append_items(std::string& out, std::string_view sequence, integer_writer& i
     if (!first)
       out += ", ";
     append_repr(out, items.content(), integers);
+  }
+}
+
+void append_call(std::string& out, std::string_view name, std::string_view text,
+                 escape_above_ascii above = escape_above_ascii::no) {
+  out += name;
+  append_quoted(out, text, above);
+  out += ')';
+}
+
+void append_term(std::string& out, std::string_view message) {
+  std::string_view type, data;
+  for (field_walk fields{message}; fields.next();)
+    (fields.number() == 1 ? type : data) = fields.content();
+  out += "Term(";
+  append_quoted(out, type, escape_above_ascii::no);
+  out += ", b";
+  append_quoted(out, data, escape_above_ascii::yes);
+  out += ')';
+}
+
+void append_frozenset(std::string& out, const value_view& value, integer_writer& integers) {
+  out += value.content.empty() ? "frozenset(" : "frozenset({";
+  append_items(out, value.content, integers);
+  out += value.content.empty() ? ")" : "})";
+}
+
+// What cannot be a key, as short as it can be told.
+void append_unlikely(std::string& out, const value_view& value) {
+  switch (value.kind) {
+    case value_kind::array: out += "array"; break;
+    case value_kind::construct: out += "construct"; break;
+    case value_kind::ref: out += text_field_of(value.content, 3); break;
+    default: out += text_field_of(value.content, 2); break;
   }
 }
 
@@ -189,7 +235,27 @@ void append_repr(std::string& out, std::string_view encoded, integer_writer& int
     case value_kind::tuple:
     case value_kind::set: append_sequence(out, value, integers); break;
     case value_kind::dict: append_mapping(out, value.content, integers); break;
-    case value_kind::opaque: out += repr_of_opaque(value.content); break;
+    case value_kind::frozenset: append_frozenset(out, value, integers); break;
+    case value_kind::bytearray:
+      append_call(out, "bytearray(b", value.content, escape_above_ascii::yes);
+      break;
+    case value_kind::decimal: append_call(out, "Decimal(", value.content); break;
+    case value_kind::symbol: append_call(out, "Symbol(", value.content); break;
+    case value_kind::term: append_term(out, value.content); break;
+    case value_kind::complex: append_complex_repr(out, value.content); break;
+    case value_kind::datetime: append_datetime_repr(out, value.content); break;
+    case value_kind::date: append_date_repr(out, value.content); break;
+    case value_kind::time: append_time_repr(out, value.content); break;
+    case value_kind::timedelta: append_timedelta_repr(out, value.content); break;
+    case value_kind::uuid:
+      out += "UUID('";
+      append_uuid_text(out, value.content);
+      out += "')";
+      break;
+    case value_kind::array:
+    case value_kind::construct:
+    case value_kind::ref:
+    case value_kind::opaque: append_unlikely(out, value); break;
   }
 }
 

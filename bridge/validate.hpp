@@ -20,7 +20,8 @@ struct decode_bounds {
   std::size_t max_bytes = 32u << 20;
   std::size_t max_items =
       4'000'000; ///< Nested messages in all: what a decoder would have to allocate.
-  int max_depth = 2 * max_value_depth + 4; ///< Nested messages.
+  /// Nested messages: the containers, and the three of a datetime in the innermost one.
+  int max_depth = 2 * max_value_depth + 7;
 };
 
 /// Walks an encoded message without building anything, and refuses what a strict decoder of
@@ -30,8 +31,8 @@ status validate_value(std::string_view encoded, const decode_bounds& bounds = {}
 status validate_error(std::string_view encoded, const decode_bounds& bounds = {});
 status validate_display(std::string_view encoded, const decode_bounds& bounds = {});
 
-/// The content of the message `items` of worker_protocol.hpp: `count` values, or texts where the form
-/// is repr.
+/// The content of the message `items` of worker_protocol.hpp: `count` values, or texts where the
+/// form is repr.
 status validate_items(std::string_view encoded, std::uint64_t count, bool as_repr,
                       const decode_bounds& bounds = {});
 

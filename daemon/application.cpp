@@ -119,6 +119,12 @@ status application::run() {
 void application::announce_when_ready() {
   if (draining_)
     return;
+  if (core_->hopeless()) {
+    // Whoever starts the daemon shall see that now, and not wonder why it is never ready.
+    outcome_ = error{errc::sandbox_unavailable, core_->trouble()};
+    drain();
+    return;
+  }
   if (!core_->ready()) {
     poll_.expires_after(ready_poll);
     poll_.async_wait([this](const boost::system::error_code& why) {

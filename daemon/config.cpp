@@ -54,6 +54,12 @@ void read_server(table_reader in, config& into) {
   in.take_size("body_bytes", net.http.body_bytes, {kib, gib});
   in.take_size("frame_bytes", net.frame_bytes, {kib, gib});
   in.take_count("in_flight", net.in_flight, {1, 1'000'000});
+  in.take_size("write_high_watermark", net.marks.write_high, {4 * kib, gib});
+  net.marks.write_low = std::min(net.marks.write_low, net.marks.write_high / 2);
+  in.take_size("write_low_watermark", net.marks.write_low, {0, gib});
+  if (net.marks.write_low > net.marks.write_high)
+    in.complain("write_low_watermark", "is above write_high_watermark");
+  in.take_size("read_high_watermark", net.marks.read_high, {kib, gib});
   in.take_duration("header_timeout", net.header_timeout, {second, hour});
   in.take_duration("body_timeout", net.body_timeout, {second, hour});
   in.take_duration("idle_timeout", net.idle_timeout, {second, day});
@@ -117,6 +123,7 @@ void read_pool(table_reader in, config& into) {
   in.take_count("low", core.pool_low, {0, 10'000});
   in.take_count("max_workers", core.max_workers, {1, 1'000'000});
   in.take_duration("zygote_max_age", core.zygote_max_age, {10 * second, 365 * day});
+  in.take_duration("zygote_timeout", core.zygote_timeout, {100, hour});
   in.take_count("zygote_max_forks", core.zygote_max_forks, {1, 1'000'000'000});
   if (core.pool_low > core.pool_ready)
     in.complain("low", "must not be more than ready");

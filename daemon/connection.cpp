@@ -18,9 +18,11 @@ constexpr std::chrono::seconds linger{2};
 } // namespace
 
 connection::connection(boost::asio::any_io_executor executor, std::unique_ptr<transport> stream,
-                       deadlines limits, traffic& counted, connection_keeper& keeper)
+                       deadlines limits, watermarks marks, traffic& counted,
+                       connection_keeper& keeper)
     : executor_{std::move(executor)}, stream_{std::move(stream)}, limits_{limits},
-      counted_{counted}, keeper_{keeper}, read_size_{small_read} {}
+      counted_{counted}, keeper_{keeper}, gauge_{marks.write_high, marks.write_low},
+      read_size_{small_read} {}
 
 connection::~connection() = default;
 
@@ -95,7 +97,7 @@ void connection::resume_reading() {
 }
 
 void connection::flush() {
-  note_congestion();
+  gauge_.note(out_.size());
   while (!writing_ && !closed_ && !out_.empty()) {
     error_code why;
     auto n = stream_->try_write(out_.gather(), why);
@@ -119,7 +121,7 @@ void connection::flush() {
 }
 
 void connection::flush_soon() {
-  note_congestion();
+  gauge_.note(out_.size());
   if (flush_posted_ || writing_ || closed_)
     return;
   flush_posted_ = true;
@@ -142,20 +144,15 @@ void connection::on_written(error_code why, std::size_t n) {
     close();
     return;
   }
-  note_congestion();
+  gauge_.note(out_.size());
   sent(n);
   flush();
 }
 
 // Whoever found the queue too full has stopped producing and has to be told when it is not.
-void connection::note_congestion() noexcept {
-  was_congested_ = was_congested_ || congested();
-}
-
 void connection::announce_drained() {
-  if (closed_ || !was_congested_ || congested())
+  if (closed_ || !gauge_.relieved(out_.size()))
     return;
-  was_congested_ = false;
   // Not at once: whoever flushes is often the one who would be told.
   boost::asio::post(executor_, [self = shared_from_this()] {
     if (self->closed_ || self->closing_)

@@ -3,6 +3,7 @@
 
 #include "actors/execution.hpp"
 #include "daemon/byte_buffer.hpp"
+#include "daemon/congestion.hpp"
 #include "daemon/output_queue.hpp"
 #include "daemon/transport.hpp"
 
@@ -60,16 +61,13 @@ public:
 /// queued in as few system calls as possible.
 class connection final : public transport_user, public std::enable_shared_from_this<connection> {
 public:
-  /// Above this much unsent output no new work is begun for the client.
-  static constexpr std::size_t output_watermark = 1u << 20;
-
   struct deadlines {
     std::chrono::milliseconds handshake{10'000};
     std::chrono::milliseconds write{30'000};
   };
 
   connection(boost::asio::any_io_executor executor, std::unique_ptr<transport> stream,
-             deadlines limits, traffic& counted, connection_keeper& keeper);
+             deadlines limits, watermarks marks, traffic& counted, connection_keeper& keeper);
   ~connection() override;
 
   /// Starts reading; `first` is what is spoken.
@@ -83,7 +81,8 @@ public:
   void flush();
   /// Writes soon: after what else is ready has been handled. Joins many answers into one write.
   void flush_soon();
-  [[nodiscard]] bool congested() const noexcept { return out_.size() > output_watermark; }
+  /// Whether so much output is unsent that no new work is begun for the client.
+  [[nodiscard]] bool congested() const noexcept { return gauge_.at(out_.size()); }
 
   void resume_reading();
   /// Closes once the queued output is written and the peer has had a moment to read it: closing
@@ -104,7 +103,6 @@ private:
   void read_more();
   void deliver();
   void sent(std::size_t n);
-  void note_congestion() noexcept;
   void announce_drained();
 
   boost::asio::any_io_executor executor_;
@@ -115,6 +113,7 @@ private:
   std::shared_ptr<conversation> talk_;
   byte_buffer in_;
   output_queue out_;
+  congestion gauge_;
   std::size_t read_size_;
   clock_type::time_point write_stalled_{};
   clock_type::time_point opened_ = clock_type::now();
@@ -124,7 +123,6 @@ private:
   bool delivering_ = false;
   bool writing_ = false;
   bool flush_posted_ = false;
-  bool was_congested_ = false;
   bool closing_ = false;
   bool finished_ = false;
   bool closed_ = false;

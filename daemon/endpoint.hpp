@@ -2,6 +2,7 @@
 #pragma once
 
 #include "daemon/access.hpp"
+#include "daemon/congestion.hpp"
 #include "daemon/http_parser.hpp"
 #include "daemon/log.hpp"
 #include "daemon/metrics.hpp"
@@ -23,6 +24,7 @@ struct network_limits {
   std::size_t frame_bytes = 64u << 20;             ///< A WebSocket message.
   std::size_t in_flight = 1'000;                   ///< Requests at once on a WebSocket.
   std::size_t max_connections = 10'000;
+  watermarks marks;
 };
 
 /// What all conversations share. Owned by the server; outlives every connection.

@@ -39,12 +39,12 @@ public:
   }
 
 private:
-  void on_request_impl(http::verb verb, string_view, string_view target, int version,
+  void on_request_impl(http::verb verb, string_view name, string_view target, int version,
                        error_code& ec) override {
     request_.verb = verb_of(verb);
     request_.http11 = version >= 11;
     request_.set_target({target.data(), target.size()});
-    spend(target.size(), ec);
+    spend(name.size() + target.size() + std::string_view{"  HTTP/1.1\r\n"}.size(), ec);
   }
 
   void on_response_impl(int, string_view, int, error_code&) override {}
@@ -53,12 +53,15 @@ private:
     if (++fields_ > limits_.headers)
       ec = http::error::header_limit;
     else
-      spend(name.size() + value.size() + 4, ec);
+      spend(name.size() + value.size() + std::string_view{": \r\n"}.size(), ec);
     if (!ec)
       request_.add_header({name.data(), name.size()}, {value.data(), value.size()});
   }
 
   void on_header_impl(error_code& ec) override {
+    spend(std::string_view{"\r\n"}.size(), ec);
+    if (ec)
+      return;
     // Two framings in one head are how requests are smuggled past a proxy. Beast ignores a coding
     // list that does not end in "chunked"; an ignored one would leave a body in the stream.
     auto coding = request_.header("transfer-encoding");

@@ -11,6 +11,7 @@ namespace vivarium {
 
 /// Bounds on a request.
 struct http_limits {
+  /// From the first byte to the empty line; blanks around values do not count.
   std::size_t header_bytes = 16u << 10;
   std::size_t headers = 100;
   std::size_t body_bytes = 64u << 20;

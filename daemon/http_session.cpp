@@ -7,19 +7,13 @@
 
 namespace vivarium {
 
-namespace {
-
-// While a request is being answered this much of later ones is taken from the kernel, so that a
-// close behind them is noticed.
-constexpr std::size_t most_backlog = 64u << 10;
-
-} // namespace
-
 http_session::http_session(connection& on, endpoint& at)
     : connection_{&on}, at_{at}, parser_{at.limits.http}, phase_since_{clock_type::now()} {}
 
 bool http_session::wants_input() const noexcept {
-  return !now_.answering || backlog_ < most_backlog;
+  // While a request is being answered some of later ones is taken from the kernel, so that a close
+  // behind them is noticed.
+  return !now_.answering || backlog_ < at_.limits.marks.read_high;
 }
 
 void http_session::on_input(byte_buffer& in) {
@@ -99,7 +93,8 @@ void http_session::serve() {
   } else if (path == "/healthz" || (at_.calls.core.ready() && !at_.draining)) {
     respond(200, "text/plain; charset=utf-8", "ok\n");
   } else {
-    respond(503, "text/plain; charset=utf-8", at_.draining ? "draining\n" : "starting\n");
+    auto why = at_.draining ? "draining" : at_.calls.core.trouble();
+    respond(503, "text/plain; charset=utf-8", (why.empty() ? "starting" : why) + "\n");
   }
 }
 
@@ -146,7 +141,7 @@ void http_session::begin_call(const connect::request& asked) {
 }
 
 void http_session::upgrade() {
-  auto joined = ws_session::accept(parser_.request(), now_.request_id, at_);
+  auto joined = ws_session::accept(parser_.request(), now_.request_id);
   if (joined.status != 101) {
     respond_error(joined.status, joined.why, joined.extra);
     return;

@@ -8,6 +8,13 @@
 
 namespace vivarium {
 
+namespace {
+
+// HTTP's own flow control is all there is.
+constexpr std::uint64_t no_credit_known = ~std::uint64_t{0};
+
+} // namespace
+
 void http_session::respond(int status, std::string_view type, std::string body,
                            std::string_view extra) {
   std::string lines{extra};
@@ -100,14 +107,15 @@ void http_session::ready(std::uint64_t tag) {
 void http_session::pump() {
   auto call = now_.call;
   while (call && connection_ != nullptr && !connection_->congested()) {
-    auto item = call->next();
+    auto item = call->next(no_credit_known);
     if (!item)
       break;
     if (!*item) {
-      call->give_up();
+      call->abandon();
+      refuse(tag_, std::move(*item).why());
       return;
     }
-    append_envelope(**std::move(item), false);
+    append_envelope(std::move((*item)->body), false);
   }
   if (connection_ == nullptr)
     return;

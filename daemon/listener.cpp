@@ -58,8 +58,7 @@ status clear_path(const std::string& path, const sockaddr_un& address) {
 
 listener::listener(asio::io_context& reactor, listen_address where,
                    std::shared_ptr<asio::ssl::context> tls)
-    : where_{std::move(where)}, tls_{std::move(tls)}, reactor_{reactor}, acceptor_{reactor},
-      pause_{reactor} {}
+    : where_{std::move(where)}, tls_{std::move(tls)}, acceptor_{reactor}, pause_{reactor} {}
 
 listener::~listener() {
   stop();
@@ -132,8 +131,9 @@ status listener::bind_local(unsigned mode) {
   return take_over(AF_UNIX, std::move(socket));
 }
 
-void listener::start(accepted each) {
+void listener::start(accepted each, failed none) {
   each_ = std::move(each);
+  none_ = std::move(none);
   accept();
 }
 
@@ -142,6 +142,7 @@ void listener::accept() {
     if (why == asio::error::operation_aborted || !acceptor_.is_open())
       return;
     if (why) {
+      none_(why);
       // Out of descriptors, most likely: asking again at once would spin until one is free.
       pause_.expires_after(accept_pause);
       pause_.async_wait([this](error_code stopped) {

@@ -19,6 +19,9 @@ namespace vivarium {
 class listener {
 public:
   using accepted = std::function<void(std::unique_ptr<transport>)>;
+  /// Told when none could be accepted, most likely for want of descriptors. Another attempt follows
+  /// after a pause; those who wait stay in the kernel's queue.
+  using failed = std::function<void(error_code)>;
 
   /// Binds and listens. Replaces the Unix socket of a daemon that is dead; refuses with
   /// `already_exists` when the address is in use.
@@ -31,7 +34,7 @@ public:
   ~listener();
 
   /// Begins to accept; `each` gets every connection.
-  void start(accepted each);
+  void start(accepted each, failed none);
   void stop();
 
   /// The address with the port that was really bound.
@@ -51,10 +54,10 @@ private:
 
   listen_address where_;
   std::shared_ptr<boost::asio::ssl::context> tls_;
-  boost::asio::io_context& reactor_;
   acceptor acceptor_;
   boost::asio::steady_timer pause_;
   accepted each_;
+  failed none_;
   std::string name_;
   std::uint16_t port_ = 0;
   bool owns_path_ = false;

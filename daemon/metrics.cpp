@@ -140,6 +140,9 @@ struct metrics::families {
       counter("vivarium_connections_opened_total", "Client connections accepted.").Add({});
   Counter& connections_refused =
       counter("vivarium_connections_refused_total", "Client connections over the limit.").Add({});
+  Counter& accept_failures =
+      counter("vivarium_accept_failures_total", "Attempts to accept a connection that failed.")
+          .Add({});
   Counter& received =
       counter("vivarium_received_bytes_total", "Bytes received from clients.").Add({});
   Counter& sent = counter("vivarium_sent_bytes_total", "Bytes sent to clients.").Add({});
@@ -295,6 +298,10 @@ void metrics::connection_closed() {
 
 void metrics::connection_refused() {
   families_->connections_refused.Increment();
+}
+
+void metrics::accept_failed() {
+  families_->accept_failures.Increment();
 }
 
 void metrics::layer_state(const std::string& layer, bool present) {

@@ -49,6 +49,7 @@ public:
   void connection_opened();
   void connection_closed();
   void connection_refused();
+  void accept_failed();
   traffic& bytes() noexcept { return bytes_; }
 
   // Of the sandbox.

@@ -41,7 +41,16 @@ const method_info* find(Matches matches) noexcept {
 std::shared_ptr<basic_call> begin_any(const context& with, const question& asked,
                                       std::shared_ptr<asker> who, std::uint64_t tag) {
   switch (asked.what) {
-    case method::eval: return begin_eval(with, asked, std::move(who), tag);
+    case method::eval:
+    case method::call: return begin_eval(with, asked, std::move(who), tag);
+    case method::stream: return begin_stream(with, asked, std::move(who), tag);
+    case method::batch: return begin_batch(with, asked, std::move(who), tag);
+    case method::release_refs:
+    case method::list_variables:
+    case method::get_interpreter:
+    case method::get_memory_stats:
+    case method::collect_garbage:
+    case method::set_tracemalloc: return begin_operation(with, asked, std::move(who), tag);
     case method::wait: return begin_wait(with, asked, std::move(who), tag);
     case method::follow: return begin_follow(with, asked, std::move(who), tag);
     default: return begin_simple(with, asked, std::move(who), tag);
@@ -64,6 +73,25 @@ const method_info* find_by_frame_name(std::string_view name) noexcept {
 
 const method_info* find_by_request_field(std::uint32_t field) noexcept {
   return find([field](const method_info& m) { return m.request_field == field; });
+}
+
+status settle_owner(std::uint64_t& owner, const question& asked) {
+  if (owner != wire::owner_is_asker)
+    return done{};
+  if (asked.scope == nullptr)
+    return error{errc::invalid_argument,
+                 "a lifetime of CONNECTION is offered to WebSocket connections only"};
+  owner = asked.scope->owner();
+  return done{};
+}
+
+status settle(submission& what, const question& asked) {
+  what.request_id = asked.request_id;
+  auto format = static_cast<wire::result_format>(what.answer_format);
+  what.as_json =
+      format == wire::result_format::json
+      || (format == wire::result_format::unspecified && asked.response == wire::codec::json);
+  return settle_owner(what.owner, asked);
 }
 
 std::shared_ptr<call> begin(const context& with, const question& asked, std::shared_ptr<asker> who,

@@ -29,6 +29,18 @@ enum class method : std::uint8_t {
   get_session,
   list_sessions,
   close_session,
+  call,
+  stream,
+  batch,
+  create_namespace,
+  destroy_namespace,
+  list_namespaces,
+  release_refs,
+  list_variables,
+  get_interpreter,
+  get_memory_stats,
+  collect_garbage,
+  set_tracemalloc,
 };
 
 /// What is known of a method.
@@ -43,7 +55,7 @@ struct method_info {
   bool safe;                   ///< Has no side effects: Connect allows GET.
 };
 
-inline constexpr std::size_t method_count = 11;
+inline constexpr std::size_t method_count = 23;
 [[nodiscard]] const method_info& info_of(method id) noexcept;
 /// Each returns nothing when there is no such method.
 [[nodiscard]] const method_info* find_by_path(std::string_view path) noexcept;
@@ -61,6 +73,12 @@ public:
   virtual void ready(std::uint64_t tag) = 0;
 };
 
+/// A message of a stream.
+struct piece {
+  std::string body;
+  std::uint64_t used = 1; ///< How much of the client's credit it takes.
+};
+
 /// A call that was begun. It and the asker let go of each other when the outcome has been told.
 class call {
 public:
@@ -69,10 +87,20 @@ public:
   virtual void abandon() = 0;
   /// The client wants it over, and an answer.
   virtual void give_up() = 0;
-  /// Next item of a stream, encoded; nothing when none is there now.
-  virtual std::optional<result<std::string>> next() { return std::nullopt; }
+  /// Next message of a stream, which takes at most `credit`; nothing when none is there now. To be
+  /// called until then: what a stream goes on with is ordered when all that is there has been
+  /// taken.
+  virtual std::optional<result<piece>> next(std::uint64_t) { return std::nullopt; }
   /// Whether the stream has given its last item.
   [[nodiscard]] virtual bool ended() const noexcept { return false; }
+};
+
+/// A connection that things may belong to.
+class connection_scope {
+public:
+  virtual ~connection_scope() = default;
+  /// Its number, see `service::new_owner`.
+  virtual std::uint64_t owner() = 0;
 };
 
 /// What every call needs.
@@ -89,6 +117,9 @@ struct question {
   const std::string& tenant;
   const std::string& request_id;
   std::string_view bytes;
+  connection_scope* scope = nullptr;        ///< Absent over plain HTTP.
+  const wire::defaults* defaults = nullptr; ///< What the connection has set, if anything.
+  std::uint64_t credit = 0;                 ///< Of a stream; 0 where the protocol knows none.
 };
 
 /// Begins a call; its outcome goes to `who`. Returns nothing when the outcome has been told

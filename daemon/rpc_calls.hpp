@@ -40,12 +40,25 @@ private:
   wire::codec response_;
 };
 
+/// Puts the asker in where the connection that asks is meant; over HTTP that is an error.
+[[nodiscard]] status settle_owner(std::uint64_t& owner, const question& asked);
+/// Adds to what was decoded what the asker says of it.
+[[nodiscard]] status settle(submission& what, const question& asked);
+
+/// Eval and Call.
 std::shared_ptr<basic_call> begin_eval(const context& with, const question& asked,
                                        std::shared_ptr<asker> who, std::uint64_t tag);
 std::shared_ptr<basic_call> begin_wait(const context& with, const question& asked,
                                        std::shared_ptr<asker> who, std::uint64_t tag);
 std::shared_ptr<basic_call> begin_follow(const context& with, const question& asked,
                                          std::shared_ptr<asker> who, std::uint64_t tag);
+std::shared_ptr<basic_call> begin_stream(const context& with, const question& asked,
+                                         std::shared_ptr<asker> who, std::uint64_t tag);
+std::shared_ptr<basic_call> begin_batch(const context& with, const question& asked,
+                                        std::shared_ptr<asker> who, std::uint64_t tag);
+/// What a session's interpreter is asked beside running code.
+std::shared_ptr<basic_call> begin_operation(const context& with, const question& asked,
+                                            std::shared_ptr<asker> who, std::uint64_t tag);
 /// Everything that is one question to the service and one answer.
 std::shared_ptr<basic_call> begin_simple(const context& with, const question& asked,
                                          std::shared_ptr<asker> who, std::uint64_t tag);

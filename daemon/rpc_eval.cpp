@@ -7,7 +7,7 @@ namespace vivarium::rpc {
 
 namespace {
 
-/// Eval: submits, waits for the verdict, folds the log into one answer.
+/// Eval and Call: submits, waits for the verdict, folds the log into one answer.
 class eval_call final : public basic_call,
                         public follower,
                         public std::enable_shared_from_this<eval_call> {
@@ -17,12 +17,16 @@ public:
       : basic_call{std::move(who), tag, response}, core_{core}, tenant_{tenant} {}
 
   void begin(const question& asked) {
-    auto what = wire::decode_eval(asked.request, asked.bytes);
+    auto decode = asked.what == method::call ? wire::decode_call : wire::decode_eval;
+    auto what = decode(asked.request, asked.bytes, asked.defaults);
     if (!what) {
       refuse(std::move(what).why());
       return;
     }
-    what->request_id = asked.request_id;
+    if (auto ok = settle(*what, asked); !ok) {
+      refuse(std::move(ok).why());
+      return;
+    }
     core_.submit(tenant_, *std::move(what),
                  reply<execution_ptr>{[self = shared_from_this()](result<execution_ptr> taken) {
                    self->submitted(std::move(taken));

@@ -34,8 +34,8 @@ public:
 
   void on_progress(execution&) override { tell_ready(); }
 
-  std::optional<result<std::string>> next() override {
-    if (!source_ || ended_)
+  std::optional<result<piece>> next(std::uint64_t credit) override {
+    if (!source_ || ended_ || credit == 0)
       return std::nullopt;
     const auto& log = source_->log();
     auto first = source_->first_held();
@@ -50,7 +50,10 @@ public:
       return std::nullopt; // It is being written just now.
     position_ = at + 1;
     ended_ = what.what == event::kind::verdict;
-    return wire::encode_follow(response(), *source_, what, lost);
+    auto body = wire::encode_follow(response(), *source_, what, lost);
+    if (!body)
+      return std::move(body).why();
+    return piece{*std::move(body)};
   }
 
   [[nodiscard]] bool ended() const noexcept override { return ended_; }

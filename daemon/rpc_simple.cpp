@@ -22,6 +22,16 @@ public:
       case method::start: start(core, asked); return;
       case method::compile: compile(core, asked); return;
       case method::create_session: create_session(core, asked); return;
+      case method::create_namespace: create_namespace(core, asked); return;
+      case method::destroy_namespace:
+        if (auto what = wire::decode_destroy_namespace(as, bytes); check(what))
+          core.destroy_namespace(tenant, what->session, what->name_space, to<done>(encode_nothing));
+        return;
+      case method::list_namespaces:
+        if (auto id = wire::decode_session(message::list_namespaces_request, as, bytes); check(id))
+          core.list_namespaces(tenant, *id,
+                               to<std::vector<namespace_info>>(wire::encode_namespaces));
+        return;
       case method::cancel:
         if (auto id = wire::decode_cancel(as, bytes); check(id))
           core.cancel(tenant, *id, to<bool>(wire::encode_cancel));
@@ -43,23 +53,20 @@ public:
         return;
       case method::close_session:
         if (auto id = wire::decode_session(message::close_session_request, as, bytes); check(id))
-          core.close_session(tenant, *id, to<done>([](wire::codec c, done) {
-                               return result<std::string>{c == wire::codec::json ? "{}" : ""};
-                             }));
+          core.close_session(tenant, *id, to<done>(encode_nothing));
         return;
-      case method::eval:
-      case method::wait:
-      case method::follow: break;
+      default: break;
     }
     refuse(error{errc::internal, "a call of the wrong kind"});
   }
 
 private:
   void start(service& core, const question& asked) {
-    auto what = wire::decode_start(asked.request, asked.bytes);
+    auto what = wire::decode_start(asked.request, asked.bytes, asked.defaults);
     if (!check(what))
       return;
-    what->request_id = asked.request_id;
+    if (auto ok = settle(*what, asked); !check(ok))
+      return;
     core.submit(asked.tenant, *std::move(what),
                 to<execution_ptr>([](wire::codec c, const execution_ptr& made) {
                   return wire::encode_start(c, *made);
@@ -79,10 +86,27 @@ private:
     if (!check(what))
       return;
     what->request_id = asked.request_id;
+    if (auto ok = settle_owner(what->owner, asked); !check(ok))
+      return;
     core.create_session(asked.tenant, *std::move(what),
                         to<session_info>([](wire::codec c, const session_info& i) {
                           return wire::encode_session(message::create_session_response, c, i);
                         }));
+  }
+
+  void create_namespace(service& core, const question& asked) {
+    auto what = wire::decode_create_namespace(asked.request, asked.bytes);
+    if (!check(what))
+      return;
+    what->request_id = asked.request_id;
+    if (auto ok = settle_owner(what->owner, asked); !check(ok))
+      return;
+    core.create_namespace(asked.tenant, *std::move(what),
+                          to<namespace_info>(wire::encode_namespace));
+  }
+
+  static result<std::string> encode_nothing(wire::codec as, done) {
+    return std::string{as == wire::codec::json ? "{}" : ""};
   }
 
   template <class T>

@@ -46,7 +46,8 @@ status server::listen(const listen_address& where, unsigned socket_mode,
 
 void server::start() {
   for (auto& l : listeners_)
-    l->start([this](std::unique_ptr<transport> stream) { accept(std::move(stream)); });
+    l->start([this](std::unique_ptr<transport> stream) { accept(std::move(stream)); },
+             [this, at = l->name()](error_code why) { cannot_accept(at, why); });
   sweep();
 }
 
@@ -64,6 +65,17 @@ std::vector<std::string> server::names() const {
   return out;
 }
 
+// One line for the whole spell: it may last, and near the limit every other attempt succeeds.
+void server::cannot_accept(const std::string& at, error_code why) {
+  endpoint_.meters.accept_failed();
+  accept_failed_ = true;
+  if (std::exchange(accepting_, false))
+    endpoint_.journal.error("cannot accept connections, will keep trying",
+                            {{"address", at},
+                             {"detail", why.message()},
+                             {"connections", static_cast<std::int64_t>(connections_.size())}});
+}
+
 void server::accept(std::unique_ptr<transport> stream) {
   if (connections_.size() >= endpoint_.limits.max_connections) {
     endpoint_.meters.connection_refused();
@@ -75,7 +87,7 @@ void server::accept(std::unique_ptr<transport> stream) {
   limits.handshake = endpoint_.limits.header_timeout;
   limits.write = endpoint_.limits.write_timeout;
   auto made = std::make_shared<connection>(reactor_.get_executor(), std::move(stream), limits,
-                                           endpoint_.meters.bytes(), *this);
+                                           endpoint_.limits.marks, endpoint_.meters.bytes(), *this);
   connections_.emplace(made.get(), made);
   made->start(std::make_shared<http_session>(*made, endpoint_));
 }
@@ -101,6 +113,8 @@ void server::sweep() {
     all.push_back(c);
   for (auto& c : all)
     c->sweep(now);
+  if (!std::exchange(accept_failed_, false) && !std::exchange(accepting_, true))
+    endpoint_.journal.info("connections are accepted again");
   if (then_ && --sweeps_left_ <= 0) {
     for (auto& c : all)
       c->close();

@@ -43,6 +43,7 @@ public:
 
 private:
   void accept(std::unique_ptr<transport> stream);
+  void cannot_accept(const std::string& at, error_code why);
   void sweep();
 
   boost::asio::io_context& reactor_;
@@ -52,6 +53,8 @@ private:
   boost::asio::steady_timer clock_;
   std::function<void()> then_;
   int sweeps_left_ = 0;
+  bool accepting_ = true;      // false from a failure to accept until a while without one
+  bool accept_failed_ = false; // since the last sweep
 };
 
 } // namespace vivarium

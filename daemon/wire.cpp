@@ -6,7 +6,7 @@
 #include "daemon/base64.hpp"
 #include "daemon/wire_bytes.hpp"
 
-#include <algorithm>
+#include <array>
 
 namespace vivarium::wire {
 
@@ -23,20 +23,82 @@ enum kind : std::uint32_t {
   kind_session_lost = 12,
   kind_internal = 14,
   kind_invalid_argument = 15,
+  kind_value = 16,
 };
 
-std::string_view kind_name(std::uint32_t kind) noexcept {
+constexpr std::array<std::string_view, 17> kind_names{
+    "ERROR_KIND_UNSPECIFIED",  "ERROR_KIND_SYNTAX",
+    "ERROR_KIND_PYTHON",       "ERROR_KIND_TIMEOUT",
+    "ERROR_KIND_IMPORT",       "ERROR_KIND_IO",
+    "ERROR_KIND_MEMORY",       "ERROR_KIND_LIMIT",
+    "ERROR_KIND_BUSY",         "ERROR_KIND_CANCELLED",
+    "ERROR_KIND_NOT_FOUND",    "ERROR_KIND_PERMISSION",
+    "ERROR_KIND_SESSION_LOST", "ERROR_KIND_ROUTE_NOT_FOUND",
+    "ERROR_KIND_INTERNAL",     "ERROR_KIND_INVALID_ARGUMENT",
+    "ERROR_KIND_VALUE"};
+
+/// What an error of code says of itself: fields of its encoded ExecutionError.
+struct told_error {
+  std::uint32_t kind = 0;
+  std::string_view message;
+  std::string_view code;
+};
+
+told_error read_error(std::string_view encoded) {
+  told_error out;
+  (void)read_fields(encoded, [&out](protozero::pbf_reader& r) -> status {
+    switch (field_of(r)) {
+      case number_field(1): out.kind = r.get_uint32(); break;
+      case text_field(5): out.message = view_of(r); break;
+      case text_field(12): out.code = view_of(r); break;
+      default: r.skip();
+    }
+    return done{};
+  });
+  if (out.kind >= kind_names.size())
+    out.kind = kind_internal;
+  return out;
+}
+
+/// The detail of an error: that of the code where some made it fail, else the daemon's own.
+told_error detail_of(const error& why) {
+  auto out = why.of_code.empty() ? told_error{} : read_error(why.of_code);
+  if (out.kind == 0)
+    out.kind = face_of(why.code).kind;
+  if (out.code.empty())
+    out.code = name_of(why.code);
+  return out;
+}
+
+errc errc_of(std::uint32_t kind) noexcept {
   switch (kind) {
-    case kind_timeout: return "ERROR_KIND_TIMEOUT";
-    case kind_limit: return "ERROR_KIND_LIMIT";
-    case kind_busy: return "ERROR_KIND_BUSY";
-    case kind_cancelled: return "ERROR_KIND_CANCELLED";
-    case kind_not_found: return "ERROR_KIND_NOT_FOUND";
-    case kind_permission: return "ERROR_KIND_PERMISSION";
-    case kind_session_lost: return "ERROR_KIND_SESSION_LOST";
-    case kind_invalid_argument: return "ERROR_KIND_INVALID_ARGUMENT";
-    default: return "ERROR_KIND_INTERNAL";
+    case kind_timeout: return errc::deadline_exceeded;
+    case kind_limit: return errc::limit_exceeded;
+    case kind_busy: return errc::busy;
+    case kind_cancelled: return errc::cancelled;
+    case kind_not_found: return errc::not_found;
+    case kind_permission: return errc::permission_denied;
+    case kind_session_lost: return errc::session_lost;
+    case kind_internal: return errc::internal;
+    case kind_invalid_argument:
+    case kind_value: return errc::invalid_argument;
+    default: return errc::failed_precondition;
   }
+}
+
+// Connect's form of a detail: type, encoded message, and for people the message as JSON.
+void append_connect_detail(std::string& out, std::string_view type, std::string_view encoded,
+                           std::string_view debug) {
+  out += R"({"type":"vivarium.v1.)";
+  out += type;
+  out += R"(","value":")";
+  append_base64(out, encoded);
+  out += '"';
+  if (!debug.empty()) {
+    out += R"(,"debug":)";
+    out += debug;
+  }
+  out += '}';
 }
 
 } // namespace
@@ -74,20 +136,28 @@ std::string public_message(const error& why) {
   return out;
 }
 
+error error_of(const verdict& how) {
+  if (how.outcome != verdict::kind::error)
+    return error{errc::failed_precondition, "the interpreter's answer makes no sense"};
+  auto told = read_error(how.content);
+  return error{errc_of(told.kind), std::string{told.message}, how.content};
+}
+
 std::string encode_detail(const error& why, std::string_view request_id) {
+  auto detail = detail_of(why);
   std::string out;
-  append_number(out, 1, face_of(why.code).kind);
-  append_text(out, 2, name_of(why.code));
+  append_number(out, 1, detail.kind);
+  append_text(out, 2, detail.code);
   append_text(out, 3, request_id);
   return out;
 }
 
 void append_detail_json(std::string& out, const error& why, std::string_view request_id) {
+  auto detail = detail_of(why);
   out += R"({"kind":")";
-  out += kind_name(face_of(why.code).kind);
-  out += R"(","code":")";
-  out += name_of(why.code);
-  out += '"';
+  out += kind_names[detail.kind];
+  out += R"(","code":)";
+  bridge::append_json_string(out, detail.code);
   if (!request_id.empty()) {
     out += R"(,"requestId":)";
     bridge::append_json_string(out, request_id);
@@ -101,11 +171,17 @@ void append_error_json(std::string& out, const error& why, std::string_view requ
   out += face.code;
   out += R"(","message":)";
   bridge::append_json_string(out, public_message(why));
-  out += R"(,"details":[{"type":"vivarium.v1.ErrorDetail","value":")";
-  append_base64(out, encode_detail(why, request_id));
-  out += R"(","debug":)";
-  append_detail_json(out, why, request_id);
-  out += "}]}";
+  out += R"(,"details":[)";
+  std::string debug;
+  append_detail_json(debug, why, request_id);
+  append_connect_detail(out, "ErrorDetail", encode_detail(why, request_id), debug);
+  if (!why.of_code.empty()) {
+    out += ',';
+    auto readable = to_json(message::execution_error, why.of_code);
+    append_connect_detail(out, "ExecutionError", why.of_code,
+                          readable ? std::string_view{*readable} : std::string_view{});
+  }
+  out += "]}";
 }
 
 } // namespace vivarium::wire

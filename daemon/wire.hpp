@@ -3,6 +3,7 @@
 
 #include "actors/execution.hpp"
 #include "actors/service.hpp"
+#include "daemon/wire_value.hpp"
 #include "proto/result.hpp"
 
 #include <chrono>
@@ -27,6 +28,10 @@ enum class result_format : std::uint8_t { unspecified, typed, json, repr, none }
 enum class message : std::uint8_t {
   eval_request,
   eval_response,
+  call_request,
+  stream_request,
+  stream_response,
+  batch_request,
   start_request,
   start_response,
   follow_request,
@@ -47,7 +52,26 @@ enum class message : std::uint8_t {
   list_sessions_response,
   close_session_request,
   close_session_response,
+  create_namespace_request,
+  create_namespace_response,
+  destroy_namespace_request,
+  list_namespaces_request,
+  list_namespaces_response,
+  release_refs_request,
+  release_refs_response,
+  list_variables_request,
+  list_variables_response,
+  get_interpreter_request,
+  get_interpreter_response,
+  get_memory_stats_request,
+  get_memory_stats_response,
+  collect_garbage_request,
+  collect_garbage_response,
+  set_tracemalloc_request,
+  set_tracemalloc_response,
   client_frame,
+  defaults,
+  execution_error,
 };
 
 /// Translates JSON to the binary encoding. An unknown field is an error that names it.
@@ -57,6 +81,23 @@ enum class message : std::uint8_t {
 
 // Requests.
 
+/// Stands in what is decoded for the connection that asks, when something shall live as long as it:
+/// whoever submits puts the connection's number there, or refuses.
+inline constexpr std::uint64_t owner_is_asker = ~std::uint64_t{0};
+
+/// What requests of a connection leave unset is taken from here.
+struct defaults {
+  std::string session;
+  std::string name_space;
+  std::string environment;
+  std::chrono::milliseconds timeout{0};
+  std::chrono::milliseconds cpu_budget{0};
+  std::int32_t format = 0;
+  std::int32_t queue = 0;
+  std::int32_t disconnect = 0;
+  value_fields values;
+};
+
 struct follow_request {
   std::string execution;
   std::uint64_t from = 1;
@@ -65,9 +106,40 @@ struct wait_request {
   std::string execution;
   std::chrono::milliseconds timeout{0};
 };
+struct stream_request {
+  submission what;
+  std::uint32_t window = 0; ///< Items that may be under way over plain HTTP.
+};
+struct session_and_namespace {
+  std::string session;
+  std::string name_space;
+};
 
-[[nodiscard]] result<submission> decode_eval(codec as, std::string_view bytes);
-[[nodiscard]] result<submission> decode_start(codec as, std::string_view bytes);
+inline constexpr std::uint32_t default_window = 1'024;
+inline constexpr std::uint32_t most_window = 1'000'000;
+inline constexpr std::size_t most_batch_items = 1'000;
+inline constexpr std::size_t most_refs = 100'000; ///< Of one ReleaseRefs.
+inline constexpr std::size_t most_tags = 16;
+inline constexpr std::size_t most_tag_bytes = 64;
+inline constexpr std::size_t most_environment_variables = 256;
+inline constexpr std::size_t most_environment_bytes = 64u << 10; ///< Names and values together.
+inline constexpr std::size_t most_sources = 1'000;               ///< Of a new namespace.
+inline constexpr std::uint32_t most_frames = 100;                ///< Of tracemalloc.
+
+// `base` is what the connection has set for requests that leave something unset.
+
+[[nodiscard]] result<submission> decode_eval(codec as, std::string_view bytes,
+                                             const defaults* base = nullptr);
+[[nodiscard]] result<submission> decode_call(codec as, std::string_view bytes,
+                                             const defaults* base = nullptr);
+[[nodiscard]] result<submission> decode_start(codec as, std::string_view bytes,
+                                              const defaults* base = nullptr);
+[[nodiscard]] result<stream_request> decode_stream(codec as, std::string_view bytes,
+                                                   const defaults* base = nullptr);
+/// Each item is right or wrong by itself.
+[[nodiscard]] result<std::vector<result<submission>>> decode_batch(codec as, std::string_view bytes,
+                                                                   const defaults* base = nullptr);
+[[nodiscard]] result<defaults> decode_defaults(codec as, std::string_view bytes);
 [[nodiscard]] result<submission> decode_compile(codec as, std::string_view bytes);
 [[nodiscard]] result<follow_request> decode_follow(codec as, std::string_view bytes);
 [[nodiscard]] result<wait_request> decode_wait(codec as, std::string_view bytes);
@@ -76,14 +148,40 @@ struct wait_request {
 /// List: the session; may be empty.
 [[nodiscard]] result<std::string> decode_list(codec as, std::string_view bytes);
 [[nodiscard]] result<session_request> decode_create_session(codec as, std::string_view bytes);
-/// GetSession and CloseSession: the session.
+/// GetSession, CloseSession, ListNamespaces: the session.
 [[nodiscard]] result<std::string> decode_session(message type, codec as, std::string_view bytes);
+[[nodiscard]] result<namespace_request> decode_create_namespace(codec as, std::string_view bytes);
+[[nodiscard]] result<session_and_namespace> decode_destroy_namespace(codec as,
+                                                                     std::string_view bytes);
+/// What is asked of a session's interpreter beside running code, see bridge::run_mode.
+[[nodiscard]] result<submission> decode_release_refs(codec as, std::string_view bytes);
+[[nodiscard]] result<submission> decode_list_variables(codec as, std::string_view bytes);
+[[nodiscard]] result<submission> decode_get_interpreter(codec as, std::string_view bytes);
+[[nodiscard]] result<submission> decode_get_memory_stats(codec as, std::string_view bytes);
+[[nodiscard]] result<submission> decode_collect_garbage(codec as, std::string_view bytes);
+[[nodiscard]] result<submission> decode_set_tracemalloc(codec as, std::string_view bytes);
 /// A request without fields.
 [[nodiscard]] status decode_empty(message type, codec as, std::string_view bytes);
 
 // Answers. The execution has ended where a verdict is part of the answer.
 
+/// The answer of Eval or Call, which are the same but for their names.
 [[nodiscard]] result<std::string> encode_eval(codec as, const execution& source);
+/// Fields of Items as messages of a stream, in the form that `format` says. `id` is that of the
+/// execution, empty but in the first message.
+[[nodiscard]] result<std::string> encode_stream_items(codec as, result_format format,
+                                                      std::string_view items, std::string_view id);
+/// The last message of a stream.
+[[nodiscard]] result<std::string> encode_stream_end(codec as, const execution& source,
+                                                    std::string_view id);
+/// Cuts the fields of the first `most` items off the front of `items`.
+[[nodiscard]] std::string_view take_items(std::string_view& items, std::uint64_t most);
+/// One BatchResult: of an execution that ended, or of what could not be run.
+[[nodiscard]] result<std::string> encode_batch_result(codec as, const execution& source);
+[[nodiscard]] result<std::string> encode_batch_result(codec as, const error& why,
+                                                      std::string_view request_id);
+/// Puts encoded results together.
+[[nodiscard]] std::string encode_batch(codec as, const std::vector<std::string>& results);
 [[nodiscard]] result<std::string> encode_start(codec as, const execution& source);
 /// An event of `source`, which follows `lost` events that the log no longer holds.
 [[nodiscard]] result<std::string> encode_follow(codec as, const execution& source,
@@ -95,8 +193,22 @@ struct wait_request {
 /// The answer of CreateSession or GetSession.
 [[nodiscard]] result<std::string> encode_session(message type, codec as, const session_info& what);
 [[nodiscard]] result<std::string> encode_sessions(codec as, const std::vector<session_info>& all);
+[[nodiscard]] result<std::string> encode_namespace(codec as, const namespace_info& what);
+[[nodiscard]] result<std::string> encode_namespaces(codec as,
+                                                    const std::vector<namespace_info>& all);
+// The answers of a worker, whose words are checked: `value` is an encoded, validated Value.
+[[nodiscard]] result<std::string> encode_released(codec as, std::string_view value);
+[[nodiscard]] result<std::string> encode_variables(codec as, std::string_view value);
+[[nodiscard]] result<std::string> encode_interpreter(codec as, std::string_view value);
+[[nodiscard]] result<std::string> encode_memory_stats(codec as, std::string_view value,
+                                                      const worker_memory& seen);
+[[nodiscard]] result<std::string> encode_collected(codec as, std::string_view value);
+[[nodiscard]] result<std::string> encode_tracemalloc(codec as, std::string_view value);
 
 // Errors.
+
+/// An error of the protocol for an operation that ended with an encoded ExecutionError.
+[[nodiscard]] error error_of(const verdict& how);
 
 /// How the protocols show an error.
 struct failure_face {

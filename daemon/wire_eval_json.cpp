@@ -11,12 +11,13 @@ namespace vivarium::wire {
 
 namespace {
 
-// Fields of EvalRequest by number, under both names that the JSON form allows.
+// The usual fields of EvalRequest, under both names that the JSON form allows. Requests with
+// variables or options are libprotobuf's.
 struct field_name {
   std::string_view json;
   std::string_view proto;
 };
-constexpr std::array<field_name, 13> eval_names{{
+constexpr std::array<field_name, 15> eval_names{{
     {},
     {"session", "session"},
     {"source", "source"},
@@ -30,6 +31,8 @@ constexpr std::array<field_name, 13> eval_names{{
     {"queue", "queue"},
     {"onDisconnect", "on_disconnect"},
     {"environment", "environment"},
+    {"namespace", "namespace"},
+    {"scratch", "scratch"},
 }};
 
 unsigned number_of(std::string_view key) noexcept {
@@ -92,6 +95,8 @@ bool read_eval_field(scanner& in, unsigned field, eval_fields& into) {
     case 10: return read_enum(in, queues, into.queue);
     case 11: return read_enum(in, disconnects, into.disconnect);
     case 12: return in.text(what.environment);
+    case 13: return in.text(what.name_space);
+    case 14: return in.boolean(what.scratch);
     default: return false;
   }
 }

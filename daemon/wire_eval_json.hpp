@@ -1,24 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "daemon/wire.hpp"
+#include "daemon/wire_run.hpp"
 
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
 namespace vivarium::wire {
-
-/// An EvalRequest as read, before its enums are judged.
-struct eval_fields {
-  submission what;
-  std::int32_t format = 0;
-  std::int32_t queue = 0;
-  std::int32_t disconnect = 0;
-};
-
-/// Checks what was read and makes it a submission.
-[[nodiscard]] result<submission> check_eval(eval_fields fields);
 
 /// Reads the JSON form of an EvalRequest when it is a plain one: known fields, once each, in their
 /// usual spelling. Nothing for all else, right or wrong: libprotobuf decides about it.

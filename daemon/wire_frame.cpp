@@ -21,12 +21,12 @@ status open_binary(client_frame& into, std::string_view bytes) {
         into.field = more_credit_field;
         into.more_credit = r.get_uint32();
         return done{};
-      case number_field(15): into.credit = r.get_uint32(); return done{};
+      case number_field(credit_field): into.credit = r.get_uint32(); return done{};
       default: break;
     }
     auto number = r.tag();
     if (r.wire_type() != protozero::pbf_wire_type::length_delimited || number < 2
-        || number > abandon_field || number == more_credit_field) {
+        || number > last_body_field || number == more_credit_field || number == credit_field) {
       r.skip();
       return done{};
     }
@@ -41,6 +41,8 @@ std::uint32_t field_named(std::string_view name) noexcept {
     return 0;
   if (name == "abandon")
     return abandon_field;
+  if (name == "setDefaults" || name == "set_defaults")
+    return set_defaults_field;
   const auto* method = rpc::find_by_frame_name(name);
   return method != nullptr ? method->request_field : 0;
 }
@@ -98,6 +100,7 @@ std::string encode_failure(codec as, const error& why, std::string_view request_
     append_text(out, 1, face.code);
     append_text(out, 2, public_message(why));
     append_bytes(out, 3, encode_detail(why, request_id));
+    append_text(out, 4, why.of_code);
     return out;
   }
   out += R"({"code":")";
@@ -106,6 +109,12 @@ std::string encode_failure(codec as, const error& why, std::string_view request_
   bridge::append_json_string(out, public_message(why));
   out += R"(,"detail":)";
   append_detail_json(out, why, request_id);
+  if (!why.of_code.empty()) {
+    if (auto readable = to_json(message::execution_error, why.of_code)) {
+      out += R"(,"error":)";
+      out += *readable;
+    }
+  }
   out += '}';
   return out;
 }

@@ -25,6 +25,9 @@ struct client_frame {
 
 inline constexpr std::uint32_t more_credit_field = 13;
 inline constexpr std::uint32_t abandon_field = 14;
+inline constexpr std::uint32_t credit_field = 15;
+inline constexpr std::uint32_t set_defaults_field = 28;
+inline constexpr std::uint32_t last_body_field = 28;
 inline constexpr std::uint32_t end_field = 13;
 inline constexpr std::uint32_t failure_field = 14;
 inline constexpr std::uint32_t draining_field = 15;

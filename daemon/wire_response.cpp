@@ -17,24 +17,43 @@ result<std::string> finish(codec as, message type, std::string binary) {
   return to_json(type, binary);
 }
 
-std::string encode_info(const session_info& what) {
+void append_time(std::string& out, std::uint32_t field,
+                 std::chrono::system_clock::time_point when) {
   using namespace std::chrono;
-  std::string out;
-  append_text(out, 1, what.id);
-  append_text(out, 2, what.name);
-  append_text(out, 3, what.environment);
-  append_number(out, 4, static_cast<std::uint64_t>(what.state));
-  auto since = what.created.time_since_epoch();
+  auto since = when.time_since_epoch();
   auto whole = floor<seconds>(since);
   std::string time;
   append_number(time, 1, static_cast<std::uint64_t>(whole.count()));
   append_number(time, 2,
                 static_cast<std::uint64_t>(duration_cast<nanoseconds>(since - whole).count()));
-  append_bytes(out, 5, time);
+  append_bytes(out, field, time);
+}
+
+std::string encode_info(const namespace_info& what) {
+  std::string out;
+  append_text(out, 1, what.id);
+  append_text(out, 2, what.name);
+  append_text(out, 3, what.session_id);
+  append_time(out, 4, what.created);
+  return out;
+}
+
+std::string encode_info(const session_info& what) {
+  std::string out;
+  append_text(out, 1, what.id);
+  append_text(out, 2, what.name);
+  append_text(out, 3, what.environment);
+  append_number(out, 4, static_cast<std::uint64_t>(what.state));
+  append_time(out, 5, what.created);
   append_number(out, 6, what.executions);
   append_text(out, 7, what.python_version);
   if (what.cause)
     append_bytes(out, 8, encode_cause(*what.cause));
+  for (const auto& tag : what.tags)
+    append_bytes(out, 9, tag);
+  append_usage(out, 10, what.used);
+  append_number(out, 11, what.namespaces);
+  append_text(out, 12, what.init_error);
   return out;
 }
 
@@ -208,6 +227,19 @@ result<std::string> encode_sessions(codec as, const std::vector<session_info>& a
   for (const auto& one : all)
     append_bytes(out, 1, encode_info(one));
   return finish(as, message::list_sessions_response, std::move(out));
+}
+
+result<std::string> encode_namespace(codec as, const namespace_info& what) {
+  std::string out;
+  append_bytes(out, 1, encode_info(what));
+  return finish(as, message::create_namespace_response, std::move(out));
+}
+
+result<std::string> encode_namespaces(codec as, const std::vector<namespace_info>& all) {
+  std::string out;
+  for (const auto& one : all)
+    append_bytes(out, 1, encode_info(one));
+  return finish(as, message::list_namespaces_response, std::move(out));
 }
 
 } // namespace vivarium::wire

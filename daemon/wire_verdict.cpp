@@ -47,16 +47,6 @@ bool truncated(const execution& source, fold output) {
   return source.end()->output_truncated || (output == fold::yes && source.first_held() > 1);
 }
 
-void append_usage(std::string& out, const usage& used) {
-  std::string inner;
-  append_number(inner, 1, number_of(used.wall));
-  append_number(inner, 2, number_of(used.cpu));
-  append_number(inner, 3, number_of(used.queued));
-  append_number(inner, 4, used.peak_memory_bytes);
-  append_number(inner, 5, used.output_bytes);
-  append_bytes(out, 6, inner);
-}
-
 /// Fields of a verdict that come after its outcome.
 std::string rest_of_verdict(const execution& source, fold output) {
   const auto& end = *source.end();
@@ -68,7 +58,7 @@ std::string rest_of_verdict(const execution& source, fold output) {
       if (e.what == event::kind::display)
         append_bytes(out, 5, e.data);
   }
-  append_usage(out, end.usage);
+  append_usage(out, 6, end.usage);
   append_number(out, 7, static_cast<std::uint64_t>(end.session));
   if (end.cause)
     append_bytes(out, 8, encode_cause(*end.cause));
@@ -135,6 +125,16 @@ result_format format_of(codec as, const execution& source) {
   if (wanted != result_format::unspecified)
     return wanted;
   return as == codec::json ? result_format::json : result_format::typed;
+}
+
+void append_usage(std::string& out, std::uint32_t field, const usage& used) {
+  std::string inner;
+  append_number(inner, 1, number_of(used.wall));
+  append_number(inner, 2, number_of(used.cpu));
+  append_number(inner, 3, number_of(used.queued));
+  append_number(inner, 4, used.peak_memory_bytes);
+  append_number(inner, 5, used.output_bytes);
+  append_bytes(out, field, inner);
 }
 
 std::string encode_cause(const cause& what) {

@@ -19,6 +19,8 @@ void append_verdict(std::string& out, std::uint32_t field, const execution& sour
 [[nodiscard]] bool append_verdict_json(std::string& out, const execution& source,
                                        result_format format, fold output);
 
+/// Appends a vivarium.v1.Usage as a field.
+void append_usage(std::string& out, std::uint32_t field, const usage& used);
 /// An encoded vivarium.v1.Cause.
 [[nodiscard]] std::string encode_cause(const cause& what);
 

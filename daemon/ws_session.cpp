@@ -91,9 +91,27 @@ void ws_session::take_frame(const wire::client_frame& frame) {
     send_failure(frame.id,
                  error{errc::busy, "too many requests at once on this connection: at most "
                                        + std::to_string(at_.limits.in_flight)});
+  } else if (frame.field == wire::set_defaults_field) {
+    set_defaults(frame);
   } else if (const auto* method = rpc::find_by_request_field(frame.field)) {
     begin(frame, *method);
   }
+}
+
+void ws_session::set_defaults(const wire::client_frame& frame) {
+  auto wanted = wire::decode_defaults(frame.body_codec, frame.body);
+  if (!wanted) {
+    send_failure(frame.id, wanted.why());
+    return;
+  }
+  defaults_ = *std::move(wanted);
+  send(frame.id, wire::set_defaults_field, "setDefaults", codec_ == wire::codec::json ? "{}" : "");
+}
+
+std::uint64_t ws_session::owner() {
+  if (owner_ == 0)
+    owner_ = at_.calls.core.new_owner();
+  return owner_;
 }
 
 void ws_session::begin(const wire::client_frame& frame, const rpc::method_info& method) {
@@ -106,7 +124,9 @@ void ws_session::begin(const wire::client_frame& frame, const rpc::method_info& 
     ++streams_;
   }
   auto name = request_id(id);
-  rpc::question question{method.id, frame.body_codec, codec_, tenant_, name, frame.body};
+  rpc::question question{method.id,     frame.body_codec, codec_, tenant_,
+                         name,          frame.body,       this,   defaults_ ? &*defaults_ : nullptr,
+                         request.credit};
   auto call = rpc::begin(at_.calls, question, shared_from_this(), id);
   if (!call)
     return;
@@ -148,8 +168,8 @@ void ws_session::pump(std::uint64_t id) {
     return;
   auto& request = found->second;
   auto call = request.call;
-  while (request.credit > 0 && !connection_->congested()) {
-    auto item = call->next();
+  while (!connection_->congested()) {
+    auto item = call->next(request.credit);
     if (!item)
       break;
     if (!*item) {
@@ -157,8 +177,8 @@ void ws_session::pump(std::uint64_t id) {
       refuse(id, std::move(*item).why());
       return;
     }
-    --request.credit;
-    send(id, request.method->answer_field, request.method->frame_name, **std::move(item));
+    request.credit -= std::min((*item)->used, request.credit);
+    send(id, request.method->answer_field, request.method->frame_name, std::move((*item)->body));
     if (connection_ == nullptr)
       return;
   }
@@ -251,6 +271,8 @@ void ws_session::on_closed() {
     if (request.call)
       request.call->abandon();
   }
+  if (auto owner = std::exchange(owner_, 0); owner != 0)
+    at_.calls.core.release_owner(tenant_, owner);
 }
 
 void ws_session::on_sweep(clock_type::time_point now) {

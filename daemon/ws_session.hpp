@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -21,6 +22,7 @@ namespace vivarium {
 /// nor its requests grow anything in the daemon.
 class ws_session final : public conversation,
                          public rpc::asker,
+                         public rpc::connection_scope,
                          public std::enable_shared_from_this<ws_session> {
 public:
   /// What the handshake came to. With status 101 `extra` holds the header lines of the answer.
@@ -31,8 +33,7 @@ public:
     wire::codec codec = wire::codec::json;
     std::string request_id;
   };
-  [[nodiscard]] static handshake accept(const http_request& request, const std::string& request_id,
-                                        const endpoint& at);
+  [[nodiscard]] static handshake accept(const http_request& request, const std::string& request_id);
 
   ws_session(connection& on, endpoint& at, const handshake& agreed, std::string tenant,
              std::string traceparent);
@@ -48,6 +49,7 @@ public:
   void answer(std::uint64_t tag, std::string body) override;
   void refuse(std::uint64_t tag, error why) override;
   void ready(std::uint64_t tag) override;
+  std::uint64_t owner() override;
 
 private:
   struct pending {
@@ -61,6 +63,7 @@ private:
   void take_message(const ws::item& what);
   void take_frame(const wire::client_frame& frame);
   void begin(const wire::client_frame& frame, const rpc::method_info& method);
+  void set_defaults(const wire::client_frame& frame);
   void pump(std::uint64_t id);
   void told(const pending& request, std::uint64_t id, const error* why);
   [[nodiscard]] std::string request_id(std::uint64_t id) const;
@@ -77,6 +80,8 @@ private:
   std::string traceparent_;
   ws::reader reader_;
   std::unordered_map<std::uint64_t, pending> requests_;
+  std::optional<wire::defaults> defaults_;
+  std::uint64_t owner_ = 0; // Made when something is to end with this connection.
   std::string scratch_;
   std::size_t streams_ = 0;
   std::size_t turn_ = 0;

@@ -26,20 +26,6 @@ constexpr std::uint32_t number_of(field f) noexcept {
   return static_cast<std::uint32_t>(f);
 }
 
-std::string why_not(encoded how, const execution& ended) {
-  switch (how) {
-    case encoded::too_large:
-      return "the result is over the limit of " + std::to_string(ended.max_result_bytes)
-             + " bytes (max_result_bytes): return less of it, write it to a file, or ask for it in "
-               "parts";
-    case encoded::too_many:
-      return "the result has more than 4,000,000 parts: return it as bytes or as text, or in parts";
-    default:
-      return "the result nests more than " + std::to_string(bridge::max_value_depth)
-             + " containers, or contains itself: return a flatter form of it";
-  }
-}
-
 // `exit()`, `exit(0)` and `raise SystemExit` are an ordinary end.
 bool is_good_exit() {
   if (PyErr_Occurred() == nullptr || !PyErr_ExceptionMatches(PyExc_SystemExit))
@@ -63,8 +49,6 @@ bool is_good_exit() {
 }
 
 encoded append_repr(std::string& out, PyObject* value, std::size_t max_bytes) {
-  if (value == Py_None)
-    return encoded::ok;
   auto repr = py_ref::steal(PyObject_Repr(value));
   if (!repr)
     return encoded::failed;
@@ -83,14 +67,26 @@ bool is_plain(PyObject* value) {
          || type == &PyTuple_Type || type == &PyBytes_Type || type == &PySet_Type;
 }
 
+encoded append_typed(std::string& out, runtime& self, const execution& ended, PyObject* value) {
+  // An encoder may replace itself.
+  auto custom = py_ref::share(self.values.custom_encoder);
+  return append_value(out, value,
+                      {.max_bytes = ended.max_result_bytes,
+                       .values = ended.values,
+                       .owner = ended.owner,
+                       .refs = &self.refs,
+                       .custom = custom.get()});
+}
+
 encoded append_in_form(std::string& out, runtime& self, const execution& ended, PyObject* value) {
   if (ended.form == bridge::value_form::none)
     return encoded::ok;
   if (!is_plain(value)
       && !py_ref::steal(PyObject_CallFunctionObjArgs(self.python.rich, value, nullptr)))
     return encoded::failed;
-  return ended.form == bridge::value_form::repr ? append_repr(out, value, ended.max_result_bytes)
-                                                : append_value(out, value, ended.max_result_bytes);
+  if (ended.form == bridge::value_form::repr)
+    return value == Py_None ? encoded::ok : append_repr(out, value, ended.max_result_bytes);
+  return append_typed(out, self, ended, value);
 }
 
 outcome outcome_of(bridge::value_form form) noexcept {
@@ -157,12 +153,38 @@ status complete(std::string& frame, const execution& ended, outcome kind) {
 
 } // namespace
 
-void append_answer(runtime& self, execution& ended, PyObject* value) {
+std::string why_not(encoded how, const execution& ended) {
+  switch (how) {
+    case encoded::too_large:
+      return "the result is over the limit of " + std::to_string(ended.max_result_bytes)
+             + " bytes (max_result_bytes): return less of it, write it to a file, or ask for it in "
+               "parts";
+    case encoded::too_many:
+      return "the result has more than 4,000,000 parts: return it as bytes or as text, or in parts";
+    default:
+      return "the result nests more than " + std::to_string(bridge::max_value_depth)
+             + " containers, or contains itself: return a flatter form of it";
+  }
+}
+
+encoded append_item_form(std::string& out, runtime& self, const execution& about, PyObject* item) {
+  switch (about.form) {
+    case bridge::value_form::repr: return append_repr(out, item, about.max_result_bytes);
+    case bridge::value_form::none: item = Py_None; break;
+    case bridge::value_form::typed: break;
+  }
+  return append_typed(out, self, about, item);
+}
+
+void append_answer(runtime& self, execution& ended, py_ref value) {
   // Encoding may run tenant code, which may end another execution: the buffer is this one's own.
   std::string frame = std::exchange(self.spare, {});
   frame.clear();
   auto kind = append_guarded(
-      frame, [&](std::string& out) { return append_content(out, self, ended, value); });
+      frame, [&](std::string& out) { return append_content(out, self, ended, value.get()); });
+  value = {};
+  if (ended.is_scratch && ended.space)
+    self.spaces.let_go(std::move(ended.space));
   self.output.end(ended);
   self.executions.current = nullptr;
   if (!complete(frame, ended, kind)) {
@@ -176,6 +198,12 @@ void append_answer(runtime& self, execution& ended, PyObject* value) {
   self.out.append_frames(frame);
   if (frame.capacity() <= spare_at_most)
     self.spare = std::move(frame);
+}
+
+void tell_parked(runtime& self, std::uint64_t number) {
+  std::string frame;
+  (void)bridge::append_parked(frame, {number});
+  self.out.append_frames(frame);
 }
 
 void append_expired(runtime& self, const execution& skipped) {

@@ -31,7 +31,9 @@ int timer_signal() noexcept {
   return sandbox::interrupt_signal() == SIGRTMAX - 3 ? SIGRTMAX - 4 : SIGRTMAX - 3;
 }
 
-// Lengths of text frames have a fixed width, so that the frame can grow in place.
+// Lengths of frames that can grow in place have a fixed width.
+constexpr std::size_t padded_bytes = 5;
+
 void store_padded_varint(char* at, std::uint64_t value) noexcept {
   for (int i = 0; i < 4; ++i)
     at[i] = static_cast<char>((value >> (7 * i) & 0x7f) | 0x80);
@@ -75,10 +77,51 @@ void channel::begin_text(std::uint64_t execution, bool is_stderr) {
   ready_ += bridge::varint_tag(f::is_stderr);
   ready_ += static_cast<char>(is_stderr);
   ready_ += bridge::bytes_tag(f::text);
-  ready_.append(5, '\0');
-  tail_text_ = ready_.size();
+  ready_.append(padded_bytes, '\0');
+  tail_content_ = ready_.size();
   tail_execution_ = execution;
-  tail_is_stderr_ = is_stderr;
+  tail_is_ = is_stderr ? tail::err : tail::out;
+}
+
+void channel::begin_items(std::uint64_t execution) {
+  using f = bridge::items_field;
+  tail_ = bridge::begin_frame(ready_, bridge::frame_type::items);
+  ready_ += bridge::varint_tag(f::execution);
+  protozero::add_varint_to_buffer(&ready_, execution);
+  ready_ += bridge::varint_tag(f::count);
+  ready_.append(padded_bytes, '\0');
+  ready_ += bridge::bytes_tag(f::content);
+  ready_.append(padded_bytes, '\0');
+  tail_content_ = ready_.size();
+  tail_execution_ = execution;
+  tail_items_ = 0;
+  tail_is_ = tail::items;
+}
+
+bool channel::append_item(std::uint64_t execution, std::uint32_t field, std::string_view item) {
+  constexpr std::size_t around = 64; // More than header, fields and lengths take.
+  if (item.size() > bridge::max_frame_bytes - around)
+    return false;
+  bool full = false;
+  {
+    section guard{*this};
+    ready_.reserve(ready_.size() + item.size() + around); // May throw: only before anything changes.
+    bool grows = tail_is_ == tail::items && tail_execution_ == execution
+                 && ready_.size() - tail_content_ + item.size() <= send_at;
+    if (!grows)
+      begin_items(execution);
+    protozero::add_varint_to_buffer(&ready_, field << 3 | 2);
+    protozero::add_varint_to_buffer(&ready_, item.size());
+    ready_ += item;
+    auto* content = ready_.data() + tail_content_;
+    store_padded_varint(content - 2 * padded_bytes - 1, ++tail_items_);
+    store_padded_varint(content - padded_bytes, ready_.size() - tail_content_);
+    (void)bridge::end_frame(ready_, tail_);
+    full = ready_.size() >= send_at;
+  }
+  if (full)
+    send();
+  return true;
 }
 
 void channel::append_text(std::uint64_t execution, bool is_stderr, std::string_view text) {
@@ -92,12 +135,13 @@ void channel::append_text(std::uint64_t execution, bool is_stderr, std::string_v
     {
       section guard{*this};
       ready_.reserve(ready_.size() + piece.size() + 64); // May throw: only before anything changes.
-      bool grows = tail_execution_ == execution && tail_is_stderr_ == is_stderr
-                   && ready_.size() - tail_text_ + piece.size() <= largest_text;
+      bool grows = tail_is_ == (is_stderr ? tail::err : tail::out) && tail_execution_ == execution
+                   && ready_.size() - tail_content_ + piece.size() <= largest_text;
       if (!grows)
         begin_text(execution, is_stderr);
       ready_ += piece;
-      store_padded_varint(ready_.data() + tail_text_ - 5, ready_.size() - tail_text_);
+      store_padded_varint(ready_.data() + tail_content_ - padded_bytes,
+                          ready_.size() - tail_content_);
       (void)bridge::end_frame(ready_, tail_);
       full = ready_.size() >= send_at;
     }
@@ -114,7 +158,7 @@ void channel::append_frames(std::string& frames) {
       ready_.swap(frames);
     else
       ready_ += frames;
-    tail_execution_ = 0;
+    tail_is_ = tail::closed;
     full = ready_.size() >= send_at;
   }
   frames.clear();
@@ -139,7 +183,7 @@ void channel::write_all() noexcept {
       ::_exit(0); // The daemon is gone, and with it whom this process serves.
   }
   ready_.clear();
-  tail_execution_ = 0;
+  tail_is_ = tail::closed;
 }
 
 void channel::on_timer(int) noexcept {
@@ -194,11 +238,11 @@ bool channel::make_timer() noexcept {
   return has_timer_;
 }
 
-void channel::send_soon() noexcept {
+bool channel::send_soon() noexcept {
   if (armed_ || fd_ < 0)
-    return;
+    return false;
   if (!make_timer())
-    return send();
+    return send(), true;
   armed_ = true;
   struct itimerspec when = {};
   when.it_value.tv_nsec = line_delay_ns;
@@ -206,13 +250,14 @@ void channel::send_soon() noexcept {
     armed_ = false;
     send();
   }
+  return true;
 }
 
 void channel::discard() noexcept {
   {
     section guard{*this};
     ready_.clear();
-    tail_execution_ = 0;
+    tail_is_ = tail::closed;
     due_ = false;
   }
   rest();

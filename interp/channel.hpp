@@ -32,11 +32,21 @@ public:
   /// Appends text written by an execution; grows the last frame when it is of the same stream.
   void append_text(std::uint64_t execution, bool is_stderr, std::string_view text);
 
+  /// Appends an item of a stream; grows the last frame when it is of the same stream and small.
+  /// False: it is over what a frame may hold.
+  bool append_item(std::uint64_t execution, std::uint32_t field, std::string_view item);
+  /// The next item begins a frame of its own.
+  void close_items() noexcept {
+    if (tail_is_ == tail::items)
+      tail_is_ = tail::closed;
+  }
+
   /// Appends whole frames; leaves `frames` empty, with memory to use again.
   void append_frames(std::string& frames);
 
-  /// Sees to it that what is held leaves within a millisecond.
-  void send_soon() noexcept;
+  /// Sees to it that what is held leaves within a millisecond. True: nobody had asked for it since
+  /// something was sent, so that in a row of calls it is true about once a millisecond.
+  bool send_soon() noexcept;
   /// While muted, what would be sent is forgotten: nobody is to hear of a warm-up.
   void mute(bool on) noexcept { muted_ = on; }
   /// Sends what is held now.
@@ -49,18 +59,22 @@ public:
 private:
   class section;
 
+  enum class tail : std::uint8_t { closed, out, err, items };
+
   void write_all() noexcept;
   void begin_text(std::uint64_t execution, bool is_stderr);
+  void begin_items(std::uint64_t execution);
   static void on_timer(int signal) noexcept;
   static void on_fatal(int signal) noexcept;
   static void catch_fatal() noexcept;
   bool make_timer() noexcept;
 
   std::string ready_;
-  std::size_t tail_ = 0; // Where the frame of text starts that may still grow.
-  std::size_t tail_text_ = 0;
-  std::uint64_t tail_execution_ = 0; // 0: the last frame is not text.
-  bool tail_is_stderr_ = false;
+  std::size_t tail_ = 0; // Where the frame starts that may still grow.
+  std::size_t tail_content_ = 0;
+  std::uint64_t tail_execution_ = 0;
+  std::uint64_t tail_items_ = 0;
+  tail tail_is_ = tail::closed;
   int fd_ = -1;
   timer_t timer_{};
   bool muted_ = false;

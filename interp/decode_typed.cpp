@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "interp/decode_typed.hpp"
 
+#include "bridge/wire_reader.hpp"
 #include "interp/operation_error.hpp"
-#include "interp/wire_reader.hpp"
 
 #include <array>
 #include <bit>
@@ -13,6 +13,10 @@
 namespace vivarium::interp {
 
 namespace {
+
+using bridge::unzigzag;
+using bridge::wire_field;
+using bridge::wire_reader;
 
 constexpr const char* is_malformed = "a part of it is malformed";
 
@@ -175,22 +179,11 @@ private:
   }
 
   bool read_packed(std::string_view lengths) {
-    while (!lengths.empty()) {
-      auto end = lengths.begin();
+    return bridge::each_packed(lengths, [&](std::uint64_t length) {
       wire_field field;
-      for (int shift = 0; shift < 64; shift += 7) {
-        if (end == lengths.end())
-          return false;
-        auto byte = static_cast<unsigned char>(*end++);
-        field.bits |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-        if (byte < 0x80)
-          break;
-      }
-      lengths.remove_prefix(static_cast<std::size_t>(end - lengths.begin()));
-      if (!read_length(field))
-        return false;
-    }
-    return true;
+      field.bits = length;
+      return read_length(field);
+    });
   }
 };
 

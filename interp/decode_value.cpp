@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "interp/decode_value.hpp"
 
+#include "bridge/wire_reader.hpp"
 #include "interp/decode_typed.hpp"
 #include "interp/runtime.hpp"
-#include "interp/wire_reader.hpp"
 
 #include <bit>
 
 namespace vivarium::interp {
 
 namespace {
+
+using bridge::unzigzag;
+using bridge::wire_field;
+using bridge::wire_reader;
 
 // Numbers of vivarium.v1.ValueOptions.
 enum class blob_as : std::uint8_t { str = 2, bytearray = 3 };

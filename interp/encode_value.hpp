@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "bridge/worker_protocol.hpp"
+#include "interp/object_text.hpp"
 #include "interp/python.hpp"
 
 #include <cstddef>
@@ -9,22 +11,30 @@
 
 namespace vivarium::interp {
 
+class ref_table;
+
 /// How an encoding ended.
 enum class encoded {
   ok,
   too_large, ///< Over the limit of bytes.
   too_many,  ///< Over the limit of parts.
-  too_deep,  ///< Containers nest too deeply, perhaps for ever.
+  too_deep,  ///< Containers nest too deeply.
   failed,    ///< A Python error is set.
 };
 
-/// Appends the body of a vivarium.v1.Value to `out`; on anything but `ok` what was appended is
-/// garbage. Runs tenant code only for the repr of objects that have no other form, and survives
-/// what it does. Needs the GIL.
-encoded append_value(std::string& out, PyObject* object, std::size_t max_bytes);
+/// How an object is to be encoded.
+struct encode_options {
+  std::size_t max_bytes = 0;
+  bridge::value_options values = bridge::plain_values;
+  std::uint64_t owner = 0;    ///< Of the refs that are made.
+  ref_table* refs = nullptr;  ///< Null: what would be a ref is told by its repr.
+  PyObject* custom = nullptr; ///< Encoder of the tenant's for objects without a form, or null.
+};
 
-/// Appends UTF-8 of at most `max_characters` of a str, with lone surrogates escaped. False: a
-/// Python error is set.
-bool append_text(std::string& out, PyObject* text, Py_ssize_t max_characters);
+/// Appends the body of a vivarium.v1.Value to `out`; on anything but `ok` what was appended is
+/// garbage. Runs tenant code only for objects that are no plain data (their time zones, encoders,
+/// reprs and lengths), and survives what it does. What has no form fails with an OperationError
+/// where the options say so. Needs the GIL.
+encoded append_value(std::string& out, PyObject* object, const encode_options& options);
 
 } // namespace vivarium::interp

@@ -4,7 +4,13 @@
 #include "bridge/frame.hpp"
 #include "bridge/worker_fields.hpp"
 #include "interp/answer.hpp"
+#include "interp/decode_value.hpp"
+#include "interp/operations.hpp"
 #include "interp/py_ref.hpp"
+#include "interp/streams.hpp"
+
+#include <new>
+#include <utility>
 
 #include <time.h>
 #include <unistd.h>
@@ -27,10 +33,13 @@ execution make_execution(const bridge::evaluate& request) {
   execution made;
   made.number = request.execution;
   made.form = request.form;
+  made.values = request.values;
+  made.owner = request.owner;
   made.max_result_bytes =
       request.max_result_bytes != 0 ? request.max_result_bytes : default_result_bytes;
   made.max_output_bytes =
       request.max_output_bytes != 0 ? request.max_output_bytes : default_output_bytes;
+  made.stream_credit = request.stream_credit;
   return made;
 }
 
@@ -53,43 +62,91 @@ const cell* find_or_compile(runtime& self, const bridge::evaluate& request) {
 }
 
 // Runs a cell to its end; null with a Python error set.
-py_ref run(runtime& self, py_ref statements, py_ref value) {
-  auto* globals = self.python.globals;
-  if (statements && !py_ref::steal(PyEval_EvalCode(statements.get(), globals, globals)))
+py_ref run(PyObject* space, py_ref statements, py_ref value) {
+  if (statements && !py_ref::steal(PyEval_EvalCode(statements.get(), space, space)))
     return {};
   if (value)
-    return py_ref::steal(PyEval_EvalCode(value.get(), globals, globals));
+    return py_ref::steal(PyEval_EvalCode(value.get(), space, space));
   return py_ref::share(Py_None);
 }
 
-// A child that tenant code forked has come to the end of the code: nobody waits for its answer.
-[[noreturn]] void leave_forked_child() {
+// Moves an execution to the event loop: `start(number)` makes its task.
+template <class Start>
+void start_task(runtime& self, execution& begun, Start start) {
+  auto number = begun.number;
+  self.asynchronous = true;
+  self.executions.current = nullptr;
+  self.executions.waiting.emplace(number, std::move(begun));
+  if (!py_ref::steal(start(number)))
+    return finish_waiting(self, number, nullptr);
+  if (self.executions.waiting.contains(number))
+    tell_parked(self, number);
+}
+
+// What is done when the value is there, or null with a Python error set.
+void conclude(runtime& self, execution& ended, py_ref value,
+              reached where = reached::on_main_thread) {
+  if (self.forked)
+    leave_forked_child();
+  if (value && ended.stream_credit > 0)
+    begin_stream(self, ended, std::move(value), where);
+  else
+    finish(self, ended, std::move(value));
+}
+
+bool bind_operands(runtime& self, const bridge::evaluate& request, PyObject* space) {
+  auto variables = decode_value(self, request.operands, request.values);
+  return variables && bind_variables(space, variables.get());
+}
+
+void run_source(runtime& self, const bridge::evaluate& request, execution& begun) {
+  const auto* code = find_or_compile(self, request);
+  if (code == nullptr)
+    return finish(self, begun, {});
+  if (request.mode == bridge::run_mode::compile) {
+    begun.form = bridge::value_form::none;
+    return finish(self, begun, py_ref::share(Py_None));
+  }
+  auto statements = py_ref::share(code->statements.get());
+  auto value = py_ref::share(code->value.get());
+  bool is_async = code->is_async; // Decoding may evict it, if tenant code runs.
+  if (!request.operands.empty() && !bind_operands(self, request, begun.space.get()))
+    return finish(self, begun, {});
+  if (!is_async)
+    return conclude(self, begun, run(begun.space.get(), std::move(statements), std::move(value)));
+  auto space = py_ref::share(begun.space.get());
+  auto or_none = [](const py_ref& part) { return part ? part.get() : Py_None; };
+  start_task(self, begun, [&](std::uint64_t number) {
+    return PyObject_CallFunction(self.python.async_start, "KOOO", number, or_none(statements),
+                                 or_none(value), space.get());
+  });
+}
+
+void run_operation(runtime& self, const bridge::evaluate& request, execution& begun) {
+  auto value = operate(self, request, begun.space.get());
+  if (!value || reinterpret_cast<PyObject*>(Py_TYPE(value.get())) != self.python.pending)
+    return conclude(self, begun, std::move(value));
+  start_task(self, begun, [&](std::uint64_t number) {
+    return PyObject_CallFunction(self.python.async_await, "KO", number, value.get());
+  });
+}
+
+} // namespace
+
+void leave_forked_child() {
   int status = PyErr_Occurred() != nullptr ? 1 : 0;
   if (status != 0 && !PyErr_ExceptionMatches(PyExc_SystemExit))
     PyErr_Print();
   ::_exit(status);
 }
 
-void finish(runtime& self, execution& ended, PyObject* value) {
+void finish(runtime& self, execution& ended, py_ref value) {
   if (self.forked)
     leave_forked_child();
-  append_answer(self, ended, value);
+  if (ended.stream_credit > 0)
+    ended.form = bridge::value_form::none; // Its items were its result.
+  append_answer(self, ended, std::move(value));
 }
-
-// Makes a task of an asynchronous cell. False: it could not be made, a Python error is set.
-bool start_task(runtime& self, const cell& code, const execution& begun) {
-  self.asynchronous = true;
-  self.executions.current = nullptr;
-  self.executions.waiting.emplace(begun.number, begun);
-  auto or_none = [](const py_ref& part) { return part ? part.get() : Py_None; };
-  auto started = py_ref::steal(PyObject_CallFunction(
-      self.python.async_start, "KOO", begun.number, or_none(code.statements), or_none(code.value)));
-  if (started || self.executions.waiting.erase(begun.number) == 0)
-    return PyErr_Clear(), true;
-  return false;
-}
-
-} // namespace
 
 void execute(runtime& self, const bridge::evaluate& request) {
   auto begun = make_execution(request);
@@ -99,31 +156,28 @@ void execute(runtime& self, const bridge::evaluate& request) {
   self.executions.last_started = request.execution;
   self.executions.current = &begun;
   self.output.begin(begun);
-  const auto* code = find_or_compile(self, request);
-  if (code == nullptr)
-    return finish(self, begun, nullptr);
-  if (request.mode == bridge::run_mode::compile) {
-    begun.form = bridge::value_form::none;
-    return finish(self, begun, Py_None);
-  }
-  if (code->is_async) {
-    if (start_task(self, *code, begun))
-      return;
-    self.executions.current = &begun;
-    return finish(self, begun, nullptr);
-  }
-  auto value = run(self, py_ref::share(code->statements.get()), py_ref::share(code->value.get()));
-  finish(self, begun, value.get());
+  begun.space = self.spaces.enter(request.name_space);
+  begun.is_scratch = request.name_space == bridge::scratch_namespace;
+  if (!begun.space)
+    return finish(self, begun, {});
+  if (request.mode <= bridge::run_mode::compile)
+    run_source(self, request, begun);
+  else
+    run_operation(self, request, begun);
 }
 
 void finish_waiting(runtime& self, std::uint64_t number, PyObject* value) {
   auto found = self.executions.waiting.find(number);
   if (found == self.executions.waiting.end())
     return PyErr_Clear();
-  auto ended = found->second;
+  auto ended = std::move(found->second);
   self.executions.waiting.erase(found);
+  bool was_stream = self.executions.streams.erase(number) != 0;
   auto* outer = std::exchange(self.executions.current, &ended);
-  finish(self, ended, value);
+  if (was_stream)
+    finish(self, ended, py_ref::share(value));
+  else
+    conclude(self, ended, py_ref::share(value), reached::in_event_loop);
   self.executions.current = outer;
 }
 

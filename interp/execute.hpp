@@ -15,4 +15,11 @@ void execute(runtime& self, const bridge::evaluate& request);
 /// error that is set.
 void finish_waiting(runtime& self, std::uint64_t number, PyObject* value);
 
+/// Answers for an execution that is current. A null `value` means that a Python error is set. In a
+/// child that tenant code forked nobody waits for the answer: there it leaves.
+void finish(runtime& self, execution& ended, py_ref value);
+
+/// A child that tenant code forked has come to the end of the code.
+[[noreturn]] void leave_forked_child();
+
 } // namespace vivarium::interp

@@ -85,6 +85,12 @@ bool interrupts::deliver_one(std::uint64_t number) {
       return false;
     return PyObject_IsTrue(here.get()) == 1 ? raise(found->second) : true;
   }
+  if (auto found = executions_.streams.find(number); found != executions_.streams.end()) {
+    // Nothing of it runs. The worker's loop closes it, woken when it runs the event loop.
+    found->second.stop = true;
+    executions_.ready.push_back(number);
+    return static_cast<bool>(py_ref::steal(PyObject_CallFunction(cancel_, "K", number)));
+  }
   if (number > executions_.last_started) {
     if (early_.size() == noted_at_most)
       early_.erase(early_.begin());

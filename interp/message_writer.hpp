@@ -27,6 +27,13 @@ inline void put_bytes(std::string& out, std::uint32_t field, std::string_view by
   out.append(bytes);
 }
 
+/// Appends a field with eight bytes.
+inline void put_fixed64(std::string& out, std::uint32_t field, std::uint64_t bits) {
+  out += static_cast<char>(field << 3 | 1);
+  for (int i = 0; i < 8; ++i)
+    out += static_cast<char>(bits >> (8 * i) & 0xff);
+}
+
 /// Begins a message in `field`; returns what `end_message` needs.
 inline std::size_t begin_message(std::string& out, std::uint32_t field) {
   protozero::add_varint_to_buffer(&out, field << 3 | 2);

@@ -6,11 +6,13 @@
 #include "interp/py_ref.hpp"
 #include "interp/runtime.hpp"
 #include "interp/stream_type.hpp"
+#include "interp/streams.hpp"
 #include "interp/worker_loop.hpp"
 #include "interp/zygote.hpp"
 #include "sandbox/zygote_link.hpp"
 
 #include <new>
+#include <utility>
 
 #include <pthread.h>
 
@@ -30,24 +32,41 @@ void after_fork_in_child() noexcept {
     return; // The zygote's own fork.
   self.forked = true;
   self.output.stop();
+  self.out.mute(true); // What is held is the parent's to send.
 }
 
-// Binds the Python half, see python_parts.
-PyObject* setup(PyObject*, PyObject* arguments, PyObject* keywords) {
+// setup(...): binds the Python half, see python_parts.
+PyObject* setup(PyObject*, PyObject*, PyObject* keywords) {
   auto& self = the_runtime();
   auto& python = self.python;
-  PyObject *context = nullptr, *interrupted = nullptr, *cancel = nullptr;
-  static const char* names[] = {
-      "compile", "forget",  "describe",    "rich",   "async_start",     "async_turn", "async_busy",
-      "globals", "context", "interrupted", "cancel", "operation_error", nullptr};
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOO!OOOO", const_cast<char**>(names),
-                                   &python.compile, &python.forget, &python.describe, &python.rich,
-                                   &python.async_start, &python.async_turn, &python.async_busy,
-                                   &PyDict_Type, &python.globals, &context, &interrupted, &cancel,
-                                   &python.operation_error))
-    return nullptr;
-  Py_INCREF(arguments);
-  Py_XINCREF(keywords); // They hold what was given, for ever.
+  PyObject *context = nullptr, *interrupted = nullptr, *cancel = nullptr, *globals = nullptr;
+  const std::pair<const char*, PyObject**> parts[] = {
+      {"compile", &python.compile},
+      {"forget", &python.forget},
+      {"describe", &python.describe},
+      {"rich", &python.rich},
+      {"async_start", &python.async_start},
+      {"async_await", &python.async_await},
+      {"async_stream", &python.async_stream},
+      {"async_resume", &python.async_resume},
+      {"async_close", &python.async_close},
+      {"async_turn", &python.async_turn},
+      {"async_busy", &python.async_busy},
+      {"operation_error", &python.operation_error},
+      {"operate", &python.operate},
+      {"pending", &python.pending},
+      {"globals", &globals},
+      {"context", &context},
+      {"interrupted", &interrupted},
+      {"cancel", &cancel},
+  };
+  for (auto [name, to] : parts) {
+    *to = PyDict_GetItemString(keywords, name);
+    if (*to == nullptr)
+      return PyErr_Format(PyExc_TypeError, "setup() misses %s", name);
+    Py_INCREF(*to); // For ever.
+  }
+  self.spaces.use_base(globals);
   self.output.ask_context(context);
   self.interrupt.use(interrupted, cancel);
   auto* int_type = reinterpret_cast<PyObject*>(&PyLong_Type);
@@ -66,6 +85,15 @@ PyObject* bind_values(PyObject*, PyObject*, PyObject* keywords) {
   Py_RETURN_NONE;
 }
 
+// set_custom_encoder(function or None): what is asked for objects without a form.
+PyObject* set_custom_encoder(PyObject*, PyObject* encoder) {
+  if (encoder != Py_None && PyCallable_Check(encoder) == 0)
+    return PyErr_Format(PyExc_TypeError, "an encoder is a function of one argument, or None");
+  auto* old = std::exchange(the_runtime().values.custom_encoder,
+                            encoder == Py_None ? nullptr : Py_NewRef(encoder));
+  return old != nullptr ? old : Py_NewRef(Py_None);
+}
+
 // warm(source, namespace): runs source as an execution whose answer nobody gets, so that what a
 // first execution touches has been touched.
 PyObject* warm(PyObject*, PyObject* arguments) {
@@ -78,14 +106,14 @@ PyObject* warm(PyObject*, PyObject* arguments) {
     return nullptr;
   request.execution = 1;
   request.source = {source, static_cast<std::size_t>(size)};
-  auto* real = std::exchange(self.python.globals, globals);
+  auto* real = self.spaces.use_base(globals);
   self.out.mute(true);
   if (!self.serving)
     self.output.rehearse(true);
   execute(self, request);
   if (!self.serving)
     self.output.rehearse(false);
-  self.python.globals = real;
+  self.spaces.use_base(real);
   self.executions.last_started = 0;
   self.out.discard();
   self.out.mute(false);
@@ -144,6 +172,53 @@ PyObject* finish(PyObject*, PyObject* arguments) {
     finish_waiting(the_runtime(), number, nullptr);
   }
   Py_RETURN_NONE;
+}
+
+// unraisable(exception, object): tells of an exception that nobody is there to catch.
+PyObject* unraisable(PyObject*, PyObject* arguments) {
+  PyObject *exception = nullptr, *object = nullptr;
+  if (!PyArg_ParseTuple(arguments, "OO", &exception, &object))
+    return nullptr;
+  auto* type = reinterpret_cast<PyObject*>(Py_TYPE(exception));
+  PyErr_Restore(Py_NewRef(type), Py_NewRef(exception), PyException_GetTraceback(exception));
+  PyErr_WriteUnraisable(object);
+  Py_RETURN_NONE;
+}
+
+// send_item(number, item) -> what comes next, see after_item.
+PyObject* send_one(PyObject*, PyObject* arguments) {
+  unsigned long long number = 0;
+  PyObject* item = nullptr;
+  auto next = after_item::go_on;
+  if (!PyArg_ParseTuple(arguments, "KO", &number, &item)
+      || !send_item(the_runtime(), number, item, next))
+    return nullptr;
+  return PyLong_FromLong(static_cast<int>(next));
+}
+
+// release_owner(number) -> how many refs were let go.
+PyObject* release_owner(PyObject*, PyObject* number) {
+  auto owner = PyLong_AsUnsignedLongLong(number);
+  if (PyErr_Occurred() != nullptr)
+    return nullptr;
+  return PyLong_FromSize_t(the_runtime().refs.release_owner(owner));
+}
+
+// configure_refs(at most, ttl in ms).
+PyObject* configure_refs(PyObject*, PyObject* arguments) {
+  unsigned long long most = 0, ttl_ms = 0;
+  if (!PyArg_ParseTuple(arguments, "KK", &most, &ttl_ms))
+    return nullptr;
+  the_runtime().refs.configure(most, ttl_ms);
+  Py_RETURN_NONE;
+}
+
+// counts() -> (refs, namespaces, streams).
+PyObject* counts(PyObject*, PyObject*) {
+  auto& self = the_runtime();
+  return Py_BuildValue("nnn", static_cast<Py_ssize_t>(self.refs.size()),
+                       static_cast<Py_ssize_t>(self.spaces.size()),
+                       static_cast<Py_ssize_t>(self.executions.streams.size()));
 }
 
 bool append_part(std::string& out, PyObject* type, PyObject* data) {
@@ -216,11 +291,19 @@ PyMethodDef methods[] = {
      METH_VARARGS | METH_KEYWORDS, nullptr},
     {"bind_values", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(bind_values)),
      METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"set_custom_encoder", guarded<set_custom_encoder>, METH_O,
+     "Sets what turns objects that have no form outside of Python into others that have one: a\n"
+     "function of such an object, or None. Returns the one before."},
     {"leave", guarded<leave>, METH_VARARGS, nullptr},
     {"warm", guarded<warm>, METH_VARARGS, nullptr},
     {"open", guarded<open>, METH_VARARGS, nullptr},
     {"serve", guarded<serve_requests>, METH_VARARGS, nullptr},
     {"finish", guarded<finish>, METH_VARARGS, nullptr},
+    {"unraisable", guarded<unraisable>, METH_VARARGS, nullptr},
+    {"send_item", guarded<send_one>, METH_VARARGS, nullptr},
+    {"release_owner", guarded<release_owner>, METH_O, nullptr},
+    {"configure_refs", guarded<configure_refs>, METH_VARARGS, nullptr},
+    {"counts", guarded<counts>, METH_NOARGS, nullptr},
     {"emit", guarded<emit>, METH_O, nullptr},
     {"on_interrupt", guarded<on_interrupt>, METH_VARARGS, nullptr},
     {"zygote_adopt", guarded<zygote_adopt>, METH_NOARGS, nullptr},

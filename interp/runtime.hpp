@@ -6,6 +6,7 @@
 #include "interp/code_cache.hpp"
 #include "interp/execution.hpp"
 #include "interp/interrupt.hpp"
+#include "interp/namespaces.hpp"
 #include "interp/python.hpp"
 #include "interp/refs.hpp"
 #include "interp/value_parts.hpp"
@@ -22,14 +23,19 @@ struct python_parts {
   PyObject* forget = nullptr;          ///< (filename): its source is no longer kept
   PyObject* describe = nullptr;        ///< (exception) -> what encode_error.hpp expects
   PyObject* rich = nullptr;            ///< (value): displays a value that has a rich form
-  PyObject* async_start = nullptr;     ///< (number, statements, value): makes a task
+  PyObject* async_start = nullptr;     ///< (number, statements, value, namespace): makes a task
+  PyObject* async_await = nullptr;     ///< (number, pending): makes a task
+  PyObject* async_stream = nullptr;    ///< (number, iterator): makes a task that sends its items
+  PyObject* async_resume = nullptr;    ///< (number): it has credit again
+  PyObject* async_close = nullptr;     ///< (number): it is to end
   PyObject* async_turn = nullptr;      ///< () -> bool: runs the loop until there is something to do
   PyObject* async_busy = nullptr;      ///< () -> bool: whether the loop has anything to run
   PyObject* operation_error = nullptr; ///< The type: (kind, code, message)
+  PyObject* operate = nullptr; ///< (mode, operands, namespace, owner) -> value or a `pending`
+  PyObject* pending = nullptr; ///< The type of what is still to be awaited.
   PyObject* int_bit_length = nullptr;
   PyObject* int_to_bytes = nullptr;
   PyObject* is_signed = nullptr; ///< {"signed": True}
-  PyObject* globals = nullptr;   ///< The namespace of __main__.
 };
 
 /// What the module owns. One per process, because signal handlers, fork handlers and CPython's own
@@ -40,10 +46,12 @@ struct runtime {
   capture output{out, executions};
   interrupts interrupt{executions};
   code_cache cells;
+  namespaces spaces;
   python_parts python;
   ref_table refs;
   value_parts values;
-  std::string spare; ///< Memory of the last finished frame, to be used again.
+  std::string spare;      ///< Memory of the last finished frame, to be used again.
+  std::string item_spare; ///< Memory of the last item of a stream.
   int requests_fd = -1;
   bool serving = false;
   bool forked = false;       ///< This process is a child that tenant code forked.

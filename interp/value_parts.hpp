@@ -3,11 +3,27 @@
 
 #include "interp/python.hpp"
 
+#include <array>
 #include <cstddef>
 #include <string>
 #include <unordered_set>
 
 namespace vivarium::interp {
+
+/// The types of the standard library and of numpy that have a form of their own, in the order in
+/// which they are tried: a datetime is a date.
+enum class base_type : std::size_t {
+  datetime,
+  date,
+  time,
+  timedelta,
+  decimal,
+  uuid,
+  array,
+  scalar,
+  none,
+};
+inline constexpr auto base_types = static_cast<std::size_t>(base_type::none);
 
 /// The Python half of the value codec, `vivarium/_values.py`, and what the codec remembers. The
 /// functions are bound once, before tenant code exists. Never freed.
@@ -47,6 +63,21 @@ struct value_parts {
 
   /// Binds what the names of the members say. False: a Python error is set.
   bool bind(PyObject* keywords);
+
+  /// Which of the types a type is or comes from. A type is looked for where its module is, in
+  /// sys.modules; one that nobody imported has no instances. `none` may come with a Python error.
+  base_type base_of(PyTypeObject* type);
+  [[nodiscard]] PyObject* type_of(base_type base) const { return bases_[index(base)]; }
+  /// The function that takes instances apart.
+  [[nodiscard]] PyObject* parts_of(base_type base) const;
+
+private:
+  static constexpr std::size_t index(base_type base) { return static_cast<std::size_t>(base); }
+  [[nodiscard]] base_type found_base_of(PyTypeObject* type) const;
+  bool look_for_bases();
+
+  std::array<PyObject*, base_types> bases_{};
+  std::size_t bases_found_ = 0;
 };
 
 } // namespace vivarium::interp

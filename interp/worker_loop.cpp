@@ -4,6 +4,7 @@
 #include "bridge/frame.hpp"
 #include "interp/execute.hpp"
 #include "interp/py_ref.hpp"
+#include "interp/streams.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -18,6 +19,19 @@ constexpr std::size_t read_at_least = 64u << 10;
 constexpr std::size_t read_at_most = 1u << 20;
 constexpr int exit_protocol = 70;
 
+void run_request(runtime& self, const bridge::frame& frame) {
+  if (frame.type == bridge::frame_type::evaluate) {
+    auto request = bridge::decode_evaluate(frame.body);
+    if (request)
+      return execute(self, *request);
+  } else if (frame.type == bridge::frame_type::pull) {
+    auto request = bridge::decode_pull(frame.body);
+    if (request)
+      return pull_stream(self, *request);
+  }
+  ::_exit(exit_protocol);
+}
+
 void run_requests(runtime& self, bridge::frame_reader& in) {
   while (true) {
     auto next = in.next();
@@ -25,10 +39,7 @@ void run_requests(runtime& self, bridge::frame_reader& in) {
       ::_exit(exit_protocol);
     if (!*next)
       return;
-    auto request = bridge::decode_evaluate((*next)->body);
-    if ((*next)->type != bridge::frame_type::evaluate || !request)
-      ::_exit(exit_protocol);
-    execute(self, *request);
+    run_request(self, **next);
   }
 }
 
@@ -75,7 +86,8 @@ void serve(runtime& self, int requests_fd) {
     run_requests(self, in);
     if (self.forked)
       ::_exit(0);
-    if (!turn(self))
+    // While a stream can go on, nothing waits; requests that have arrived come first.
+    if (serve_streams(self) ? !requests_waiting(self) : !turn(self))
       continue;
     self.out.send();
     self.out.rest();

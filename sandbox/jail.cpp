@@ -145,8 +145,16 @@ std::optional<jail_event> jail::impl::translate(const message& what, control::ex
     case kind::zygote_ended:
       return zygote_ended{what.generation, what.wait_status, std::string{what.view()}};
     case kind::worker_ready: {
-      if (beside.fd_count != 3 || pending.erase(what.worker) == 0)
+      if (pending.erase(what.worker) == 0)
         return std::nullopt;
+      if (beside.fd_count != 3) {
+        // The kernel drops descriptors for which this process has no room. Whoever ordered the
+        // worker must hear of it, or the next one is ordered at once, for ever.
+        message end{kind::kill};
+        end.worker = what.worker;
+        static_cast<void>(order(end)); // Without its pipes it ends anyway.
+        return worker_failed{what.worker, "descriptors", EMFILE};
+      }
       worker_ready ready{what.worker, beside.sender, unique_fd{beside.fds[0]},
                          unique_fd{beside.fds[1]}, unique_fd{beside.fds[2]}};
       beside.fd_count = 0;

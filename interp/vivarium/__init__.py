@@ -2,7 +2,7 @@
 """What Python code inside a Vivarium session can use of it."""
 
 __version__ = "0.1.0"
-__all__ = ["DistinctSymbol", "Interrupted", "Symbol", "Term", "display"]
+__all__ = ["DistinctSymbol", "Interrupted", "Symbol", "Term", "display", "set_custom_encoder"]
 
 
 class Interrupted(BaseException):
@@ -10,5 +10,6 @@ class Interrupted(BaseException):
     pass; code that goes on is killed after a grace period."""
 
 
+from _vivarium import set_custom_encoder  # noqa: E402
 from vivarium._display import display  # noqa: E402
 from vivarium._values import DistinctSymbol, Symbol, Term  # noqa: E402

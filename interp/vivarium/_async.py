@@ -1,17 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asynchronous executions: tasks on one event loop per session. asyncio is imported when the first of
 them comes. The loop runs only when the native side has nothing else to do (`turn`), and returns as
-soon as a request arrives, so synchronous code never runs inside it."""
+soon as a request arrives, so synchronous code never runs inside it.
+
+The items of an asynchronous stream are sent by a task of the same kind, which waits for credit between
+them."""
 
 import contextvars
 
 import _vivarium
 from vivarium import Interrupted
 
+WAIT_FOR_CREDIT, LET_OTHERS_RUN = 1, 2
+
 _execution = contextvars.ContextVar("vivarium execution")
 _finish = _vivarium.finish
+_send_item = _vivarium.send_item
+_unraisable = _vivarium.unraisable
+_anext = anext
 _tasks = {}
 _cancelled = set()
+_closing = set()
+_credit = {}
 
 
 class _State:
@@ -37,16 +47,42 @@ def _the_loop():
     return _State.loop
 
 
-def start(number, statements, value, _main_globals):
+class Pending:
+    """What an operation has begun and the loop is to finish. The native side knows it by its type."""
+
+    __slots__ = ("awaitable",)
+
+    def __init__(self, awaitable):
+        self.awaitable = awaitable
+
+
+def start(number, statements, value, namespace):
+    _launch(number, _run(statements, value, namespace))
+
+
+def start_pending(number, pending):
+    _launch(number, _wait_for(pending.awaitable))
+
+
+def start_stream(number, iterator):
+    _launch(number, _pump(number, iterator))
+
+
+def _launch(number, coroutine):
     loop = _the_loop()
     context = contextvars.copy_context()
     context.run(_execution.set, number)
-    task = loop.create_task(_run(statements, value, _main_globals), name=f"execution {number}", context=context)
+    task = loop.create_task(coroutine, name=f"execution {number}", context=context)
     _tasks[number] = task
     task.add_done_callback(lambda done: _end(number, done), context=contextvars.Context())
-    # It begins before the next request does: one pass of the loop.
-    loop.call_soon(loop.stop)
-    _run_loop(loop)
+    if not _State.turning:
+        # It begins before the next request does: one pass of the loop.
+        loop.call_soon(loop.stop)
+        _run_loop(loop)
+
+
+async def _wait_for(awaitable):
+    return await awaitable
 
 
 async def _run(statements, value, namespace):
@@ -66,8 +102,75 @@ async def _run(statements, value, namespace):
 _eval = eval
 
 
+async def _pump(number, iterator):
+    """Sends items while there is credit. Nothing else closes the iterator, and it is always closed but
+    after its last item."""
+    try:
+        while number not in _closing:
+            try:
+                item = await _anext(iterator)
+            except StopAsyncIteration:
+                return
+            if number in _closing:
+                break
+            then = _send_item(number, item)
+            del item
+            if then == WAIT_FOR_CREDIT:
+                await _wait_for_credit(number)
+            elif then == LET_OTHERS_RUN:
+                await _State.asyncio.sleep(0)
+    except _State.asyncio.CancelledError:
+        if number not in _closing:
+            await _close(number, iterator)
+            raise
+    except BaseException:
+        await _close(number, iterator)
+        raise
+    await _close(number, iterator)
+
+
+async def _wait_for_credit(number):
+    _credit[number] = waiting = _State.loop.create_future()
+    try:
+        await waiting
+    finally:
+        _credit.pop(number, None)
+
+
+async def _close(number, iterator):
+    close = getattr(type(iterator), "aclose", None)
+    if close is None:
+        return
+    try:
+        await close(iterator)
+    except Interrupted:
+        raise
+    except BaseException as error:
+        if number in _cancelled and isinstance(error, _State.asyncio.CancelledError):
+            raise
+        _unraisable(error, iterator)
+
+
+def resume_stream(number):
+    waiting = _credit.get(number)
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)
+
+
+def close_stream(number):
+    task = _tasks.get(number)
+    if task is None or number in _closing:
+        return
+    _closing.add(number)
+    if number in _credit:
+        resume_stream(number)
+    else:
+        task.cancel()
+
+
 def _end(number, task):
     _tasks.pop(number, None)
+    _closing.discard(number)
     error = value = None
     if task.cancelled():
         error = _cancellation(number, task)
@@ -93,6 +196,8 @@ def cancel(number):
     """Interrupts an execution. True: it is its code that runs right now, raise there."""
     task = _tasks.get(number)
     if task is None:
+        if _State.turning:  # A synchronous stream, which the worker's loop is to close.
+            _State.loop.call_soon_threadsafe(_State.loop.stop)
         return False
     current = _State.asyncio.current_task(_State.loop) if _State.turning else None
     here = current is not None and _execution.get(None) == number

@@ -5,7 +5,7 @@ about itself may escape; only an interrupt passes."""
 import os
 import traceback
 
-from vivarium import Interrupted
+from vivarium import Interrupted, _translate
 
 SYNTAX, PYTHON, IMPORT, IO, MEMORY, PERMISSION = 1, 2, 4, 5, 6, 11
 _KINDS = (
@@ -23,7 +23,8 @@ _ERRORS_AT_MOST = 64
 _TEXT_AT_MOST = 64 << 10
 _NAME_AT_MOST = 256
 _LINE_AT_MOST = 1024
-
+_ARGS_AT_MOST = 16
+_NOTHING = ()
 
 
 class OperationError(Exception):
@@ -35,7 +36,8 @@ class OperationError(Exception):
 
 
 def describe(error):
-    """Returns (kind, type, module, bases, message, frames, traceback, cause, context, group, syntax)."""
+    """Returns (kind, type, module, bases, message, frames, traceback, cause, context, group, syntax, code,
+    args, details)."""
     message = _message(error)  # First: the traceback module would swallow an interrupt of it.
     told = _told(error)
     if told is not None:
@@ -90,6 +92,11 @@ def _describe(error, told, message, text, depth, budget, seen):
     cause, context = error.__cause__, error.__context__
     if cause is not None or error.__suppress_context__:
         context = None
+    if kind is OperationError:
+        # No exception of the tenant's: what it says is all there is to it.
+        because = inner(cause, getattr(told, "__cause__", None))
+        return (*_operation(error), _NOTHING, message, _NOTHING, "", because, None, _NOTHING, None,
+                _cut(error.code, _NAME_AT_MOST), _NOTHING, None)
     group = getattr(error, "exceptions", None) if isinstance(error, BaseExceptionGroup) else None
     told_group = getattr(told, "exceptions", None) or ()
     return (
@@ -104,7 +111,28 @@ def _describe(error, told, message, text, depth, budget, seen):
         inner(context, getattr(told, "__context__", None)),
         tuple(d for d in map(inner, group or (), told_group) if d is not None),
         _syntax(error) if isinstance(error, SyntaxError) else None,
+        "",
+        _args(error),
+        _details(kind, message),
     )
+
+
+def _operation(error):
+    return (error.kind if type(error.kind) is int and 0 < error.kind < 64 else PYTHON), "", ""
+
+
+def _args(error):
+    args = BaseException.args.__get__(error)
+    return args if len(args) <= _ARGS_AT_MOST else _NOTHING
+
+
+def _details(kind, message):
+    try:
+        return _translate.details(kind, message)
+    except Interrupted:
+        raise
+    except BaseException:
+        return None
 
 
 def _frames(told):

@@ -2,7 +2,6 @@
 """Puts the interpreter into the shape that tenant code finds, and turns a process into a worker."""
 
 import builtins
-import functools
 import os
 import random
 import signal
@@ -11,7 +10,7 @@ import types
 
 import _vivarium
 import vivarium
-from vivarium import _async, _compile, _display, _errors, _streams, _values
+from vivarium import _async, _compile, _display, _errors, _ops, _streams, _values
 
 WARM_UP = """
 import vivarium
@@ -90,13 +89,19 @@ def prepare():
         forget=_compile.forget,
         describe=_errors.describe,
         rich=_display.rich,
-        async_start=functools.partial(_async.start, _main_globals=namespace),
+        async_start=_async.start,
+        async_await=_async.start_pending,
+        async_stream=_async.start_stream,
+        async_resume=_async.resume_stream,
+        async_close=_async.close_stream,
         async_turn=_async.turn,
         async_busy=_async.busy,
         globals=namespace,
         context=_async.context,
         interrupted=vivarium.Interrupted,
         cancel=_async.cancel,
+        operate=_ops.operate,
+        pending=_async.Pending,
         operation_error=_errors.OperationError,
     )
     _vivarium.bind_values(**_values.NATIVE)
@@ -107,6 +112,7 @@ def work(requests_fd, answers_fd):
     """Becomes a worker; does not return."""
     _reseed()
     _async._State.requests_fd = requests_fd
+    _ops.keep_workspace()
     _vivarium.open(answers_fd)
     _warm_worker()
     _vivarium.serve(requests_fd, sys.version)

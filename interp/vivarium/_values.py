@@ -13,6 +13,7 @@ from vivarium import Interrupted
 
 _DTYPE = re.compile(r"[<>|=]?(?:[biufc]\d{1,2}|[SU]\d{1,9}|[mM]8(?:\[\d{0,9}(?:Y|M|W|D|h|m|s|ms|us|μs|ns|ps|fs|as)\])?)")
 _KINDS = "biufcSUmM"
+_ARRAY_AT_MOST = 64 << 20  # No frame is larger.
 
 
 class Symbol(str):
@@ -246,11 +247,12 @@ def array_parts(value, base):
     dtype = base.dtype.__get__(value)
     if dtype.kind not in _KINDS or dtype.names is not None or not _DTYPE.fullmatch(dtype.str):
         return None
-    flat = numpy.ascontiguousarray(value)
-    if flat.nbytes == 0:
-        return dtype.str, base.shape.__get__(value), b""
-    flat = numpy.ndarray((flat.nbytes,), "u1", flat) if dtype.kind not in "mM" else flat.reshape(-1).view("u1")
-    return dtype.str, base.shape.__get__(value), flat
+    size, shape = base.nbytes.__get__(value), base.shape.__get__(value)
+    if size == 0:
+        return dtype.str, shape, b""
+    if size > _ARRAY_AT_MOST:
+        return dtype.str, shape, None  # Before a copy is made of what may not have any memory yet.
+    return dtype.str, shape, numpy.ascontiguousarray(value).reshape(-1).view("u1")
 
 
 @_or_none

@@ -3,119 +3,13 @@
 // The session's state machine against a worker that the test plays itself, over real pipes: above
 // all the worker that does what no honest one would.
 
-#include "actors/session_core.hpp"
-#include "bridge/worker_protocol.hpp"
+#include "tests/actors/session_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 using namespace vivarium;
-using namespace std::chrono_literals;
-
-namespace {
-
-struct silent_observer : observer {
-  void execution_ended(const std::string&, const std::string&, const std::string& outcome,
-                       const std::string&, const usage&) override {
-    outcomes.push_back(outcome);
-  }
-  void session_opened(const std::string&, const std::string&, std::chrono::microseconds) override {}
-  void session_closed(const std::string&, const std::string&, const std::string&) override {}
-  void pool_asked(const std::string&, bool) override {}
-  void pool_level(const std::string&, std::size_t, std::size_t) override {}
-  void worker_made(const std::string&, std::chrono::microseconds) override {}
-  void worker_refused(const std::string&, const std::string&) override {}
-  void zygote_started(const std::string&) override {}
-  void jail_restarted(const std::string&) override {}
-  void call_denied(const std::string&, const std::string&) override {}
-  void actor_restarted(const std::string&) override {}
-  std::vector<std::string> outcomes;
-};
-
-struct fixture {
-  boost::asio::io_context reactor{1};
-  settings config;
-  silent_observer watch;
-  load_gauge load;
-  unique_fd requests; // what the session sends
-  unique_fd answers;  // what the worker says
-  std::vector<std::uint64_t> killed;
-  std::vector<std::uint64_t> interrupted;
-  std::vector<session_info> ended;
-  int left_pool = 0;
-  bool stopped = false;
-  std::optional<session_core> core;
-
-  explicit fixture(settings s = {}) : config{std::move(s)} {
-    session_plan plan;
-    plan.info.id = "ses_0test";
-    plan.info.environment = "default";
-    plan.tenant = "local";
-    plan.wish.idle_timeout = 1h;
-    core.emplace(
-        plan, config, watch, load,
-        session_ports{
-            .ask_pool = [] {},
-            .leave_pool = [this] { ++left_pool; },
-            .kill = [this](std::uint64_t w) { killed.push_back(w); },
-            .interrupt = [this](std::uint64_t, std::uint64_t n) { interrupted.push_back(n); },
-            .watch_input = [] {},
-            .watch_output = [] {},
-            .wake_at = [](clock_type::time_point) {},
-            .report_end = [this](session_info i) { ended.push_back(std::move(i)); },
-            .report_large = [](const execution_ptr&) {},
-            .stop = [this] { stopped = true; },
-        });
-  }
-
-  void grant() {
-    int down[2];
-    int up[2];
-    REQUIRE(::pipe2(down, O_CLOEXEC | O_NONBLOCK) == 0);
-    REQUIRE(::pipe2(up, O_CLOEXEC | O_NONBLOCK) == 0);
-    requests.reset(down[0]);
-    answers.reset(up[1]);
-    sandbox::worker_ready ready{7, ::getpid(), unique_fd{down[1]}, unique_fd{up[0]}, unique_fd{}};
-    core->on_granted(std::make_shared<worker>(reactor, std::move(ready), nullptr));
-  }
-
-  execution_ptr submit(std::string source, std::chrono::milliseconds timeout = 1min) {
-    submission what;
-    what.source = std::move(source);
-    what.timeout = timeout;
-    auto made = std::make_shared<execution>("exe_0test", "ses_0test", what, 1 << 20);
-    core->run(made, reply<execution_ptr>{[this](result<execution_ptr> r) {
-                accepted = bool{r};
-                if (!r)
-                  refusal = r.why();
-              }});
-    return made;
-  }
-
-  void say(const std::string& bytes) {
-    REQUIRE(::write(answers.get(), bytes.data(), bytes.size()) == ssize_t(bytes.size()));
-    core->on_input();
-  }
-
-  void say_result(std::uint64_t number) {
-    std::string out;
-    bridge::finished message;
-    message.execution = number;
-    REQUIRE(bridge::append_finished(out, message));
-    say(out);
-  }
-
-  bool accepted = false;
-  error refusal;
-};
-
-std::string kind_of(const execution_ptr& e) {
-  return std::string{name_of(static_cast<error_kind>(e->end()->error_kind))};
-}
-
-} // namespace
+using namespace vivarium::test;
+using fixture = session_fixture;
 
 TEST_CASE("executions wait for the worker and are answered in turn", "[actors][unit]") {
   fixture f;

@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/handlers.hpp"
 #include "actors/supervisor.hpp"
+#include "tests/actors/silent_observer.hpp"
 
 #include <caf/all.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <catch2/catch.hpp>
 
 using namespace vivarium;
+using vivarium::test::silent_observer;
 using namespace std::chrono_literals;
 
 namespace {
-
-struct no_observer : observer {
-  void execution_ended(const std::string&, const std::string&, const std::string&,
-                       const std::string&, const usage&) override {}
-  void session_opened(const std::string&, const std::string&, std::chrono::microseconds) override {}
-  void session_closed(const std::string&, const std::string&, const std::string&) override {}
-  void pool_asked(const std::string&, bool) override {}
-  void pool_level(const std::string&, std::size_t, std::size_t) override {}
-  void worker_made(const std::string&, std::chrono::microseconds) override {}
-  void worker_refused(const std::string&, const std::string&) override {}
-  void zygote_started(const std::string&) override {}
-  void jail_restarted(const std::string&) override {}
-  void call_denied(const std::string&, const std::string&) override {}
-  void actor_restarted(const std::string&) override { ++restarted; }
-  int restarted = 0;
-};
 
 // Fails, quits in order, or does nothing, as it is told.
 caf::behavior moody(caf::event_based_actor* self) {
@@ -43,7 +29,7 @@ struct fixture {
   caf::actor_system system{prepare(settings)};
   caf::scheduler::test_coordinator& schedule =
       dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
-  no_observer watch;
+  silent_observer watch;
   int escalations = 0;
   std::vector<caf::actor> children;
   supervisor_actor root =

@@ -99,6 +99,43 @@ TEST_CASE("an empty configuration is a good one", "[daemon][unit]") {
   REQUIRE(problem_of("").empty());
 }
 
+TEST_CASE("the defaults are those that are documented", "[daemon][unit]") {
+  config defaults;
+  const auto& core = defaults.core;
+  CHECK(core.worker.memory_bytes == 512u << 20);
+  CHECK(core.worker.workspace_bytes == 64u << 20);
+  CHECK(core.worker.workspace_inodes == 10'000);
+  CHECK(core.worker.threads == 32);
+  CHECK(core.worker.descriptors == 256);
+  CHECK(core.output_bytes == 1u << 20);
+  CHECK(core.result_bytes == 32u << 20);
+  CHECK(core.source_bytes == 16u << 20);
+  CHECK(core.log_bytes == 4u << 20);
+  CHECK(core.log_ttl == 10min);
+  CHECK(core.kept_executions == 100);
+  CHECK(core.max_sessions == 10'000);
+  CHECK(core.max_workers == 10'000);
+  CHECK(core.idle_timeout == 1h);
+  CHECK(core.queue_length == 1'000);
+  CHECK(core.timeout == 2min);
+  CHECK(core.max_timeout == 24h);
+  CHECK(core.grace == 1s);
+  CHECK(core.start_timeout == 30s);
+  CHECK(core.zygote_timeout == 1min);
+  const auto& net = defaults.network;
+  CHECK(net.http.header_bytes == 16u << 10);
+  CHECK(net.http.body_bytes == 64u << 20);
+  CHECK(net.frame_bytes == 64u << 20);
+  CHECK(net.in_flight == 1'000);
+  CHECK(net.max_connections == 10'000);
+  CHECK(net.header_timeout == 10s);
+  CHECK(net.body_timeout == 1min);
+  CHECK(net.idle_timeout == 5min);
+  CHECK(net.write_timeout == 30s);
+  CHECK(net.ping_interval == 30s);
+  CHECK(defaults.drain_timeout == 30s);
+}
+
 TEST_CASE("what is wrong is told with its line and path", "[daemon][unit]") {
   auto text = problem_of("[server]\nhosts = []\nlisten_to = \"x\"\n");
   REQUIRE(text == "f.toml:3: server.listen_to: unknown key\n");
@@ -149,4 +186,30 @@ TEST_CASE("values of the wrong kind or out of range are refused", "[daemon][unit
 TEST_CASE("all problems are told, not only the first", "[daemon][unit]") {
   auto text = problem_of("[server]\nx = 1\ny = 2\n[log]\nlevel = \"loud\"\n");
   REQUIRE(std::count(text.begin(), text.end(), '\n') == 3);
+}
+
+TEST_CASE("the watermarks of connections are set, and low is below high", "[daemon][unit]") {
+  config into;
+  REQUIRE(parse_config(into, R"(
+[server]
+write_high_watermark = "64KiB"
+write_low_watermark = "64KiB"
+read_high_watermark = "1KiB"
+)",
+                       "f.toml")
+              .lines.empty());
+  CHECK(into.network.marks.write_high == 64u << 10);
+  CHECK(into.network.marks.write_low == 64u << 10);
+  CHECK(into.network.marks.read_high == 1u << 10);
+
+  config half;
+  REQUIRE(parse_config(half, "[server]\nwrite_high_watermark = \"64KiB\"", "f").lines.empty());
+  CHECK(half.network.marks.write_low == 32u << 10);
+
+  CHECK(problem_of("[server]\nwrite_low_watermark = \"1025KiB\"").find("is above")
+        != std::string::npos);
+  CHECK(problem_of("[server]\nwrite_low_watermark = \"1024KiB\"").empty());
+  CHECK(problem_of("[server]\nwrite_high_watermark = \"4KiB\"").empty());
+  CHECK_FALSE(problem_of("[server]\nwrite_high_watermark = \"3KiB\"").empty());
+  CHECK_FALSE(problem_of("[server]\nread_high_watermark = \"100B\"").empty());
 }

@@ -121,6 +121,12 @@ TEST_CASE("sizes are bounded", "[daemon][unit]") {
     return feed(parser, text, step).last == progress::refused ? parser.status() : 0;
   };
   std::string start = "POST / HTTP/1.1\r\nHost: x\r\n";
+  for (std::size_t step : {1, 7, 5'000}) {
+    auto fits = "GET / HTTP/1.1\r\nHost: x\r\nA: " + std::string(1'024 - 32, 'a') + "\r\n\r\n";
+    REQUIRE(fits.size() == 1'024);
+    REQUIRE(status_of(fits, step) == 0);
+    REQUIRE(status_of(fits.insert(5, 1, 'a'), step) == 431);
+  }
   REQUIRE(status_of("GET /" + std::string(5'000, 'a'), 100) == 431);
   REQUIRE(status_of(start + "A: " + std::string(5'000, 'a'), 100) == 431);
   std::string many = start;

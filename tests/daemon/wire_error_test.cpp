@@ -10,6 +10,7 @@
 #include <string>
 
 #include "vivarium/v1/connection.pb.h"
+#include "vivarium/v1/execution.pb.h"
 
 using namespace vivarium;
 
@@ -96,4 +97,57 @@ TEST_CASE("failures of a connection are the same in both codecs", "[daemon][unit
                 .ok());
     REQUIRE(binary.SerializeAsString() == text.SerializeAsString());
   }
+}
+
+TEST_CASE("an error of code speaks for itself in both protocols", "[daemon][unit]") {
+  v1::ExecutionError inner;
+  inner.set_kind(v1::ERROR_KIND_NOT_FOUND);
+  inner.set_code("ref_released");
+  inner.set_message("it was released");
+  verdict how;
+  how.outcome = verdict::kind::error;
+  how.content = inner.SerializeAsString();
+  auto why = wire::error_of(how);
+  CHECK(why.code == errc::not_found);
+  CHECK(why.detail == "it was released");
+  v1::ErrorDetail detail;
+  REQUIRE(detail.ParseFromString(wire::encode_detail(why, "r")));
+  CHECK(detail.kind() == v1::ERROR_KIND_NOT_FOUND);
+  CHECK(detail.code() == "ref_released");
+
+  std::string json;
+  wire::append_error_json(json, why, "r");
+  std::string value;
+  append_base64(value, how.content);
+  CHECK(json.find(R"({"type":"vivarium.v1.ExecutionError","value":")" + value + '"')
+        != std::string::npos);
+  CHECK(json.find(R"("debug":{"kind":"ERROR_KIND_NOT_FOUND",)") != std::string::npos);
+
+  v1::Failure binary;
+  v1::Failure text;
+  REQUIRE(binary.ParseFromString(wire::encode_failure(wire::codec::proto, why, "r")));
+  REQUIRE(google::protobuf::util::JsonStringToMessage(
+              wire::encode_failure(wire::codec::json, why, "r"), &text)
+              .ok());
+  CHECK(binary.SerializeAsString() == text.SerializeAsString());
+  CHECK(binary.error().code() == "ref_released");
+}
+
+TEST_CASE("every kind of an execution's error has a code of the protocol", "[daemon][unit]") {
+  for (int kind = 0; kind <= v1::ErrorKind_MAX + 1; ++kind) {
+    v1::ExecutionError inner;
+    inner.set_kind(static_cast<v1::ErrorKind>(kind));
+    verdict how;
+    how.outcome = verdict::kind::error;
+    how.content = inner.SerializeAsString();
+    auto why = wire::error_of(how);
+    INFO(kind);
+    CHECK(why.code != errc::none);
+    std::string json;
+    wire::append_detail_json(json, why, "");
+    v1::ErrorDetail detail;
+    CHECK(google::protobuf::util::JsonStringToMessage(json, &detail).ok());
+    CHECK(v1::ErrorKind_IsValid(detail.kind()));
+  }
+  CHECK(wire::error_of(verdict{}).code == errc::failed_precondition);
 }

@@ -13,6 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::string_view encoded{reinterpret_cast<const char*>(data), size};
   (void)validate_error(encoded);
   (void)validate_display(encoded);
+  (void)validate_items(encoded, 1, false);
+  (void)validate_items(encoded, 1, true);
   if (!validate_value(encoded))
     return 0;
   std::string json, as_struct;

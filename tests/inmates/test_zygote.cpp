@@ -267,7 +267,12 @@ int main() {
   auto link = zygote_link::adopt();
   if (!link)
     return 2;
+  bool mute = false;
   for (const auto& name : link->preload()) {
+    if (name == "hang")
+      sleep_for_ever(nullptr);
+    if (name == "mute")
+      mute = true;
     if (name == "crash")
       ::abort();
     if (name == "complain") {
@@ -287,8 +292,11 @@ int main() {
   }
   while (auto order = link->next_order()) {
     auto pid = link->fork_worker(*order);
-    if (pid && *pid == 0)
+    if (pid && *pid == 0) {
+      if (mute)
+        std::_Exit(0);
       serve_as_worker();
+    }
   }
   return 0;
 }

@@ -3,6 +3,8 @@
 
 import os
 import signal
+import socket
+import tempfile
 import threading
 import unittest
 
@@ -77,24 +79,64 @@ class Drain(unittest.TestCase):
             self.assertIn("error", answers[0])
 
     def test_second_signal_ends_it_now(self):
-        """An impatient operator presses Ctrl-C twice."""
+        """An impatient operator presses Ctrl-C twice, an impatient manager sends SIGTERM again."""
+        for first, second in ((signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGTERM),
+                              (signal.SIGTERM, signal.SIGINT)):
+            with self.subTest((first.name, second.name)):
+                self.signal_twice(first, second)
+
+    def signal_twice(self, first, second):
+        """The first one drains, for ever if it were for what runs; the second one ends it."""
         with Daemon("[server]\ndrain_timeout = \"1h\"\n") as daemon:
             with daemon.client() as client:
                 client.start("while True: pass", client.create())
             processes.busy_worker(daemon.pid)
             below = processes.descendants(daemon.pid)
-            daemon.process.send_signal(signal.SIGINT)
-            with daemon.client() as probe:
-                def draining():
-                    try:
-                        return probe.request("GET", "/readyz")[0] == 503
-                    except OSError:
-                        return True  # It does not even listen any more.
-                waiting.wait_for(draining, "the drain to begin")
-            daemon.process.send_signal(signal.SIGINT)
-            daemon.wait()
+            daemon.process.send_signal(first)
+            waiting.wait_for(lambda: '"draining"' in daemon.log(), "the drain to begin")
+            self.assertIsNone(daemon.process.poll())
+            daemon.process.send_signal(second)
+            self.assertEqual(daemon.wait(), 1)
+            self.assertIn("second signal", daemon.log())
             for process in below.values():
                 waiting.wait_for(lambda p=process: not processes.alive(p), f"the end of {process}")
+
+
+class Manager(unittest.TestCase):
+    """What systemd is told, for a unit with Type=notify."""
+
+    def told(self, address, variable):
+        """Starts and stops a daemon with a socket of a manager; returns what it was told."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(address)
+            manager.settimeout(waiting.WATCHDOG)
+            with Daemon(variables={"NOTIFY_SOCKET": variable}) as daemon:
+                messages = [manager.recv(4096).decode()]
+                # Whoever waits for this message may use the daemon then.
+                with daemon.client() as client:
+                    self.assertEqual(client.request("GET", "/readyz")[0], 200)
+                self.assertEqual(daemon.terminate(), 0)
+            messages.append(manager.recv(4096).decode())
+            manager.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                manager.recv(4096)
+            return messages
+
+    def test_socket_in_a_directory(self):
+        """Ready when it serves, stopping when it drains, and nothing else."""
+        with tempfile.TemporaryDirectory(prefix="vivarium-test-") as folder:
+            path = f"{folder}/notify"
+            self.assertEqual(self.told(path, path), ["READY=1", "STOPPING=1"])
+
+    def test_abstract_socket(self):
+        """As systemd makes it for containers."""
+        name = f"vivarium-test-{os.getpid()}"
+        self.assertEqual(self.told(f"\0{name}", f"@{name}"), ["READY=1", "STOPPING=1"])
+
+    def test_nobody_listens(self):
+        """A manager that is gone is no reason to fail."""
+        with Daemon(variables={"NOTIFY_SOCKET": "/nowhere/notify"}) as daemon:
+            self.assertEqual(daemon.terminate(), 0)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,20 @@
 """Starting: the port file, the configuration, and everything that can be wrong with either."""
 
 import os
+import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import unittest
 
-from vivarium_testing import daemon as daemons, waiting
+from vivarium_testing import daemon as daemons, http_api, processes, waiting
 from vivarium_testing.case import DaemonCase
 from vivarium_testing.daemon import Daemon
+
+# A program that behaves like an interpreter as far as it is told to.
+INMATE = os.path.abspath(os.path.join(daemons.BIN, "../tests/test_zygote"))
+ENDLESS = f"python = \"{INMATE}\"\npreload = [\"hang\"]\n"
 
 
 class PortFile(unittest.TestCase):
@@ -137,7 +144,9 @@ class BrokenEnvironments(DaemonCase):
     watched = False  # Jails that try again come and go.
     config = ("[environments.absent]\npython = \"/nowhere/python3\"\neager = false\n"
               "[environments.other]\npython = \"/bin/true\"\neager = false\n"
-              "[environments.incomplete]\npreload = [\"nowhere_at_all\"]\neager = false\n")
+              "[environments.incomplete]\npreload = [\"nowhere_at_all\"]\neager = false\n"
+              "[environments.endless]\neager = false\n" + ENDLESS +
+              "[pool]\nzygote_timeout = \"2s\"\n")
 
     def test_the_reason_is_told(self):
         """The interpreter that is missing or is none, the module that cannot be imported."""
@@ -148,16 +157,87 @@ class BrokenEnvironments(DaemonCase):
                                      {"environment": environment})
                 self.assertIn(reason, error.message)
 
-    def test_default_environment(self):
-        """When it is the default one the daemon never becomes ready, and says why."""
-        with Daemon("[environments.default]\npython = \"/nowhere/python3\"\n",
-                    wait=False) as daemon:
-            waiting.wait_for(lambda: os.path.exists(daemon.socket) or daemon.process.poll(),
-                             "the daemon to listen or to give up")
-            if daemon.process.poll() is None:
-                with daemon.unix_client() as client:
-                    self.assertEqual(client.request("GET", "/readyz")[0], 503)
-                waiting.wait_for(lambda: "/nowhere/python3" in daemon.log(), "the reason")
+    def test_one_that_hangs(self):
+        """Starting has an end, one way or the other."""
+        error = self.refused("unavailable", "SessionService/CreateSession",
+                             {"environment": "endless"})
+        self.assertIn("did not become ready", error.message)
+
+
+class BrokenFromTheStart(unittest.TestCase):
+    """An environment that starts with the daemon and cannot: the daemon does not start either."""
+
+    def gives_up(self, config, *expected):
+        """Starts a daemon that must end by itself, and looks for the reasons on stderr."""
+        with Daemon(config, wait=False) as daemon:
+            self.assertEqual(daemon.wait(), 1, daemon.log())
+            last = daemon.log().splitlines()[-1]
+            for text in ("vivariumd: environment", *expected):
+                self.assertIn(text, last)
+            self.assertFalse(os.path.exists(daemon.port_file))
+            self.assertFalse(os.path.exists(daemon.socket))
+            # Each attempt has left one line, and no more than one.
+            self.assertEqual(daemon.log().count("no zygote"), daemon.log().count(" in a row"))
+
+    def test_interpreter_that_is_missing(self):
+        """Named."""
+        self.gives_up("[environments.default]\npython = \"/nowhere/python3\"\n",
+                      "'default'", "/nowhere/python3", "No such file")
+
+    def test_interpreter_that_is_none(self):
+        """Something that runs and ends."""
+        self.gives_up("[environments.default]\npython = \"/bin/true\"\n", "/bin/true")
+
+    def test_module_that_is_missing(self):
+        """The error of the import."""
+        self.gives_up("[environments.default]\npreload = [\"nowhere_at_all\"]\n",
+                      "No module named 'nowhere_at_all'")
+
+    def test_interpreter_that_hangs(self):
+        """Neither ready nor gone."""
+        self.gives_up("[environments.default]\n" + ENDLESS
+                      + "[pool]\nzygote_timeout = \"2s\"\n", "did not become ready")
+
+    def test_workers_that_cannot_be_made(self):
+        """An interpreter that starts does not do, when none of its workers says hello."""
+        self.gives_up(f"[environments.default]\npython = \"{INMATE}\"\npreload = [\"mute\"]\n",
+                      "workers cannot be made ready")
+
+    def test_another_environment(self):
+        """Not only the default one: the file asks for it to be there."""
+        self.gives_up("[environments.web]\npython = \"/nowhere/python3\"\n", "'web'")
+
+
+class BrokenLater(unittest.TestCase):
+    """An environment that could start and cannot any more."""
+
+    def test_comes_back(self):
+        """Not ready, and the reason at /readyz and for clients; mended, it serves again."""
+        folder = tempfile.mkdtemp(prefix="vivarium-test-")
+        self.addCleanup(shutil.rmtree, folder)
+        os.mkdir(f"{folder}/bin")
+        launcher = f"{folder}/bin/vivarium-zygote"
+        shutil.copy2(daemons.DAEMON, f"{folder}/bin/vivariumd")
+        os.symlink(f"{daemons.BIN}/vivarium-zygote", launcher)
+        os.symlink(f"{daemons.BIN}/../lib", f"{folder}/lib")
+        with Daemon(program=f"{folder}/bin/vivariumd") as daemon, daemon.client() as client:
+            os.unlink(launcher)
+            for process in processes.descendants(daemon.pid).values():
+                if process.parent == daemon.pid:
+                    os.kill(process.pid, signal.SIGKILL)  # The jail: it must be made anew.
+
+            def unready():
+                status, _, body = client.request("GET", "/readyz")
+                return status == 503 and launcher in body.decode()
+            waiting.wait_for(unready, "a reason")
+            with self.assertRaises(http_api.ApiError) as caught:
+                client.create()
+            self.assertEqual(caught.exception.code, "unavailable")
+            self.assertIn(launcher, caught.exception.message)
+            self.assertEqual(client.request("GET", "/healthz")[0], 200)
+            os.symlink(f"{daemons.BIN}/vivarium-zygote", launcher)
+            waiting.wait_for(lambda: client.request("GET", "/readyz")[0] == 200, "its return")
+            self.assertEqual(client.value("6 * 7"), 42)
 
 
 class Socket(unittest.TestCase):

@@ -4,7 +4,6 @@ for frames, and a test that would wait for ever is ended by ctest's time limit."
 
 import math
 import os
-import re
 import sys
 import time
 import unittest
@@ -12,34 +11,12 @@ import unittest
 sys.path.insert(0, os.path.dirname(__file__))
 
 import wire  # noqa: E402
-from worker import Worker  # noqa: E402
-
-PYTHONS = os.environ.get("VIVARIUM_PYTHONS", "/usr/bin/python3").split(":")
+from cases import WorkerTest, on_every_python  # noqa: E402
 
 FIZZBUZZ = """
 for i in range(1, 101):
     print("FizzBuzz" if i % 15 == 0 else "Fizz" if i % 3 == 0 else "Buzz" if i % 5 == 0 else i)
 """
-
-
-class WorkerTest(unittest.TestCase):
-    python = PYTHONS[0]
-    setup_code = None
-
-    def setUp(self):
-        self.w = Worker(self.python, self.setup_code)
-        self.addCleanup(self.w.kill)
-
-    def value(self, source, **options):
-        return self.w.run(source, **options).value
-
-    def error(self, source, **options):
-        ended = self.w.run(source, **options)
-        self.assertEqual(ended.outcome, "error", source)
-        return ended.error
-
-    def has(self, module):
-        return self.value(f"import importlib.util\nimportlib.util.find_spec({module!r}) is not None")
 
 
 class Results(WorkerTest):
@@ -100,10 +77,9 @@ class Results(WorkerTest):
         self.assertEqual(self.value("class T(set):\n  def __iter__(self): return iter(int, 1)\nT({1})"), {1})
 
     def test_other_objects_are_opaque(self):
-        told = self.value("import decimal\ndecimal.Decimal('1.5')")
-        self.assertEqual((told.type_name, told.text), ("decimal.Decimal", "Decimal('1.5')"))
+        told = self.value("import types\ntypes.SimpleNamespace(a=1)")
+        self.assertEqual((told.type_name, told.text), ("types.SimpleNamespace", "namespace(a=1)"))
         self.assertEqual(self.value("'\\ud800'").type_name, "str")
-        self.assertEqual(self.value("bytearray(b'x')").type_name, "bytearray")
         self.assertEqual(self.value("class A:\n  class B:\n    pass\nA.B()").type_name, "__main__.A.B")
         self.assertEqual(self.value("[object]")[0].text, "<class 'object'>")
 
@@ -126,8 +102,8 @@ class Results(WorkerTest):
     def test_limits_of_a_result(self):
         deep = self.error("l = []\nfor _ in range(60): l = [l]\nl")
         self.assertEqual((deep.kind, deep.type), ("limit", ""))
-        self.assertEqual(self.error("l = []; l.append(l); l").kind, "limit")
-        self.assertEqual(self.error("d = {}; d[1] = d; d").kind, "limit")
+        self.assertEqual(self.value("l = []; l.append(l); l")[0].text, "[[...]]")
+        self.assertEqual(self.value("d = {}; d[1] = d; d")[1].text, "{1: {...}}")
         self.assertIsInstance(self.value("l = 1\nfor _ in range(40): l = [l]\nl"), list)
         large = self.error("'x' * 2000", max_result=1000)
         self.assertIn("max_result_bytes", large.message)
@@ -567,12 +543,7 @@ class Rich(WorkerTest):
 
 
 def load_tests(loader, tests, pattern):
-    suite = unittest.TestSuite()
-    for python in PYTHONS:
-        for case in (Results, Sources, Errors, Output, Async, Interrupts, Rich):
-            name = f"{case.__name__}_{re.sub(r'[^0-9a-zA-Z]+', '_', python)}"
-            suite.addTests(loader.loadTestsFromTestCase(type(name, (case,), {"python": python})))
-    return suite
+    return on_every_python(loader, Results, Sources, Errors, Output, Async, Interrupts, Rich)
 
 
 if __name__ == "__main__":

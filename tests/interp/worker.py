@@ -62,6 +62,7 @@ class Worker:
         self._buffer = b""
         self.number = 0
         self.events, self.displays, self.items, self.done = {}, {}, {}, {}
+        self.parked = set()
         kind, body = self.read_frame()
         assert kind == wire.HELLO, kind
         self.hello = wire.record(body)
@@ -139,6 +140,9 @@ class Worker:
             assert len(items) == told[2] > 0, told
             self.items.setdefault(number, []).extend(
                 wire.value(content) if field == 1 else content.decode() for field, content in items)
+        elif kind == wire.PARKED:
+            assert number not in self.parked and number not in self.done, "it waits already"
+            self.parked.add(number)
         else:
             assert kind == wire.FINISHED, kind
             finished = wire.Finished(body)

@@ -22,10 +22,6 @@ using namespace vivarium::sandbox::test;
 
 namespace {
 
-std::string call(long number, const std::string& arguments = "") {
-  return "call " + std::to_string(number) + " " + arguments;
-}
-
 struct refused_call {
   std::string name;
   long number;
@@ -91,13 +87,6 @@ const std::vector<refused_call>& refused_calls() {
       {"init_module", SYS_init_module, "b: 0 s:x", EPERM, true},
   };
   return all;
-}
-
-jail_plan without(std::initializer_list<layer> layers) {
-  auto plan = inmate_plan();
-  for (auto one : layers)
-    plan.without.insert(one);
-  return plan;
 }
 
 } // namespace

@@ -85,6 +85,17 @@ jail_plan inmate_plan() {
   return plan;
 }
 
+jail_plan without(std::initializer_list<layer> layers) {
+  auto plan = inmate_plan();
+  for (auto one : layers)
+    plan.without.insert(one);
+  return plan;
+}
+
+std::string call(long number, const std::string& arguments) {
+  return "call " + std::to_string(number) + " " + arguments;
+}
+
 void inmate::say(const std::string& line) const {
   auto text = line + "\n";
   REQUIRE(::write(to_worker.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,12 @@ bool can_sandbox();
 
 /// A plan for a jail whose zygote and workers are the inmate `test_zygote`.
 jail_plan inmate_plan();
+
+/// The same without some of the layers.
+jail_plan without(std::initializer_list<layer> layers);
+
+/// The line that has an inmate make a system call.
+std::string call(long number, const std::string& arguments = "");
 
 /// A worker as a test sees it.
 struct inmate {

@@ -24,10 +24,6 @@ using namespace vivarium::sandbox::test;
 
 namespace {
 
-std::string call(long number, const std::string& arguments = "") {
-  return "call " + std::to_string(number) + " " + arguments;
-}
-
 /// Runs one attack in a fresh jail that lacks some layers and returns its answer.
 long attack(std::initializer_list<layer> lacking, const std::string& line) {
   auto plan = inmate_plan();

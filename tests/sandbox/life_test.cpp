@@ -10,6 +10,7 @@
 #include <set>
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,10 +20,6 @@ using namespace vivarium::sandbox;
 using namespace vivarium::sandbox::test;
 
 namespace {
-
-std::string call(long number, const std::string& arguments = "") {
-  return "call " + std::to_string(number) + " " + arguments;
-}
 
 worker_exited exit_of(jail_under_test& jail, std::uint64_t number) {
   return jail.wait_for<worker_exited>([&](const worker_exited& e) { return e.worker == number; });
@@ -347,4 +344,26 @@ TEST_CASE("a launcher that cannot start says why", "[sandbox][kernel]") {
   CHECK(eventually([&] { return (event = jail->receive()).has_value(); }));
   REQUIRE(std::holds_alternative<jail_ended>(*event));
   CHECK(std::get<jail_ended>(*event).detail.find("/nowhere/lib") != std::string::npos);
+}
+
+TEST_CASE("a worker whose descriptors find no room is reported and ended", "[sandbox][kernel]") {
+  if (!can_sandbox())
+    return;
+  jail_under_test jail;
+  jail.open();
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  unique_fd lowest_free{::dup(STDIN_FILENO)};
+  auto none_left = before;
+  none_left.rlim_cur = static_cast<rlim_t>(lowest_free.get());
+  lowest_free.reset();
+  REQUIRE(jail->spawn(1));
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none_left) == 0);
+  auto failed = jail.wait_for<worker_failed>();
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(failed.worker == 1);
+  CHECK(failed.step == "descriptors");
+  CHECK(failed.errno_value == EMFILE);
+  gone(jail, 1);
+  CHECK(jail.make(2).ask("echo 42") == 42);
 }

@@ -14,21 +14,6 @@ using namespace vivarium;
 using namespace vivarium::sandbox;
 using namespace vivarium::sandbox::test;
 
-namespace {
-
-std::string call(long number, const std::string& arguments = "") {
-  return "call " + std::to_string(number) + " " + arguments;
-}
-
-jail_plan without(std::initializer_list<layer> layers) {
-  auto plan = inmate_plan();
-  for (auto one : layers)
-    plan.without.insert(one);
-  return plan;
-}
-
-} // namespace
-
 TEST_CASE("a thread bomb ends at its own limit", "[sandbox][kernel]") {
   if (!can_sandbox())
     return;

@@ -97,16 +97,17 @@ def temporary_files(daemon):
 
 
 def settled(daemon):
-    """Returns the belongings once two looks in a row agree: the pool may be at work."""
+    """Returns the belongings once three looks in a row agree: the pool may be at work."""
     last = {}
+    agreed = 0
 
     def unchanged():
-        nonlocal last
+        nonlocal last, agreed
         now = belongings(daemon)
-        same = now == last and now["zombies"] == 0
+        agreed = agreed + 1 if now == last and now["zombies"] == 0 else 0
         last = now
         time.sleep(0.05)
-        return same
+        return agreed == 2
 
     waiting.wait_for(unchanged, "the daemon to come to rest")
     return last

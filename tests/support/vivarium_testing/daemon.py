@@ -38,8 +38,9 @@ def command_environment(home):
 class Daemon:
     """A running vivariumd with listeners of its own; stops with the context."""
 
-    def __init__(self, config="", arguments=(), listen=None, wait=True):
-        """Starts it; config is added to CONFIG."""
+    def __init__(self, config="", arguments=(), listen=None, wait=True, variables=None,
+                 program=DAEMON):
+        """Starts it; config is added to CONFIG, variables to its environment."""
         self.folder = tempfile.mkdtemp(prefix="vivarium-test-")
         os.mkdir(f"{self.folder}/tmp")
         self.config = f"{self.folder}/vivarium.toml"
@@ -50,10 +51,11 @@ class Daemon:
             file.write(merge(CONFIG, config))
         if listen is None:
             listen = ["127.0.0.1:0", f"unix://{self.socket}"]
-        self.arguments = [DAEMON, "--config", self.config, "--port-file", self.port_file]
+        self.arguments = [program, "--config", self.config, "--port-file", self.port_file]
         for address in listen:
             self.arguments += ["--listen", address]
         self.arguments += arguments
+        self.variables = variables or {}
         self.process = None
         self.port = None
         self.start(wait)
@@ -63,7 +65,7 @@ class Daemon:
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
                 self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=environment(self.folder), cwd=self.folder)
+                env={**environment(self.folder), **self.variables}, cwd=self.folder)
         if wait:
             try:
                 self.wait_until_ready()
@@ -81,8 +83,8 @@ class Daemon:
         with open(self.log_file, encoding="utf-8", errors="replace") as log:
             return log.read()
 
-    def wait_until_ready(self):
-        """Waits for the port file, then for /readyz."""
+    def wait_for_port(self):
+        """Waits for the port file and reads it."""
         def port():
             if self.process.poll() is not None:
                 raise AssertionError(f"vivariumd ended with {self.process.returncode}:\n"
@@ -91,6 +93,10 @@ class Daemon:
         waiting.wait_for(port, "the port file")
         with open(self.port_file, encoding="ascii") as file:
             self.port = int(file.read())
+
+    def wait_until_ready(self):
+        """Waits for the port file, then for /readyz."""
+        self.wait_for_port()
 
         def ready():
             if self.process.poll() is not None:

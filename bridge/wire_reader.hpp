@@ -5,7 +5,7 @@
 #include <cstring>
 #include <string_view>
 
-namespace vivarium::interp {
+namespace vivarium::bridge {
 
 /// One field of an encoded message. `content` points into the message.
 struct wire_field {
@@ -74,8 +74,30 @@ private:
   bool ok_ = true;
 };
 
+/// Reads packed varints: calls `take(number)` for each, which may refuse. False: one is cut off, or
+/// refused.
+template <class Take>
+bool each_packed(std::string_view packed, Take take) {
+  std::uint64_t value = 0;
+  int shift = 0;
+  for (char c : packed) {
+    auto byte = static_cast<unsigned char>(c);
+    if (shift == 63 && byte > 1)
+      return false;
+    value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
+    shift += 7;
+    if (byte < 0x80) {
+      if (!take(value))
+        return false;
+      value = 0;
+      shift = 0;
+    }
+  }
+  return shift == 0;
+}
+
 inline std::int64_t unzigzag(std::uint64_t bits) noexcept {
   return static_cast<std::int64_t>(bits >> 1 ^ (~(bits & 1) + 1));
 }
 
-} // namespace vivarium::interp
+} // namespace vivarium::bridge

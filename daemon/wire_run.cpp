@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/wire_run.hpp"
+
+#include "daemon/wire_eval_json.hpp"
+#include "daemon/wire_fields.hpp"
+
+#include <utility>
+
+namespace vivarium::wire {
+
+namespace {
+
+using protozero::pbf_reader;
+
+constexpr std::size_t most_filename = 4'096;
+
+void fill_from(eval_fields& fields, const defaults& base) {
+  auto& what = fields.what;
+  if (what.session.empty()) {
+    what.session = base.session;
+    if (what.name_space.empty() && !what.scratch)
+      what.name_space = base.name_space;
+  }
+  // A session that exists has its environment already.
+  if (what.environment.empty() && (what.session.empty() || what.create_session))
+    what.environment = base.environment;
+  if (what.timeout.count() == 0)
+    what.timeout = base.timeout;
+  if (what.cpu_budget.count() == 0)
+    what.cpu_budget = base.cpu_budget;
+  if (fields.format == 0)
+    fields.format = base.format;
+  if (fields.queue == 0)
+    fields.queue = base.queue;
+  if (fields.disconnect == 0)
+    fields.disconnect = base.disconnect;
+  fields.values.fill_from(base.values);
+}
+
+status check_enums(const eval_fields& fields) {
+  if (auto ok = check_enum(fields.format, 4, "result_format"); !ok)
+    return ok;
+  if (auto ok = check_enum(fields.queue, 2, "queue"); !ok)
+    return ok;
+  return check_enum(fields.disconnect, 3, "on_disconnect");
+}
+
+status read_eval_field(eval_fields& into, pbf_reader& reader) {
+  auto& what = into.what;
+  switch (field_of(reader)) {
+    case text_field(1): return take_text(what.session, reader, "session");
+    case text_field(2): return take_text(what.source, reader, "source");
+    case text_field(3): return take_text(what.filename, reader, "filename");
+    case number_field(4): what.first_line = reader.get_uint32(); return done{};
+    case number_field(5): return take_ms(what.timeout, reader, "timeout_ms");
+    case number_field(6): return take_ms(what.cpu_budget, reader, "cpu_ms");
+    case number_field(7): into.format = reader.get_enum(); return done{};
+    case number_field(8): what.create_session = reader.get_uint64() != 0; return done{};
+    case text_field(9): return take_text(what.code, reader, "code");
+    case number_field(10): into.queue = reader.get_enum(); return done{};
+    case number_field(11): into.disconnect = reader.get_enum(); return done{};
+    case text_field(12): return take_text(what.environment, reader, "environment");
+    case text_field(13): return take_text(what.name_space, reader, "namespace");
+    case text_field(14): return into.variables.add(view_of(reader));
+    case text_field(15): into.variables.add_json(view_of(reader)); return done{};
+    case text_field(16): return read_value_options(into.values, view_of(reader));
+    case number_field(17): what.scratch = reader.get_uint64() != 0; return done{};
+    default: return skip(reader);
+  }
+}
+
+} // namespace
+
+status read_run_option(eval_fields& into, pbf_reader& reader) {
+  switch (field_of(reader)) {
+    case number_field(1): return take_ms(into.what.timeout, reader, "timeout_ms");
+    case number_field(2): return take_ms(into.what.cpu_budget, reader, "cpu_ms");
+    case number_field(3): into.format = reader.get_enum(); return done{};
+    case number_field(4): into.queue = reader.get_enum(); return done{};
+    case number_field(5): into.disconnect = reader.get_enum(); return done{};
+    case text_field(6): return read_value_options(into.values, view_of(reader));
+    default: return skip(reader);
+  }
+}
+
+status settle_run(eval_fields& fields, const defaults* base) {
+  auto& what = fields.what;
+  if (base != nullptr)
+    fill_from(fields, *base);
+  if (auto ok = check_enums(fields); !ok)
+    return ok;
+  if (what.create_session && what.session.empty())
+    return wrong("`create_session` needs the name of a session");
+  if (!what.name_space.empty() && what.session.empty())
+    return wrong("`namespace` needs a session");
+  auto values = check_value_options(fields.values);
+  if (!values)
+    return std::move(values).why();
+  what.values = values->options;
+  what.owner = values->of_connection ? owner_is_asker : 0;
+  auto format = static_cast<result_format>(fields.format);
+  what.answer_format = static_cast<std::uint8_t>(format);
+  what.form = format == result_format::repr   ? bridge::value_form::repr
+              : format == result_format::none ? bridge::value_form::none
+                                              : bridge::value_form::typed;
+  what.fail_if_busy = fields.queue == 2;
+  if (fields.disconnect != 0)
+    what.disconnect = static_cast<on_disconnect>(fields.disconnect - 1);
+  return done{};
+}
+
+result<submission> check_eval(eval_fields fields, const defaults* base) {
+  auto& what = fields.what;
+  if (auto ok = settle_run(fields, base); !ok)
+    return std::move(ok).why();
+  if (!what.code.empty()
+      && (!what.source.empty() || !what.filename.empty() || what.first_line != 0))
+    return wrong("`code` stands for source, filename and first_line: leave those empty");
+  if (what.scratch && !what.name_space.empty())
+    return wrong("`scratch` makes a namespace of its own: leave `namespace` empty");
+  if (what.filename.size() > most_filename)
+    return wrong("`filename` is longer than 4096 bytes");
+  if (what.first_line == 0)
+    what.first_line = 1;
+  auto variables = make_variables(fields.variables, "variables");
+  if (!variables)
+    return std::move(variables).why();
+  what.operands = *std::move(variables);
+  return std::move(what);
+}
+
+result<submission> read_eval(std::string_view bytes, const defaults* base) {
+  eval_fields fields;
+  fields.what.first_line = 0;
+  auto ok = read_fields(bytes, [&](pbf_reader& r) { return read_eval_field(fields, r); });
+  if (!ok)
+    return std::move(ok).why();
+  return check_eval(std::move(fields), base);
+}
+
+result<submission> decode_eval(codec as, std::string_view bytes, const defaults* base) {
+  if (as == codec::proto || bytes.empty())
+    return read_eval(bytes, base);
+  if (auto fields = read_eval_json(bytes))
+    return check_eval(*std::move(fields), base);
+  auto binary = to_binary(message::eval_request, bytes);
+  if (!binary)
+    return std::move(binary).why();
+  return read_eval(*binary, base);
+}
+
+} // namespace vivarium::wire

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A session's state machine with a worker that the test plays itself, over real pipes.
+
+#include "actors/session_core.hpp"
+#include "bridge/value_writer.hpp"
+#include "bridge/worker_protocol.hpp"
+#include "tests/actors/silent_observer.hpp"
+
+#include <catch2/catch.hpp>
+#include <protozero/pbf_writer.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace vivarium::test {
+
+using namespace std::chrono_literals;
+
+struct session_fixture {
+  boost::asio::io_context reactor{1};
+  settings config;
+  silent_observer watch;
+  load_gauge load;
+  unique_fd requests; // what the session sends
+  unique_fd answers;  // what the worker says
+  std::vector<std::uint64_t> killed;
+  std::vector<std::uint64_t> interrupted;
+  std::vector<session_info> ended;
+  int left_pool = 0;
+  bool stopped = false;
+  std::optional<session_core> core;
+
+  explicit session_fixture(settings s = {}, session_request wish = {}) : config{std::move(s)} {
+    session_plan plan;
+    plan.info.id = "ses_0test";
+    plan.info.environment = "default";
+    plan.tenant = "local";
+    plan.wish = std::move(wish);
+    plan.wish.idle_timeout = 1h;
+    core.emplace(
+        plan, config, watch, load,
+        session_ports{
+            .ask_pool = [] {},
+            .leave_pool = [this] { ++left_pool; },
+            .kill = [this](std::uint64_t w) { killed.push_back(w); },
+            .interrupt = [this](std::uint64_t, std::uint64_t n) { interrupted.push_back(n); },
+            .watch_input = [] {},
+            .watch_output = [] {},
+            .wake_at = [](clock_type::time_point) {},
+            .report_end = [this](session_info i) { ended.push_back(std::move(i)); },
+            .report_large = [](const execution_ptr&) {},
+            .stop = [this] { stopped = true; },
+        });
+  }
+
+  void grant() {
+    int down[2];
+    int up[2];
+    REQUIRE(::pipe2(down, O_CLOEXEC | O_NONBLOCK) == 0);
+    REQUIRE(::pipe2(up, O_CLOEXEC | O_NONBLOCK) == 0);
+    requests.reset(down[0]);
+    answers.reset(up[1]);
+    sandbox::worker_ready ready{7, ::getpid(), unique_fd{down[1]}, unique_fd{up[0]}, unique_fd{}};
+    core->on_granted(std::make_shared<worker>(reactor, std::move(ready), nullptr));
+  }
+
+  execution_ptr submit(std::string source, std::chrono::milliseconds timeout = 1min) {
+    submission what;
+    what.source = std::move(source);
+    what.timeout = timeout;
+    return submit(std::move(what));
+  }
+
+  execution_ptr submit(submission what) {
+    auto made = std::make_shared<execution>("exe_0test", "ses_0test", what, 1 << 20);
+    core->run(made, reply<execution_ptr>{[this](result<execution_ptr> r) {
+                accepted = bool{r};
+                if (!r)
+                  refusal = r.why();
+              }});
+    return made;
+  }
+
+  execution_ptr stream(std::uint64_t credit, std::chrono::milliseconds idle = 1min) {
+    submission what;
+    what.source = "items";
+    what.timeout = 1min;
+    what.idle_timeout = idle;
+    what.stream_credit = credit;
+    return submit(std::move(what));
+  }
+
+  /// What the session has sent since the last call, as "evaluate 1", "pull 1 5".
+  std::vector<std::string> sent() {
+    core->flush();
+    for (;;) {
+      auto* to = reader.prepare(4096);
+      auto n = ::read(requests.get(), to, reader.room());
+      if (n <= 0)
+        break;
+      reader.commit(static_cast<std::size_t>(n));
+    }
+    std::vector<std::string> out;
+    for (auto frame = reader.next(); frame && *frame; frame = reader.next()) {
+      if ((*frame)->type == bridge::frame_type::evaluate) {
+        auto order = bridge::decode_evaluate((*frame)->body);
+        REQUIRE(order);
+        out.push_back("evaluate " + std::to_string(order->execution));
+        modes.push_back(order->mode);
+      } else {
+        auto order = bridge::decode_pull((*frame)->body);
+        REQUIRE(order);
+        out.push_back("pull " + std::to_string(order->execution) + " "
+                      + std::to_string(order->credit));
+      }
+    }
+    return out;
+  }
+
+  void say_items(std::uint64_t number, std::uint64_t count, std::size_t size = 1) {
+    std::string content;
+    for (std::uint64_t i = 0; i < count; ++i)
+      protozero::pbf_writer{content}.add_message(1, bridge::text_value(std::string(size, 'x')));
+    std::string out;
+    REQUIRE(bridge::append_items(out, {number, count, content}));
+    say(out);
+  }
+
+  void say_parked(std::uint64_t number) {
+    std::string out;
+    REQUIRE(bridge::append_parked(out, {number}));
+    say(out);
+  }
+
+  void say_error(std::uint64_t number, error_kind kind, std::string_view message) {
+    auto content = make_error(kind, message);
+    std::string out;
+    bridge::finished finished;
+    finished.execution = number;
+    finished.kind = bridge::finished::outcome::error;
+    finished.content = content;
+    REQUIRE(bridge::append_finished(out, finished));
+    say(out);
+  }
+
+  void say(const std::string& bytes) {
+    for (std::size_t at = 0; at < bytes.size();) {
+      auto n = ::write(answers.get(), bytes.data() + at, bytes.size() - at);
+      REQUIRE(n > 0);
+      at += static_cast<std::size_t>(n);
+      core->on_input();
+    }
+  }
+
+  void say_result(std::uint64_t number) {
+    std::string out;
+    bridge::finished message;
+    message.execution = number;
+    REQUIRE(bridge::append_finished(out, message));
+    say(out);
+  }
+
+  bool accepted = false;
+  error refusal;
+  std::vector<bridge::run_mode> modes;
+  bridge::frame_reader reader;
+};
+
+inline std::string kind_of(const execution_ptr& e) {
+  return std::string{name_of(static_cast<error_kind>(e->end()->error_kind))};
+}
+
+} // namespace vivarium::test

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "actors/observer.hpp"
+
+#include <string>
+#include <vector>
+
+namespace vivarium::test {
+
+/// Counts what the tests ask for and nothing else.
+struct silent_observer : observer {
+  void execution_ended(const std::string&, const std::string&, const std::string& outcome,
+                       const std::string&, const usage&) override {
+    outcomes.push_back(outcome);
+  }
+  void session_opened(const std::string&, const std::string&, std::chrono::microseconds) override {}
+  void session_closed(const std::string&, const std::string&, const std::string&) override {}
+  void pool_asked(const std::string&, bool) override {}
+  void pool_level(const std::string&, std::size_t, std::size_t) override {}
+  void worker_made(const std::string&, std::chrono::microseconds) override {}
+  void worker_refused(const std::string&, const std::string&) override {}
+  void zygote_started(const std::string&) override {}
+  void jail_restarted(const std::string&) override {}
+  void call_denied(const std::string&, const std::string&) override {}
+  void actor_restarted(const std::string&) override { ++restarted; }
+
+  std::vector<std::string> outcomes;
+  int restarted = 0;
+};
+
+} // namespace vivarium::test

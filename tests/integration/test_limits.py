@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every limit from both sides: what just fits is served, what does not is refused in so many words."""
+
+import gzip
+import json
+import unittest
+
+from vivarium_testing import http_api, waiting
+from vivarium_testing.case import DaemonCase
+from vivarium_testing.ws import WebSocket
+
+EVAL = "/vivarium.v1.ExecutionService/Eval"
+FOLLOW = "/vivarium.v1.ExecutionService/Follow"
+JSON = {"content-type": "application/json"}
+KIB = 1024
+
+
+def padded(message, size):
+    """Returns a message as JSON of exactly that many bytes."""
+    text = json.dumps(message).encode()
+    assert len(text) <= size
+    return text + b" " * (size - len(text))
+
+
+def chunk(data):
+    """Returns a chunk of a body."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+class Requests(DaemonCase):
+    """Of HTTP."""
+
+    config = "[server]\nheader_bytes = \"2KiB\"\nbody_bytes = \"4KiB\"\n"
+    message = {"source": "6*7"}
+
+    def assert_served(self, answer):
+        """The answer is the value."""
+        self.assertEqual(answer[0], 200, answer)
+        self.assertEqual(json.loads(answer[2])["verdict"]["result"], {"json": 42})
+
+    def assert_refused(self, answer, status, code, *texts):
+        """The answer is that error, in the protocol's form."""
+        self.assertEqual(answer[0], status, answer)
+        error = http_api.ApiError(status, json.loads(answer[2]))
+        self.assertEqual(error.code, code)
+        for text in texts:
+            self.assertIn(text, error.message)
+        self.assertIsNotNone(http_api.error_kind(error))
+
+    def with_head_of(self, size=None, lines=()):
+        """Posts the message with a head of so many bytes."""
+        body = json.dumps(self.message).encode()
+        head = "\r\n".join([f"POST {EVAL} HTTP/1.1", "Host: localhost", "Connection: close",
+                            "Content-Type: application/json", f"Content-Length: {len(body)}",
+                            *lines]) + "\r\n"
+        if size is not None:
+            head += "X: " + "x" * (size - len(head) - len("X: \r\n\r\n")) + "\r\n"
+        head += "\r\n"
+        if size is not None:
+            self.assertEqual(len(head), size)
+        return http_api.parse_response(
+            http_api.exchange(self.daemon.address, head.encode() + body))
+
+    def test_bytes_of_the_head(self):
+        """header_bytes."""
+        self.assert_served(self.with_head_of(2 * KIB))
+        self.assert_refused(self.with_head_of(2 * KIB + 1), 431, "resource_exhausted", "head")
+
+    def test_lines_of_the_head(self):
+        """One hundred."""
+        self.assert_served(self.with_head_of(lines=[f"X-{i}: 1" for i in range(96)]))
+        self.assert_refused(self.with_head_of(lines=[f"X-{i}: 1" for i in range(97)]), 431,
+                            "resource_exhausted", "head")
+
+    def test_bytes_of_the_body(self):
+        """body_bytes, with a length and in chunks."""
+        for encoded, headers in ((lambda body: body, JSON),
+                                 (lambda body: chunk(body[:9]) + chunk(body[9:]) + chunk(b""),
+                                  {**JSON, "transfer-encoding": "chunked"})):
+            fits = encoded(padded(self.message, 4 * KIB))
+            self.assert_served(self.client.request("POST", EVAL, fits, headers))
+            too_large = encoded(padded(self.message, 4 * KIB + 1))
+            self.assert_refused(self.client.request("POST", EVAL, too_large, headers), 413,
+                                "resource_exhausted", "body")
+
+    def test_bytes_of_a_compressed_body(self):
+        """Uncompressed it counts as any other."""
+        headers = {**JSON, "content-encoding": "gzip"}
+        fits = gzip.compress(padded(self.message, 4 * KIB))
+        self.assert_served(self.client.request("POST", EVAL, fits, headers))
+        too_large = gzip.compress(padded(self.message, 4 * KIB + 1))
+        self.assert_refused(self.client.request("POST", EVAL, too_large, headers), 429,
+                            "resource_exhausted", "4096 bytes")
+        bomb = gzip.compress(gzip.compress(b" " * (1 << 27)))
+        self.assertLess(len(bomb), 4 * KIB)
+        self.assert_refused(self.client.request("POST", EVAL, gzip.decompress(bomb)[:4 * KIB],
+                                                headers), 429, "resource_exhausted")
+
+    def test_bytes_of_a_stream_message(self):
+        """The envelope of a stream counts."""
+        session = self.session()
+        execution = self.client.start("1", session)
+        self.client.wait(execution)
+
+        def follow(size):
+            """Returns the last message of the stream."""
+            body = http_api.envelope(padded({"executionId": execution}, size - 5))
+            status, _, answer = self.client.request(
+                "POST", FOLLOW, body, {"content-type": "application/connect+json"})
+            if status != 200:
+                return status, None, answer
+            end = answer.index(b"\x02\0\0\0")
+            return status, None, answer[end + 5:]
+        self.assertEqual(json.loads(follow(4 * KIB)[2]), {})
+        self.assert_refused(follow(4 * KIB + 1), 413, "resource_exhausted")
+
+    def test_many_requests_on_one_connection(self):
+        """There is no bound, and they leave nothing behind."""
+        for _ in range(2_000):
+            self.assertEqual(self.client.request("GET", "/healthz")[0], 200)
+
+
+class Frames(DaemonCase):
+    """Of WebSockets."""
+
+    config = "[server]\nframe_bytes = \"4KiB\"\nin_flight = 3\n"
+
+    def setUp(self):
+        """Connects."""
+        super().setUp()
+        self.ws = WebSocket(self.daemon.address)
+        self.addCleanup(self.ws.close)
+
+    def tearDown(self):
+        """Disconnects before the look for leaks."""
+        self.ws.close()
+        super().tearDown()
+
+    def test_bytes_of_a_message(self):
+        """frame_bytes, in one frame and in several."""
+        message = {"id": "1", "eval": {"source": "6*7"}}
+        fits, too_large = padded(message, 4 * KIB), padded(message, 4 * KIB + 1)
+        self.ws.send(fits)
+        self.assertEqual(self.ws.answer()["eval"]["verdict"]["result"], {"json": 42})
+        self.ws.send_frame(1, fits[:99], final=False)
+        self.ws.send_frame(0, fits[99:])
+        self.assertEqual(self.ws.answer()["eval"]["verdict"]["result"], {"json": 42})
+        with WebSocket(self.daemon.address) as other:
+            other.send_frame(1, too_large[:99], final=False)
+            other.send_frame(0, too_large[99:])
+            self.assertEqual(other.close_code(), 1009)
+        self.ws.send(too_large)
+        self.assertEqual(self.ws.close_code(), 1009)
+
+    def test_requests_at_once(self):
+        """in_flight; the next one is refused, the others do not notice, and one ended is one free."""
+        session = self.session()
+        gate = self.client.start("while True: pass", session)
+        for number in range(1, 4):
+            self.ws.send({"id": str(number), "wait": {"executionId": gate, "timeoutMs": "60000"}})
+        self.ws.send({"id": "4", "eval": {"source": "1"}})
+        refused = self.ws.answer()
+        self.assertEqual(refused["id"], "4")
+        self.assertEqual(refused["error"]["code"], "resource_exhausted", refused)
+        self.assertIn("at most 3", refused["error"]["message"])
+        self.client.call("ExecutionService/Cancel", {"executionId": gate})
+        self.assertEqual({self.ws.answer()["id"] for _ in range(3)}, {"1", "2", "3"})
+        self.ws.send({"id": "4", "eval": {"source": "6*7"}})
+        self.assertEqual(self.ws.answer()["eval"]["verdict"]["result"], {"json": 42})
+
+    def test_credit(self):
+        """A stream sends what it was allowed to, then waits for more."""
+        session = self.session()
+        execution = self.client.start(
+            "import sys\nfor i in range(9): print(i); sys.stdout.flush()", session)
+        self.client.wait(execution)
+        everything = list(self.client.follow(execution))
+        self.assertGreater(len(everything), 3)
+        self.ws.send({"id": "1", "credit": 2, "follow": {"executionId": execution}})
+        got = [self.ws.answer(), self.ws.answer()]
+        # An answer to something else comes before a third event would.
+        self.ws.send({"id": "2", "eval": {"source": "6*7"}})
+        self.assertEqual(self.ws.answer()["id"], "2")
+        self.ws.send({"id": "1", "moreCredit": len(everything)})
+        while "follow" in got[-1]:
+            got.append(self.ws.answer())
+        self.assertNotIn("error", got.pop())
+        self.assertEqual([answer["follow"]["event"] for answer in got], everything)
+
+
+class Executions(DaemonCase):
+    """Of what runs, enforced by the daemon."""
+
+    config = ("[limits]\noutput = \"4KiB\"\nresult = \"4KiB\"\nsource = \"4KiB\"\nqueue = 3\n"
+              "kept_executions = 3\n")
+    watched = False  # The bystander's executions would count among those that are kept.
+
+    def test_bytes_of_the_source(self):
+        """source."""
+        session = self.session()
+        self.assertEqual(self.client.value("6*7" + " " * (4 * KIB - 3), session), 42)
+        error = self.refused("resource_exhausted", "ExecutionService/Eval",
+                             {"source": "6*7" + " " * (4 * KIB - 2), "session": session})
+        self.assertIn("4096", error.message)
+
+    def test_bytes_of_the_output(self):
+        """output: what is over it is counted, not kept."""
+        session = self.session()
+        verdict = self.client.eval(f"print('x' * {4 * KIB - 1})", session)
+        self.assertEqual(len(verdict["stdout"]), 4 * KIB)
+        self.assertNotIn("outputTruncated", verdict)
+        verdict = self.client.eval(f"print('x' * {4 * KIB})", session)
+        self.assertEqual(len(verdict["stdout"]), 4 * KIB)
+        self.assertTrue(verdict["outputTruncated"])
+        self.assertEqual(int(verdict["usage"]["outputBytes"]), 4 * KIB + 1)
+
+    def test_bytes_of_the_result(self):
+        """result: encoded, so that a string has a few bytes less."""
+        session = self.session()
+        self.assertEqual(len(self.client.value(f"'x' * {4 * KIB - 64}", session)), 4 * KIB - 64)
+        verdict = self.client.eval(f"'x' * {4 * KIB + 1}", session)
+        self.assert_kind(verdict, "LIMIT")
+        self.assert_kept(verdict)
+
+    def test_depth_of_the_result(self):
+        """One more container than the depth of a value, which counts what is in it."""
+        session = self.session()
+        nest = "a = 1\nfor i in range({}): a = [a]\na"
+        value = self.client.value(nest.format(41), session)
+        for _ in range(41):
+            value, = value
+        self.assertEqual(value, 1)
+        verdict = self.client.eval(nest.format(42), session)
+        self.assert_kind(verdict, "LIMIT")
+        self.assertIn("40", verdict["error"]["message"])
+        self.assert_kept(verdict)
+
+    def test_queue(self):
+        """queue: what waits here; up to 64 more stand in the worker already."""
+        session = self.session()
+        started = [self.client.start("while True: pass", session)]
+        with self.assertRaises(http_api.ApiError) as caught:
+            while len(started) <= 64 + 3:
+                started.append(self.client.start("1", session))
+        self.assertEqual(caught.exception.code, "resource_exhausted")
+        self.assertIn("the maximum is 3", caught.exception.message)
+        self.assertGreaterEqual(len(started), 1 + 3)
+        for execution in reversed(started):
+            self.client.call("ExecutionService/Cancel", {"executionId": execution})
+        self.client.wait(started[0])
+        self.assertEqual(self.client.value("6*7", session), 42)
+
+    def test_kept_executions(self):
+        """kept_executions: the oldest one is forgotten first."""
+        session = self.session()
+        ran = []
+        for i in range(3 + 16 + 1):  # Tidied up 16 at a time.
+            ran.append(self.client.start(str(i), session))
+            self.client.wait(ran[-1])
+        self.refused("not_found", "ExecutionService/Wait", {"executionId": ran[0]})
+        for i in range(-3, 0):
+            self.assertEqual(self.client.wait(ran[i])["result"], {"json": len(ran) + i})
+
+
+class Deadlines(DaemonCase):
+    """Of how long something may run."""
+
+    config = "[limits]\nmax_timeout = \"400ms\"\ntimeout = \"300ms\"\ngrace = \"200ms\"\n"
+
+    def test_deadline(self):
+        """timeout when none is named, max_timeout when too much is."""
+        session = self.session()
+        for named in ({}, {"timeoutMs": "3600000"}):
+            verdict = self.client.eval("while True: pass", session, **named)
+            self.assert_kind(verdict, "TIMEOUT")
+            self.assert_kept(verdict)
+        self.assertEqual(self.client.value("6*7", session, timeoutMs="400"), 42)
+
+
+class Sessions(DaemonCase):
+    """How many there may be."""
+
+    config = "[limits]\nsessions = 3\n"
+    watched = False  # It has a session.
+
+    def test_sessions(self):
+        """sessions: one too many is refused, one-shots among them, and one closed is one free."""
+        three = [self.session() for _ in range(3)]
+        for method, message in (("SessionService/CreateSession", {}),
+                                ("ExecutionService/Eval", {"source": "1"})):
+            self.assertIn("3", self.refused("resource_exhausted", method, message).message)
+        self.assertEqual(self.client.value("6*7", three[2]), 42)
+        self.client.call("SessionService/CloseSession", {"session": three[0]})
+        waiting.wait_for(self.serves, "a free place")
+
+    def serves(self):
+        """Whether a one-shot is taken."""
+        try:
+            return self.client.value("6*7") == 42
+        except http_api.ApiError:
+            return False
+
+
+class Workers(DaemonCase):
+    """Of each worker, enforced by the kernel."""
+
+    config = ("[limits]\nmemory = \"64MiB\"\nworkspace = \"1MiB\"\nworkspace_inodes = 64\n"
+              "threads = 8\ndescriptors = 32\n")
+
+    def both(self, source, just_fits, too_much):
+        """Evaluates with a number that fits, then with one that does not, in one session."""
+        session = self.session()
+        verdict = self.client.eval(source.format(just_fits), session)
+        self.assertNotIn("error", verdict)
+        verdict = self.client.eval(source.format(too_much), session)
+        self.assertIn("error", verdict)
+        self.assert_kept(verdict)
+        self.assertEqual(self.client.value("6*7", session), 42)
+        return verdict
+
+    def test_memory(self):
+        """memory."""
+        self.assert_kind(self.both("x = bytearray({} << 20)\ndel x", 48, 65), "MEMORY")
+
+    def test_workspace(self):
+        """workspace."""
+        verdict = self.both("import os\nwith open('f', 'wb') as f: f.write(bytes({}))\n"
+                            "os.remove('f')", 900 * KIB, 1024 * KIB + 1)
+        self.assert_kind(verdict, "IO")
+
+    def test_inodes(self):
+        """workspace_inodes."""
+        verdict = self.both("for i in range({}): open(f'f{{i}}', 'w').close()", 48, 65)
+        self.assert_kind(verdict, "IO")
+
+    def test_threads(self):
+        """threads, the main one among them."""
+        verdict = self.both(
+            "import threading\nstop = threading.Event()\nall = []\ntry:\n"
+            "  for i in range({}):\n    t = threading.Thread(target=stop.wait)\n    t.start()\n"
+            "    all.append(t)\n"
+            "finally:\n  stop.set()\n  for t in all: t.join()", 7, 8)
+        self.assertEqual(verdict["error"]["type"], "RuntimeError")
+
+    def test_descriptors(self):
+        """descriptors, with those that it has."""
+        verdict = self.both(
+            "import os\nhad = len(os.listdir('/proc/self/fd')) - 1 if os.path.exists("
+            "'/proc/self/fd') else 5\n"
+            "x = []\ntry:\n  for i in range({} - had): x.append(os.open('/dev/null', 0))\n"
+            "finally:\n  for f in x: os.close(f)", 32, 33)
+        self.assert_kind(verdict, "IO")
+
+
+if __name__ == "__main__":
+    unittest.main()
