@@ -168,7 +168,9 @@ public:
     std::string{}.swap(request_.source);
     std::string{}.swap(request_.operands);
   }
-  /// Protects events from here on from being dropped: those of a stream's present round.
+  /// Protects events from here on from being dropped: those of a stream that its client has not taken
+  /// yet. Who reads a stream sets it, and orders no more rounds than may be held.
+  static constexpr std::uint64_t keep_nothing = ~std::uint64_t{0};
   void keep_from(std::uint64_t sequence) noexcept { keep_from_ = sequence; }
   /// Tells followers that a round of a stream is over.
   void round_over(std::uint64_t unused_credit);
@@ -194,7 +196,7 @@ private:
   std::size_t log_bytes_ = 0;
   std::size_t max_log_bytes_;
   std::uint64_t last_sequence_ = 0;
-  std::uint64_t keep_from_ = ~std::uint64_t{0};
+  std::uint64_t keep_from_ = keep_nothing;
   std::uint64_t rounds_done_ = 0;
   std::uint64_t credit_unused_ = 0;
   std::optional<verdict> verdict_;

@@ -96,6 +96,7 @@ private:
       leave();
       return;
     }
+    source_->keep_from(position_);
     if (!source_->end())
       source_->subscribe(shared_from_this());
     if (closing_)
@@ -147,6 +148,7 @@ private:
 
   /// Nobody will ever pull again: whatever the policy, the generator is closed.
   void leave() {
+    source_->keep_from(execution::keep_nothing);
     if (source_->end())
       return;
     close();
@@ -155,6 +157,7 @@ private:
 
   void go_to(std::uint64_t position) {
     position_ = position;
+    source_->keep_from(position);
     taken_ = 0;
     offset_ = 0;
   }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "bridge/natural_in.hpp"
+#include "bridge/value_view.hpp"
 #include "bridge/value_writer.hpp"
 #include "daemon/wire_fields.hpp"
 #include "daemon/wire_run.hpp"
@@ -179,7 +181,13 @@ result<natural_args> read_json_args(const call_fields& call) {
     return out;
   if (!call.args.empty())
     return wrong("`json_args` stands for `args`: set one of them only");
-  return wrong("natural JSON in `json_args` is not offered");
+  auto natural = bridge::value_of_list(call.json_args);
+  if (!natural)
+    return of_client(std::move(natural).why(), "json_args");
+  out.value = *std::move(natural);
+  for (bridge::field_walk walk{bridge::value_view::open(out.value).content}; walk.next();)
+    ++out.count;
+  return out;
 }
 
 result<submission> settle_call(call_fields call, const defaults* base) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/wire_value.hpp"
 
+#include "bridge/natural_in.hpp"
 #include "bridge/validate.hpp"
 #include "bridge/value_view.hpp"
 #include "daemon/wire_fields.hpp"
@@ -39,6 +40,14 @@ std::size_t body_size(const std::vector<std::string_view>& items) noexcept {
   std::size_t out = 0;
   for (auto item : items)
     out += field_size(item.size());
+  return out;
+}
+
+// A name in an error message: it may be long.
+std::string printable(std::string_view name) {
+  constexpr std::size_t most = 64;
+  std::string out;
+  bridge::append_utf8_lossy(out, name.substr(0, most));
   return out;
 }
 
@@ -99,8 +108,20 @@ result<std::vector<named_value>> named_values::merge(std::string_view what) {
     else
       out[place->second].value = entry.value;
   }
-  if (has_json_)
-    return wrong("natural JSON in `" + std::string{what} + "` is not offered");
+  if (!has_json_)
+    return out;
+  auto natural = bridge::value_of_struct_map(json_);
+  if (!natural)
+    return of_client(std::move(natural).why(), what);
+  natural_ = *std::move(natural);
+  for (bridge::field_walk walk{bridge::value_view::open(natural_).content}; walk.next();) {
+    auto entry = bridge::open_entry(walk.content());
+    named_value one{bridge::value_view::open(entry.key).content, entry.value};
+    if (!places.try_emplace(one.name, out.size()).second)
+      return wrong("`" + std::string{what} + "`: \"" + printable(one.name)
+                   + "\" is there both as a value and in natural JSON");
+    out.push_back(one);
+  }
   return out;
 }
 
@@ -128,13 +149,18 @@ void append_list(std::string& out, const std::vector<std::string_view>& items) {
     append_bytes(out, items_field, item);
 }
 
-status check_value(std::string_view encoded, std::string_view what) {
-  auto ok = bridge::validate_value(encoded);
-  if (ok)
-    return ok;
+error of_client(error why, std::string_view what) {
   // What is malformed in a worker's message is the daemon's trouble; here it is the client's.
-  auto code = ok.why().code == errc::malformed ? errc::invalid_argument : ok.why().code;
-  return error{code, "`" + std::string{what} + "`: " + ok.why().detail};
+  if (why.code == errc::malformed)
+    why.code = errc::invalid_argument;
+  why.detail.insert(0, "`" + std::string{what} + "`: ");
+  return why;
+}
+
+status check_value(std::string_view encoded, std::string_view what) {
+  if (auto ok = bridge::validate_value(encoded); !ok)
+    return of_client(std::move(ok).why(), what);
+  return done{};
 }
 
 result<std::string> make_variables(named_values& from, std::string_view what) {

@@ -60,7 +60,8 @@ public:
 
 private:
   std::vector<named_value> typed_;
-  std::string json_;
+  std::string json_;    // The Struct.
+  std::string natural_; // The Value that it comes to.
   bool has_json_ = false;
 };
 
@@ -71,6 +72,9 @@ void append_dict(std::string& out, const std::vector<named_value>& entries);
 [[nodiscard]] std::size_t list_size(const std::vector<std::string_view>& items) noexcept;
 /// Appends a Value that is a list.
 void append_list(std::string& out, const std::vector<std::string_view>& items);
+
+/// Makes what bridge/ found wrong with a client's value, `what`, an error of that client.
+[[nodiscard]] error of_client(error why, std::string_view what);
 
 /// Checks an encoded Value that is bound for a worker; `what` names it in errors.
 [[nodiscard]] status check_value(std::string_view encoded, std::string_view what);

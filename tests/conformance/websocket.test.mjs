@@ -3,82 +3,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { suite, test } from "node:test";
-import { create, fromBinary, fromJsonString, toBinary, toJsonString } from "@bufbuild/protobuf";
 import WebSocket from "ws";
 import { ErrorKind } from "./gen/vivarium/v1/common_pb.js";
-import { ClientFrameSchema, ServerFrameSchema } from "./gen/vivarium/v1/connection_pb.js";
 import { ResultFormat } from "./gen/vivarium/v1/execution_pb.js";
-import { socket, url } from "./clients.mjs";
-
-const codecs = {
-  "vivarium.v1.proto": {
-    encode: (frame) => toBinary(ClientFrameSchema, create(ClientFrameSchema, frame)),
-    decode: (data, binary) => { assert.ok(binary); return fromBinary(ServerFrameSchema, data); },
-  },
-  "vivarium.v1.json": {
-    encode: (frame) => toJsonString(ClientFrameSchema, create(ClientFrameSchema, frame)),
-    decode: (data, binary) => {
-      assert.ok(!binary);
-      return fromJsonString(ServerFrameSchema, data.toString());
-    },
-  },
-};
-const address = `${url.replace("http", "ws")}/v1/ws`;
-
-/** A connection that hands out the frames of each request in order. */
-class Connection {
-  static async open(t, protocol, target = address) {
-    const self = new Connection();
-    self.codec = codecs[protocol];
-    self.frames = new Map();
-    self.next = 0n;
-    self.sessions = [];
-    self.ws = new WebSocket(target, [protocol]);
-    self.ws.on("message", (data, binary) => {
-      const frame = self.codec.decode(data, binary);
-      self.box(frame.id).push(frame.body);
-      self.wake?.();
-    });
-    await once(self.ws, "open");
-    assert.equal(self.ws.protocol, protocol);
-    t.after(async () => {
-      if (self.ws.readyState !== WebSocket.OPEN) return;
-      for (const session of self.sessions) await self.ask("closeSession", { session });
-      self.ws.close();
-      await once(self.ws, "close");
-    });
-    return self;
-  }
-
-  box(id) {
-    if (!this.frames.has(id)) this.frames.set(id, []);
-    return this.frames.get(id);
-  }
-
-  send(body, { id = ++this.next, credit = 0 } = {}) {
-    this.ws.send(this.codec.encode({ id, credit, body }));
-    return id;
-  }
-
-  async receive(id) {
-    while (this.box(id).length === 0) await new Promise((resolve) => { this.wake = resolve; });
-    return this.box(id).shift();
-  }
-
-  async ask(name, value) {
-    const answer = await this.receive(this.send({ case: name, value }));
-    if (answer.case === "error") throw Object.assign(new Error(answer.value.message), answer.value);
-    assert.equal(answer.case, name);
-    return answer.value;
-  }
-
-  /** Makes a session that is closed before the connection is. */
-  async session() {
-    const { session } = await this.ask("createSession", {});
-    this.sessions.push(session.id);
-    return session.id;
-  }
-}
+import { socket } from "./clients.mjs";
+import { Connection, address, codecs } from "./connection.mjs";
 
 const endless = { source: "while True: pass" };
 
@@ -241,6 +170,18 @@ suite("opening", () => {
     assert.deepEqual(answer.eval.verdict.result, { json: 42 });
     ws.close();
     await once(ws, "close");
+  });
+
+  test("versions are agreed upon", async () => {
+    for (const [target, headers] of [[address, { "Vivarium-Version": "1-3" }],
+                                     [`${address}?versions=1`, {}]]) {
+      const ws = new WebSocket(target, ["vivarium.v1.json"], { headers });
+      const [response] = await once(ws, "upgrade");
+      assert.equal(response.headers["vivarium-version"], "1");
+      ws.close();
+      await once(ws, "close");
+    }
+    assert.equal(await refused(["vivarium.v1.json"], { headers: { "Vivarium-Version": "2-9" } }), 400);
   });
 
   test("pages of other origins are refused", async () => {

@@ -144,3 +144,38 @@ TEST_CASE("a long argument is passed through as it is", "[daemon][unit]") {
   request.add_args()->set_blob(bytes);
   CHECK(operands_of(decode(request)).items(3).list().items(0).blob() == bytes);
 }
+
+TEST_CASE("arguments in natural JSON are values", "[daemon][unit]") {
+  auto got = wire::decode_call(codec::json, R"({"target":{"variable":"f"},
+    "jsonArgs":[1,1.5,"a",null,[true],{"k":{"$ref":"ref_abc"}}],"jsonKwargs":{"b":2,"a":3}})");
+  auto list = operands_of(got);
+  auto args = list.items(3).list();
+  REQUIRE(args.items_size() == 6);
+  CHECK(args.items(0).integer() == 1);
+  CHECK(args.items(1).real() == 1.5);
+  CHECK(args.items(3).has_none());
+  CHECK(args.items(5).dict().entries(0).value().ref().id() == "ref_abc");
+  CHECK(list.items(4).dict().entries_size() == 2);
+  got = wire::decode_call(
+      codec::json,
+      R"({"target":{"variable":"f"},"operation":"OPERATION_SET_ITEM","jsonArgs":["k",1]})");
+  CHECK(operands_of(got).items(3).list().items_size() == 2);
+  for (auto text :
+       {R"({"target":{"variable":"f"},"args":[{"integer":"1"}],"jsonArgs":[1]})",
+        R"({"target":{"variable":"f"},"kwargs":{"a":{"integer":"1"}},"jsonKwargs":{"b":1}})",
+        R"({"target":{"variable":"f"},"operation":"OPERATION_LEN","jsonArgs":[1]})",
+        R"({"target":{"variable":"f"},"operation":"OPERATION_LEN","jsonKwargs":{"a":1}})"}) {
+    INFO(text);
+    auto refused = wire::decode_call(codec::json, text);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.why().code == errc::invalid_argument);
+  }
+}
+
+TEST_CASE("a ref as target may say no more than its id", "[daemon][unit]") {
+  auto got = wire::decode_call(
+      codec::json, R"({"target":{"ref":{"id":"ref_abc"}},"operation":"OPERATION_LEN"})");
+  auto target = operands_of(got).items(1).tuple();
+  CHECK(target.items(0).text() == "value");
+  CHECK(target.items(1).ref().id() == "ref_abc");
+}

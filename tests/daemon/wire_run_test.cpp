@@ -201,3 +201,20 @@ TEST_CASE("defaults that nothing could be run with are refused", "[daemon][unit]
   CHECK_FALSE(wire::decode_defaults(codec::proto, std::string{"\x22\x02\x18\x09", 4}));
   CHECK_FALSE(wire::decode_defaults(codec::json, R"({"sessions":"s"})"));
 }
+
+TEST_CASE("variables in natural JSON join the typed ones", "[daemon][unit]") {
+  auto got = wire::decode_eval(
+      codec::json,
+      R"({"variables":{"a":{"integer":"1"}},"jsonVariables":{"b":[1,{"c":null}],"d":"e"}})");
+  REQUIRE(got);
+  auto dict = value_of(got->operands).dict();
+  REQUIRE(dict.entries_size() == 3);
+  CHECK(dict.entries(0).key().text() == "a");
+  auto both = wire::decode_eval(codec::json,
+                                R"({"variables":{"a":{"integer":"1"}},"jsonVariables":{"a":2}})");
+  REQUIRE_FALSE(both);
+  CHECK(both.why().code == errc::invalid_argument);
+  CHECK(both.why().detail.find("\"a\"") != std::string::npos);
+  // An empty Struct says that there are none, and is no error.
+  CHECK(wire::decode_eval(codec::json, R"({"jsonVariables":{}})"));
+}
