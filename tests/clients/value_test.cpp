@@ -187,10 +187,10 @@ TEST_CASE("arguments sort themselves", "[clients][unit]") {
 }
 
 TEST_CASE("an exception is of its own type and of its bases", "[clients][unit]") {
-  exception_info key{.kind = error_kind::python,
-                     .type = "KeyError",
-                     .module = "builtins",
-                     .bases = {"LookupError", "Exception", "BaseException"}};
+  exception_info key;
+  key.type = "KeyError";
+  key.module = "builtins";
+  key.bases = {"LookupError", "Exception", "BaseException"};
   for (const auto* name : {"KeyError", "builtins.KeyError", "LookupError", "Exception"})
     CHECK(key.is(name));
   for (const auto* name : {"Error", "IndexError", "keys.KeyError", ""})

@@ -4,10 +4,10 @@
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/bind_executor.hpp>
-#include <boost/asio/dispatch.hpp>
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/system_executor.hpp>
 #include <vivarium/client.hpp>
 
 // Every request with a completion token of Asio: callbacks, use_future, coroutines, deferred... The
@@ -28,9 +28,10 @@ public:
 
   void operator()(std::exception_ptr why, T result) {
     auto executor = work_.get_executor();
-    boost::asio::get_associated_cancellation_slot(handler_).clear();
     auto call = [handler = std::move(handler_), why = std::move(why),
                  result = std::move(result)]() mutable {
+      // The slot is the handler's, and so is the thread that may touch it.
+      boost::asio::get_associated_cancellation_slot(handler).clear();
       std::move(handler)(std::move(why), std::move(result));
     };
     work_.reset();
@@ -62,9 +63,10 @@ auto async_send(request<T> what, Token&& token) {
   return boost::asio::async_initiate<Token, void(std::exception_ptr, T)>(
       [](auto handler, request<T> what) {
         auto slot = boost::asio::get_associated_cancellation_slot(handler);
-        auto pending = std::move(what).then(detail::callback_of<T>(std::move(handler)));
-        (void)slot;
-        (void)pending;
+        auto started = std::make_shared<detail::pending>();
+        if (slot.is_connected())
+          slot.assign([started](boost::asio::cancellation_type) { started->cancel(); });
+        *started = std::move(what).then(detail::callback_of<T>(std::move(handler)));
       },
       token, std::move(what));
 }

@@ -32,9 +32,7 @@ public:
       return *this;
     }
     void operator++(int) { ++*this; }
-    friend bool operator==(const iterator& at, std::default_sentinel_t) noexcept {
-      return at.from_->over_;
-    }
+    bool operator==(std::default_sentinel_t) const noexcept { return from_->over_; }
 
   private:
     friend basic_stream;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <vivarium/value.hpp>
+#include <vivarium/options.hpp>
 
 namespace vivarium::inline client_v1 {
 
