@@ -91,7 +91,7 @@ void child::start(const std::vector<std::string>& command,
 }
 
 child::~child() {
-  end(std::chrono::milliseconds{0});
+  end(std::chrono::milliseconds{0}, manner::end);
   {
     const std::lock_guard lock{mutex_};
     over_ = true;
@@ -100,11 +100,14 @@ child::~child() {
   keeper_.join();
 }
 
-int child::end(std::chrono::milliseconds patience) noexcept {
+int child::end(std::chrono::milliseconds patience, manner how) noexcept {
   if (reaped_)
     return status_;
   if (patience.count() > 0) {
     ::kill(pid_, SIGTERM);
+    // Another signal: two of the same would be one when it is slow.
+    if (how == manner::end)
+      ::kill(pid_, SIGINT);
     pollfd ended{pidfd_.get(), POLLIN, 0};
     // A signal handler may cut the wait short; then the patience begins again, which does no harm.
     while (::poll(&ended, 1, static_cast<int>(patience.count())) < 0 && errno == EINTR) {

@@ -47,9 +47,12 @@ public:
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   /// Readable once it has ended.
   [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
+  /// What it is told: to finish what it does, or to end, which its second signal means to
+  /// vivariumd.
+  enum class manner { finish, end };
   /// Ends it, gently for at most so long, and reaps it. Returns its exit status, or minus the
   /// number of the signal that ended it; the same again when it has ended already.
-  int end(std::chrono::milliseconds patience) noexcept;
+  int end(std::chrono::milliseconds patience, manner how) noexcept;
 
 private:
   void start(const std::vector<std::string>& command, const std::vector<std::string>& environment,

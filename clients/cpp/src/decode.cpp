@@ -71,6 +71,8 @@ ref decode(const v1::Ref& from, const origin& at) {
   state->id = from.id();
   state->type_name = from.type_name();
   state->repr = from.repr();
+  if (from.has_length())
+    state->length = from.length();
   return ref{std::move(state)};
 }
 

@@ -22,6 +22,7 @@
 
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include <openssl/ssl.h>
@@ -122,30 +123,30 @@ template <class Stream>
 class ws_link final : public link, public std::enable_shared_from_this<ws_link<Stream>> {
 public:
   ws_link(Stream stream, std::shared_ptr<asio::ssl::context> tls, link_events events)
-      : tls_{std::move(tls)}, ws_{std::move(stream)}, clock_{ws_.get_executor()}, events_{std::move(
-                                                                                      events)} {}
+      : tls_{std::move(tls)}, executor_{stream.get_executor()},
+        ws_{std::in_place, std::move(stream)}, clock_{executor_}, events_{std::move(events)} {}
 
-  plain_stream& socket() { return lowest(ws_.next_layer()); }
-  Stream& stream() { return ws_.next_layer(); }
+  plain_stream& socket() { return lowest(ws_->next_layer()); }
+  Stream& stream() { return ws_->next_layer(); }
 
   /// Returns what the daemon said when it refused.
   asio::awaitable<opened> upgrade(const link_options& how) {
     opened out;
-    ws_.set_option(websocket::stream_base::timeout{how.timeout, how.idle_timeout, true});
-    ws_.set_option(websocket::stream_base::decorator([&how](websocket::request_type& request) {
+    ws_->set_option(websocket::stream_base::timeout{how.timeout, how.idle_timeout, true});
+    ws_->set_option(websocket::stream_base::decorator([&how](websocket::request_type& request) {
       request.set(http::field::user_agent, agent);
       request.set(http::field::sec_websocket_protocol, subprotocol);
       if (!how.api_key.empty())
         request.set(http::field::authorization, "Bearer " + how.api_key);
     }));
-    ws_.read_message_max(how.max_message);
-    ws_.auto_fragment(false);
-    ws_.write_buffer_bytes(write_buffer);
-    ws_.binary(true);
+    ws_->read_message_max(how.max_message);
+    ws_->auto_fragment(false);
+    ws_->write_buffer_bytes(write_buffer);
+    ws_->binary(true);
     websocket::response_type answer;
     error_code failed;
-    co_await ws_.async_handshake(answer, how.where.authority(), "/v1/ws",
-                                 asio::redirect_error(asio::use_awaitable, failed));
+    co_await ws_->async_handshake(answer, how.where.authority(), "/v1/ws",
+                                  asio::redirect_error(asio::use_awaitable, failed));
     if (failed == websocket::error::upgrade_declined) {
       out.why = "the server answered with status " + std::to_string(answer.result_int())
                 + ", which is no answer of vivariumd";
@@ -165,11 +166,11 @@ public:
     queue_.push_back(std::move(message));
     if (std::exchange(writing_, true))
       return;
-    asio::post(ws_.get_executor(), [self = this->shared_from_this()] { self->write(); });
+    asio::post(executor_, [self = this->shared_from_this()] { self->write(); });
   }
 
   void close() override {
-    asio::post(ws_.get_executor(), [self = this->shared_from_this()] {
+    asio::post(executor_, [self = this->shared_from_this()] {
       if (self->ended_ || std::exchange(self->closing_, true))
         return;
       self->clock_.expires_after(close_patience);
@@ -184,7 +185,7 @@ public:
   }
 
   void after(std::chrono::milliseconds pause, std::function<void()> act) override {
-    asio::post(ws_.get_executor(), [self = this->shared_from_this(), pause, act = std::move(act)] {
+    asio::post(executor_, [self = this->shared_from_this(), pause, act = std::move(act)] {
       if (self->closing_ || self->ended_)
         return;
       self->clock_.expires_after(pause);
@@ -197,7 +198,7 @@ public:
 
 private:
   void read() {
-    ws_.async_read(buffer_, [self = this->shared_from_this()](error_code failed, std::size_t) {
+    ws_->async_read(buffer_, [self = this->shared_from_this()](error_code failed, std::size_t) {
       if (failed)
         return self->end(failed == websocket::error::closed ? self->farewell() : failed.message());
       if (self->ended_)
@@ -212,7 +213,7 @@ private:
   }
 
   std::string farewell() const {
-    const auto& why = ws_.reason();
+    const auto& why = ws_->reason();
     return why.reason.empty() ? "the daemon closed the connection"
                               : std::string{why.reason.data(), why.reason.size()};
   }
@@ -229,16 +230,16 @@ private:
       current_ = std::move(queue_.front());
       queue_.pop_front();
     }
-    ws_.async_write(asio::buffer(current_),
-                    [self = this->shared_from_this()](error_code failed, std::size_t) {
-                      if (failed)
-                        return self->end(failed.message());
-                      self->write();
-                    });
+    ws_->async_write(asio::buffer(current_),
+                     [self = this->shared_from_this()](error_code failed, std::size_t) {
+                       if (failed)
+                         return self->end(failed.message());
+                       self->write();
+                     });
   }
 
   void say_goodbye() {
-    ws_.async_close(websocket::close_code::normal, [self = this->shared_from_this()](error_code) {
+    ws_->async_close(websocket::close_code::normal, [self = this->shared_from_this()](error_code) {
       self->end("the connection was closed");
     });
   }
@@ -249,12 +250,15 @@ private:
     clock_.cancel();
     error_code ignored;
     socket().close(ignored);
+    // Its own timer would keep the context running for minutes. Not here: it may be at work.
+    asio::post(executor_, [self = this->shared_from_this()] { self->ws_.reset(); });
     auto events = std::exchange(events_, {});
     events.closed(why);
   }
 
   std::shared_ptr<asio::ssl::context> tls_;
-  websocket::stream<Stream> ws_;
+  asio::any_io_executor executor_;
+  std::optional<websocket::stream<Stream>> ws_; // nothing some time after the end
   asio::steady_timer clock_;
   beast::flat_buffer buffer_;
   link_events events_;

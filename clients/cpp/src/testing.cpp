@@ -84,7 +84,7 @@ struct daemon_fixture::state {
 
   ~state() {
     if (process)
-      process->end(how.stop_timeout);
+      process->end(how.stop_timeout, detail::child::manner::end);
     std::error_code ignored;
     fs::remove_all(directory, ignored);
   }
@@ -179,10 +179,10 @@ std::string daemon_fixture::log() const {
   return state_->log();
 }
 int daemon_fixture::stop() {
-  return state_->process->end(state_->how.stop_timeout);
+  return state_->process->end(state_->how.stop_timeout, detail::child::manner::finish);
 }
 void daemon_fixture::kill() {
-  state_->process->end(std::chrono::milliseconds{0});
+  state_->process->end(std::chrono::milliseconds{0}, detail::child::manner::end);
 }
 
 } // namespace vivarium::inline client_v1

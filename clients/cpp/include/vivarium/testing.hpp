@@ -41,7 +41,8 @@ public:
   [[nodiscard]] client connect(const connect_options& how = {}) const;
   /// What it has logged.
   [[nodiscard]] std::string log() const;
-  /// Asks it to stop, waits, and returns its exit status, or minus the number of the signal.
+  /// Asks it to finish what runs and stop, waits, and returns its exit status, or minus the number
+  /// of the signal.
   int stop();
   /// Kills it without warning and reaps it.
   void kill();
