@@ -12,10 +12,12 @@ namespace asio = boost::asio;
 
 // Connection and coroutine run on the one context.
 asio::awaitable<void> work(asio::io_context& context) {
-  auto client = co_await vivarium::async_connect({}, {.context = &context}, asio::use_awaitable);
-  auto session = co_await vivarium::async_session(client, {}, asio::use_awaitable);
+  vivarium::connect_options options;
+  options.context = &context;
+  auto client = co_await vivarium::async_connect("", options, asio::use_awaitable);
+  auto session = co_await vivarium::async_session(client, asio::use_awaitable);
   const vivarium::variables with{{"n", 10}};
-  auto sum = co_await vivarium::async_eval(session, "sum(range(n))", with, {}, asio::use_awaitable);
+  auto sum = co_await vivarium::async_eval(session, "sum(range(n))", with, asio::use_awaitable);
   std::cout << sum.as<int>() << '\n';
 }
 

@@ -45,11 +45,13 @@ TEST_CASE("coroutines and a connection share one context", "[clients][integratio
   asio::io_context context;
   int sum = 0;
   auto body = [&]() -> asio::awaitable<void> {
-    auto client = co_await async_connect(daemon.url(), {.context = &context}, asio::use_awaitable);
-    auto session = co_await async_session(client, {}, asio::use_awaitable);
+    connect_options options;
+    options.context = &context;
+    auto client = co_await async_connect(daemon.url(), options, asio::use_awaitable);
+    auto session = co_await async_session(client, asio::use_awaitable);
     for (int i = 0; i < 3; ++i) {
-      const variables with{{"n", i}}; // GCC 12 takes no braces in the same statement.
-      auto what = co_await async_eval(session, "n + 1", with, {}, asio::use_awaitable);
+      const variables with{{"n", i}};
+      auto what = co_await async_eval(session, "n + 1", with, asio::use_awaitable);
       sum += what.as<int>();
     }
     auto items = session.stream("(i for i in range(4))");
@@ -57,7 +59,8 @@ TEST_CASE("coroutines and a connection share one context", "[clients][integratio
       sum += item->as<int>();
     bool failed = false;
     try {
-      co_await async_call(session, "math", "sqrt", arguments::of(-1), asio::use_awaitable);
+      auto minus = arguments::of(-1);
+      co_await async_call(session, "math", "sqrt", minus, asio::use_awaitable);
     } catch (const python_error& why) {
       failed = why.is("ValueError");
     }

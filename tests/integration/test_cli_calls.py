@@ -60,6 +60,8 @@ class Calls(DaemonCase):
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         self.assertEqual([process.stdout.readline() for _ in range(3)], ["0\n", "1\n", "2\n"])
+        process.kill()  # The generator and its session go with the connection.
+        process.wait()
 
     def test_namespaces(self):
         """They are listed, and code runs in them."""

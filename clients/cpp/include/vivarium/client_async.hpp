@@ -14,6 +14,7 @@
 // signature is void(std::exception_ptr, T); the handler runs on its associated executor, and
 // without one on the connection's thread. Cancelling the operation by its slot gives the request
 // up.
+// GCC 12 miscompiles braced temporaries in a statement with co_await: name them before it.
 namespace vivarium::inline client_v1 {
 
 namespace detail {
@@ -34,12 +35,12 @@ public:
       boost::asio::get_associated_cancellation_slot(handler).clear();
       std::move(handler)(std::move(why), std::move(result));
     };
-    work_.reset();
     // A handler without an executor of its own runs here, on the connection's thread.
     if constexpr (std::same_as<decltype(executor), boost::asio::system_executor>)
       call();
     else
       boost::asio::post(executor, std::move(call));
+    work_.reset(); // The posted handler counts as work by itself.
   }
 
 private:
@@ -91,6 +92,10 @@ auto async_eval(const runner& in, std::string_view source, const variables& with
                 const run_options& how, Token&& token) {
   return async_send(in.prepare_eval(source, with, how), std::forward<Token>(token));
 }
+template <class Token>
+auto async_eval(const runner& in, std::string_view source, const variables& with, Token&& token) {
+  return async_send(in.prepare_eval(source, with), std::forward<Token>(token));
+}
 /// `runner::run`.
 template <class Token>
 auto async_run(const runner& in, std::string_view source, const variables& with,
@@ -109,6 +114,10 @@ auto async_call(const runner& in, std::string_view module, std::string_view name
 template <class Token>
 auto async_session(const client& on, const session_options& how, Token&& token) {
   return async_send(on.prepare_session(how), std::forward<Token>(token));
+}
+template <class Token>
+auto async_session(const client& on, Token&& token) {
+  return async_send(on.prepare_session(), std::forward<Token>(token));
 }
 /// `runner::batch`.
 template <class Token>
