@@ -26,13 +26,11 @@ void session_core::on_tick() {
   auto now = clock_type::now();
   if (info_.state == session_state::dead)
     return;
-  if (info_.state == session_state::starting && !worker_) {
-    if (now >= asked_for_worker_ + config_.start_timeout)
-      return on_refused(error{errc::unavailable, "no worker became ready in time"});
-    return update_wake();
-  }
   if (channel_closed_ && now >= reap_by_)
     return lose(cause{.what = "exited", .limit = {}, .enforced_by = enforcer::kernel});
+  if (info_.state == session_state::starting && !worker_
+      && now >= asked_for_worker_ + config_.start_timeout)
+    return on_refused(error{errc::unavailable, "no worker became ready in time"});
 
   while (!waiting_.empty()
          && now >= waiting_.front()->submitted() + waiting_.front()->request().timeout)

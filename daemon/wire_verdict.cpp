@@ -43,8 +43,22 @@ private:
   std::string owned_;
 };
 
+// Whether some of the output is in the log no longer. Of a stream the log has let items go, which
+// says nothing: there what is left is counted.
+bool output_lost(const execution& source) {
+  if (source.first_held() == 1)
+    return false;
+  if (source.request().stream_credit == 0)
+    return true;
+  std::uint64_t held = 0;
+  for (const auto& e : source.log())
+    if (e.what == event::kind::out || e.what == event::kind::err)
+      held += e.data.size();
+  return held < source.end()->usage.output_bytes;
+}
+
 bool truncated(const execution& source, fold output) {
-  return source.end()->output_truncated || (output == fold::yes && source.first_held() > 1);
+  return source.end()->output_truncated || (output == fold::yes && output_lost(source));
 }
 
 /// Fields of a verdict that come after its outcome.

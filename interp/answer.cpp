@@ -9,6 +9,7 @@
 #include "interp/message_writer.hpp"
 #include "interp/py_ref.hpp"
 
+#include <algorithm>
 #include <new>
 #include <string>
 #include <utility>
@@ -21,6 +22,8 @@ using outcome = bridge::finished::outcome;
 using field = bridge::finished_field;
 
 constexpr std::size_t spare_at_most = 1u << 20;
+// What is around an item counts as well.
+constexpr std::size_t item_bytes_at_most = bridge::decode_bounds{}.max_bytes - 64;
 
 constexpr std::uint32_t number_of(field f) noexcept {
   return static_cast<std::uint32_t>(f);
@@ -67,11 +70,12 @@ bool is_plain(PyObject* value) {
          || type == &PyTuple_Type || type == &PyBytes_Type || type == &PySet_Type;
 }
 
-encoded append_typed(std::string& out, runtime& self, const execution& ended, PyObject* value) {
+encoded append_typed(std::string& out, runtime& self, const execution& ended, PyObject* value,
+                     std::size_t max_bytes) {
   // An encoder may replace itself.
   auto custom = py_ref::share(self.values.custom_encoder);
   return append_value(out, value,
-                      {.max_bytes = ended.max_result_bytes,
+                      {.max_bytes = max_bytes,
                        .values = ended.values,
                        .owner = ended.owner,
                        .refs = &self.refs,
@@ -86,7 +90,7 @@ encoded append_in_form(std::string& out, runtime& self, const execution& ended, 
     return encoded::failed;
   if (ended.form == bridge::value_form::repr)
     return value == Py_None ? encoded::ok : append_repr(out, value, ended.max_result_bytes);
-  return append_typed(out, self, ended, value);
+  return append_typed(out, self, ended, value, ended.max_result_bytes);
 }
 
 outcome outcome_of(bridge::value_form form) noexcept {
@@ -168,12 +172,13 @@ std::string why_not(encoded how, const execution& ended) {
 }
 
 encoded append_item_form(std::string& out, runtime& self, const execution& about, PyObject* item) {
+  auto most = std::min<std::size_t>(about.max_result_bytes, item_bytes_at_most);
   switch (about.form) {
-    case bridge::value_form::repr: return append_repr(out, item, about.max_result_bytes);
+    case bridge::value_form::repr: return append_repr(out, item, most);
     case bridge::value_form::none: item = Py_None; break;
     case bridge::value_form::typed: break;
   }
-  return append_typed(out, self, about, item);
+  return append_typed(out, self, about, item, most);
 }
 
 void append_answer(runtime& self, execution& ended, py_ref value) {

@@ -105,7 +105,8 @@ bool channel::append_item(std::uint64_t execution, std::uint32_t field, std::str
   bool full = false;
   {
     section guard{*this};
-    ready_.reserve(ready_.size() + item.size() + around); // May throw: only before anything changes.
+    ready_.reserve(ready_.size() + item.size()
+                   + around); // May throw: only before anything changes.
     bool grows = tail_is_ == tail::items && tail_execution_ == execution
                  && ready_.size() - tail_content_ + item.size() <= send_at;
     if (!grows)

@@ -10,8 +10,8 @@ namespace vivarium::interp {
 namespace {
 
 // Fields of vivarium.v1.ExecutionError, which are also the places in the tuple that `describe`
-// makes: (kind, type, module, bases, message, frames, traceback, cause, context, group, syntax, code,
-// args, details). The last is a pair of a field and what is in it.
+// makes: (kind, type, module, bases, message, frames, traceback, cause, context, group, syntax,
+// code, args, details). The last is a pair of a field and what is in it.
 enum error_field : std::uint32_t {
   kind = 1,
   type,
@@ -95,7 +95,8 @@ public:
     return put_text(out_, type, part(told, type)) && put_text(out_, module, part(told, module))
            && put_each(part(told, bases), [&](PyObject* one) { return put_text(out_, bases, one); })
            && put_text(out_, message, part(told, message))
-           && put_each(part(told, frames), [&](PyObject* one) { return put_flat(out_, frames, one); })
+           && put_each(part(told, frames),
+                       [&](PyObject* one) { return put_flat(out_, frames, one); })
            && put_text(out_, traceback, part(told, traceback)) && nest(cause, part(told, cause))
            && nest(context, part(told, context))
            && put_each(part(told, group), [&](PyObject* one) { return nest(group, one); })
@@ -108,20 +109,25 @@ private:
     if (told == Py_None)
       return true;
     auto start = begin_message(out_, field);
+    ++depth_;
     if (!append(told))
       return false;
+    --depth_;
     end_message(out_, start);
     return true;
   }
 
-  bool put_code(PyObject* text) { return PyUnicode_GetLength(text) == 0 || put_text(out_, code, text); }
+  bool put_code(PyObject* text) {
+    return PyUnicode_GetLength(text) == 0 || put_text(out_, code, text);
+  }
 
   // All of them or none.
   bool put_args(PyObject* tuple) {
     auto before = out_.size();
     for (Py_ssize_t i = 0; i < PyTuple_Size(tuple); ++i) {
       auto start = begin_message(out_, args);
-      auto how = append_value(out_, PyTuple_GetItem(tuple, i), {.max_bytes = args_bytes_left_});
+      auto how = append_value(out_, PyTuple_GetItem(tuple, i),
+                              {.max_bytes = args_bytes_left_, .depth = depth_ + 1});
       end_message(out_, start);
       if (how == encoded::ok && out_.size() - before <= args_bytes_left_)
         continue;
@@ -140,7 +146,8 @@ private:
       return true;
     auto before = out_.size();
     if (PyTuple_Check(pair) && PyTuple_Size(pair) == 2
-        && put_flat(out_, static_cast<std::uint32_t>(PyLong_AsUnsignedLong(PyTuple_GetItem(pair, 0))),
+        && put_flat(out_,
+                    static_cast<std::uint32_t>(PyLong_AsUnsignedLong(PyTuple_GetItem(pair, 0))),
                     PyTuple_GetItem(pair, 1)))
       return true;
     PyErr_Clear(); // An error without details is better than none.
@@ -151,6 +158,7 @@ private:
   std::string& out_;
   PyObject* interrupted_;
   std::size_t args_bytes_left_ = args_bytes_at_most;
+  int depth_ = 0;
 };
 
 // Whether the interrupt is this exception or one that it came from.

@@ -18,7 +18,11 @@ constexpr Py_ssize_t opaque_repr_at_most = 4096;
 constexpr Py_ssize_t ref_repr_at_most = 500;
 
 typed_encoding no_form() {
-  return {encoded::ok, false, {}};
+  return {encoded::ok, false, {}, 0};
+}
+
+typed_encoding written(std::size_t parts) {
+  return {encoded::ok, true, {}, parts};
 }
 
 // An int of the Python half within bounds, which it would keep but for types that lie.
@@ -132,8 +136,8 @@ bool put_timedelta(std::string& out, PyObject* parts) {
 
 using put_parts = bool (*)(std::string& out, PyObject* parts);
 
-typed_encoding append_message(std::string& out, std::uint32_t field, PyObject* parts,
-                              put_parts put) {
+typed_encoding append_message(std::string& out, std::uint32_t field, PyObject* parts, put_parts put,
+                              std::size_t messages) {
   auto before = out.size();
   auto start = begin_message(out, field);
   if (!put(out, parts)) {
@@ -141,13 +145,13 @@ typed_encoding append_message(std::string& out, std::uint32_t field, PyObject* p
     return no_form();
   }
   end_message(out, start);
-  return {};
+  return written(messages);
 }
 
 typed_encoding append_bytes(std::string& out, std::uint32_t field, std::string_view bytes,
                             std::size_t max_bytes) {
   if (bytes.size() > max_bytes)
-    return {encoded::too_large, true, {}};
+    return {encoded::too_large, true, {}, 0};
   put_bytes(out, field, bytes);
   return {};
 }
@@ -197,12 +201,12 @@ typed_encoding append_array(std::string& out, PyObject* parts, std::size_t max_b
   put_bytes(head, 1, dtype);
   auto* data = PyTuple_GetItem(parts, 2);
   if (data == Py_None)
-    return {encoded::too_large, true, {}};
+    return {encoded::too_large, true, {}, 0};
   held_buffer buffer{data, PyBUF_SIMPLE};
   if (!buffer || !put_shape(head, PyTuple_GetItem(parts, 1)))
     return PyErr_Clear(), no_form();
   if (buffer.size() > max_bytes)
-    return {encoded::too_large, true, {}};
+    return {encoded::too_large, true, {}, 0};
   if (buffer.size() != 0) {
     protozero::add_varint_to_buffer(&head, 3 << 3 | 2);
     protozero::add_varint_to_buffer(&head, buffer.size());
@@ -211,7 +215,7 @@ typed_encoding append_array(std::string& out, PyObject* parts, std::size_t max_b
   protozero::add_varint_to_buffer(&out, head.size() + buffer.size());
   out += head;
   out.append(static_cast<const char*>(buffer->buf), buffer.size());
-  return {};
+  return written(1 + static_cast<std::size_t>(PyTuple_Size(PyTuple_GetItem(parts, 1))));
 }
 
 typed_encoding append_parts(std::string& out, base_type base, PyObject* parts,
@@ -220,10 +224,10 @@ typed_encoding append_parts(std::string& out, base_type base, PyObject* parts,
   char* bytes = nullptr;
   Py_ssize_t size = 0;
   switch (base) {
-    case base_type::datetime: return append_message(out, datetime_field, parts, put_datetime);
-    case base_type::date: return append_message(out, date_field, parts, put_date);
-    case base_type::time: return append_message(out, time_field, parts, put_time);
-    case base_type::timedelta: return append_message(out, timedelta_field, parts, put_timedelta);
+    case base_type::datetime: return append_message(out, datetime_field, parts, put_datetime, 4);
+    case base_type::date: return append_message(out, date_field, parts, put_date, 1);
+    case base_type::time: return append_message(out, time_field, parts, put_time, 2);
+    case base_type::timedelta: return append_message(out, timedelta_field, parts, put_timedelta, 1);
     case base_type::decimal:
       return as_utf8(parts, text) ? append_bytes(out, decimal_field, text, max_bytes) : no_form();
     case base_type::uuid:
@@ -231,7 +235,7 @@ typed_encoding append_parts(std::string& out, base_type base, PyObject* parts,
         return PyErr_Clear(), no_form();
       return append_bytes(out, uuid_field, {bytes, 16}, max_bytes);
     case base_type::array: return append_array(out, parts, max_bytes);
-    default: return {encoded::ok, true, py_ref::share(parts)};
+    default: return {encoded::ok, true, py_ref::share(parts), 0};
   }
 }
 
@@ -259,20 +263,20 @@ typed_encoding append_typed(std::string& out, PyObject* object, std::size_t max_
   auto& values = the_runtime().values;
   auto base = values.base_of(Py_TYPE(object));
   if (base == base_type::none)
-    return PyErr_Occurred() == nullptr ? no_form() : typed_encoding{encoded::failed, true, {}};
+    return PyErr_Occurred() == nullptr ? no_form() : typed_encoding{encoded::failed, true, {}, 0};
   auto parts = py_ref::steal(
       PyObject_CallFunctionObjArgs(values.parts_of(base), object, values.type_of(base), nullptr));
   if (!parts)
-    return {encoded::failed, true, {}};
+    return {encoded::failed, true, {}, 0};
   return parts.get() == Py_None ? no_form() : append_parts(out, base, parts.get(), max_bytes);
 }
 
-encoded append_complex(std::string& out, PyObject* object) {
+typed_encoding append_complex(std::string& out, PyObject* object) {
   auto start = begin_message(out, complex_field);
   put_fixed64(out, 1, std::bit_cast<std::uint64_t>(PyComplex_RealAsDouble(object)));
   put_fixed64(out, 2, std::bit_cast<std::uint64_t>(PyComplex_ImagAsDouble(object)));
   end_message(out, start);
-  return encoded::ok;
+  return written(1);
 }
 
 typed_encoding append_term(std::string& out, PyObject* object) {
@@ -291,7 +295,7 @@ typed_encoding append_term(std::string& out, PyObject* object) {
   if (size != 0)
     put_bytes(out, 2, {data, static_cast<std::size_t>(size)});
   end_message(out, start);
-  return {};
+  return written(1);
 }
 
 typed_encoding append_memoryview(std::string& out, PyObject* object, std::size_t max_bytes) {
@@ -299,13 +303,17 @@ typed_encoding append_memoryview(std::string& out, PyObject* object, std::size_t
   if (!buffer)
     return PyErr_Clear(), no_form(); // It has been released.
   if (buffer.size() > max_bytes)
-    return {encoded::too_large, true, {}};
+    return {encoded::too_large, true, {}, 0};
   protozero::add_varint_to_buffer(&out, blob_field << 3 | 2);
   protozero::add_varint_to_buffer(&out, buffer.size());
+  if (PyBuffer_IsContiguous(buffer.get(), 'C') != 0) {
+    out.append(static_cast<const char*>(buffer->buf), buffer.size());
+    return {};
+  }
   auto at = out.size();
   out.resize(at + buffer.size());
   if (PyBuffer_ToContiguous(out.data() + at, buffer.get(), buffer->len, 'C') != 0)
-    return {encoded::failed, true, {}};
+    return {encoded::failed, true, {}, 0};
   return {};
 }
 

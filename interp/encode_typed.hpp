@@ -13,7 +13,8 @@ namespace vivarium::interp {
 struct typed_encoding {
   encoded how = encoded::ok; ///< Of one that has a form.
   bool has_form = true;
-  py_ref instead; ///< What is to be encoded in its place.
+  py_ref instead;        ///< What is to be encoded in its place.
+  std::size_t parts = 0; ///< Nested messages that were appended, and what counts as such.
 };
 
 /// Appends the body of a Value for a datetime, date, time, timedelta, Decimal, UUID, numpy array or
@@ -21,7 +22,7 @@ struct typed_encoding {
 typed_encoding append_typed(std::string& out, PyObject* object, std::size_t max_bytes);
 
 /// Appends a complex, a term, the bytes of a memoryview.
-encoded append_complex(std::string& out, PyObject* object);
+typed_encoding append_complex(std::string& out, PyObject* object);
 typed_encoding append_term(std::string& out, PyObject* object);
 typed_encoding append_memoryview(std::string& out, PyObject* object, std::size_t max_bytes);
 

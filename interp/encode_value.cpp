@@ -70,9 +70,6 @@ encoded value_encoder::append_as_base(PyObject* object, int depth) {
     return append_set(object, depth, &PySet_Type, set_field);
   if (PyObject_TypeCheck(object, &PyFrozenSet_Type))
     return append_set(object, depth, &PyFrozenSet_Type, frozenset_field);
-  parts_left_ -= 3; // At most so many messages: a datetime with its date, time and zone.
-  if (parts_left_ < 4)
-    return encoded::too_many;
   return append_rare(object, depth);
 }
 
@@ -82,7 +79,7 @@ encoded value_encoder::append_rare(PyObject* object, int depth) {
     return type != nullptr && PyObject_TypeCheck(object, reinterpret_cast<PyTypeObject*>(type));
   };
   if (PyObject_TypeCheck(object, &PyComplex_Type))
-    return append_complex(out_, object);
+    return settle(append_complex(out_, object), object, depth);
   if (PyObject_TypeCheck(object, &PyMemoryView_Type))
     return settle(append_memoryview(out_, object, max_bytes_), object, depth);
   if (is(values.term))
@@ -98,6 +95,9 @@ encoded value_encoder::append_rare(PyObject* object, int depth) {
 }
 
 encoded value_encoder::settle(typed_encoding&& typed, PyObject* object, int depth) {
+  if (typed.parts + 4 > parts_left_)
+    return encoded::too_many;
+  parts_left_ -= typed.parts;
   if (typed.instead)
     return append(typed.instead.get(), depth);
   return typed.has_form ? typed.how : append_custom(object, depth);
@@ -237,7 +237,7 @@ encoded value_encoder::append_raw(std::uint32_t field, std::string_view bytes) {
 encoded append_value(std::string& out, PyObject* object, const encode_options& options) {
   auto start = out.size();
   value_encoder encoder{out, options};
-  auto how = encoder.append(object, 0);
+  auto how = encoder.append(object, options.depth);
   if (how == encoded::failed && encoder.has_problem())
     encoder.raise_problem();
   return how == encoded::ok && out.size() - start > options.max_bytes ? encoded::too_large : how;

@@ -29,6 +29,7 @@ struct encode_options {
   std::uint64_t owner = 0;    ///< Of the refs that are made.
   ref_table* refs = nullptr;  ///< Null: what would be a ref is told by its repr.
   PyObject* custom = nullptr; ///< Encoder of the tenant's for objects without a form, or null.
+  int depth = 0;              ///< How many messages are around it that count against the bound.
 };
 
 /// Appends the body of a vivarium.v1.Value to `out`; on anything but `ok` what was appended is

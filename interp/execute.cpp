@@ -156,6 +156,7 @@ void execute(runtime& self, const bridge::evaluate& request) {
   self.executions.last_started = request.execution;
   self.executions.current = &begun;
   self.output.begin(begun);
+  self.refs.tidy(); // What expires may have something to say.
   begun.space = self.spaces.enter(request.name_space);
   begun.is_scratch = request.name_space == bridge::scratch_namespace;
   if (!begun.space)
@@ -172,9 +173,9 @@ void finish_waiting(runtime& self, std::uint64_t number, PyObject* value) {
     return PyErr_Clear();
   auto ended = std::move(found->second);
   self.executions.waiting.erase(found);
-  bool was_stream = self.executions.streams.erase(number) != 0;
   auto* outer = std::exchange(self.executions.current, &ended);
-  if (was_stream)
+  // What goes with the iterator is still of this execution.
+  if (self.executions.streams.erase(number) != 0)
     finish(self, ended, py_ref::share(value));
   else
     conclude(self, ended, py_ref::share(value), reached::in_event_loop);

@@ -21,8 +21,8 @@ struct execution {
   std::uint64_t max_output_bytes = 0;
   std::uint64_t output_bytes = 0; ///< Written, sent or not.
   bool output_truncated = false;
-  bool interrupt_raised = false; ///< The interrupt was delivered; the code may still catch it.
-  bool interrupted = false;      ///< The interrupt ended it.
+  bool interrupt_raised = false;   ///< The interrupt was delivered; the code may still catch it.
+  bool interrupted = false;        ///< The interrupt ended it.
   std::uint64_t stream_credit = 0; ///< Above 0: its value is to be iterated.
   py_ref space;                    ///< The namespace that it runs in.
   bool is_scratch = false;         ///< Which ends with it.

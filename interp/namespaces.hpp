@@ -9,8 +9,8 @@
 
 namespace vivarium::interp {
 
-/// The symbol tables of a session, by the numbers that the daemon gives them. 0 is the base one, the
-/// dict of `__main__`. Each has `__builtins__` and `__name__` and nothing else of ours; what is
+/// The symbol tables of a session, by the numbers that the daemon gives them. 0 is the base one,
+/// the dict of `__main__`. Each has `__builtins__` and `__name__` and nothing else of ours; what is
 /// copied between them is the binding, not the object. Needs the GIL. Failures set a Python error.
 class namespaces {
 public:
@@ -26,8 +26,9 @@ public:
   bool make(std::uint64_t number, PyObject* sources, PyObject* variables);
   /// Forgets one. Again is no error. The objects in it may run tenant code as they go.
   void drop(std::uint64_t number);
-  /// Lets a namespace go that nobody else will enter. Functions that were defined in it refer to it,
-  /// so that only the garbage collector can free it: that runs now, at most a tenth of the time.
+  /// Lets a namespace go that nobody else will enter. Functions that were defined in it refer to
+  /// it, so that only the garbage collector can free it: that runs now, at most a tenth of the
+  /// time.
   void let_go(py_ref space);
   /// New namespaces begin with what the base one has now.
   bool keep_initial();

@@ -8,8 +8,8 @@
 namespace vivarium::interp {
 
 /// Does what a request without source asks, see bridge::run_mode; `space` is the namespace that it
-/// names. Returns the result, or a `python_parts::pending` whose awaitable brings it, or null with a
-/// Python error set.
+/// names. Returns the result, or a `python_parts::pending` whose awaitable brings it, or null with
+/// a Python error set.
 py_ref operate(runtime& self, const bridge::evaluate& request, PyObject* space);
 
 } // namespace vivarium::interp

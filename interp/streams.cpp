@@ -174,8 +174,8 @@ void begin_async(runtime& self, execution& begun, open_stream stream, reached wh
   self.executions.current = nullptr;
   self.executions.streams.emplace(number, std::move(stream));
   self.executions.waiting.emplace(number, std::move(begun));
-  auto started = py_ref::steal(
-      PyObject_CallFunction(self.python.async_stream, "KO", number, iterator.get()));
+  auto started =
+      py_ref::steal(PyObject_CallFunction(self.python.async_stream, "KO", number, iterator.get()));
   if (!started)
     finish_waiting(self, number, nullptr);
   else if (where == reached::on_main_thread && self.executions.waiting.contains(number))

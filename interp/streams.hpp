@@ -12,9 +12,10 @@ namespace vivarium::interp {
 //
 // A synchronous iterator runs on the main thread as the current execution, so what it prints is
 // its own and an interrupt with its number is raised in it. Out of credit it is suspended: it is no
-// longer current, the worker serves others, and an interrupt can only be noted (`open_stream::stop`);
-// the worker's loop then closes it. It also lets others in between two items when requests have
-// arrived, about once a millisecond, since one of them may be the end of this very stream.
+// longer current, the worker serves others, and an interrupt can only be noted
+// (`open_stream::stop`); the worker's loop then closes it. It also lets others in between two items
+// when requests have arrived, about once a millisecond, since one of them may be the end of this
+// very stream.
 //
 // An asynchronous iterator is pumped by a task on the session's event loop (vivarium/_async.py) and
 // is an asynchronous execution in every other respect.
@@ -28,8 +29,8 @@ inline constexpr std::size_t streams_at_most = 1000;
 /// Where an execution comes to its value.
 enum class reached { on_main_thread, in_event_loop };
 
-/// Iterates `value`, the result of `begun`; sends the items that its credit allows, and the answer if
-/// that was the end. Inside the event loop a synchronous iterator is only made ready.
+/// Iterates `value`, the result of `begun`; sends the items that its credit allows, and the answer
+/// if that was the end. Inside the event loop a synchronous iterator is only made ready.
 void begin_stream(runtime& self, execution& begun, py_ref value, reached where);
 
 /// Allows a stream more items, or closes it. One that has ended meanwhile is left in peace.

@@ -8,8 +8,8 @@ namespace vivarium::interp {
 /// Serves requests until their pipe reaches its end, then leaves the process. Reads blocking and in
 /// big portions; answers are sent when no complete request is left, so many requests cost one read
 /// and one write. While the event loop has something to run, it runs instead of the blocking read
-/// and returns as soon as a request arrives: synchronous code never runs inside the loop. Main
-/// thread.
+/// and returns as soon as a request arrives: synchronous code never runs inside the loop. Streams
+/// that have credit go on between requests. Main thread.
 [[noreturn]] void serve(runtime& self, int requests_fd);
 
 } // namespace vivarium::interp

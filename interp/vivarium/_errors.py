@@ -24,6 +24,7 @@ _TEXT_AT_MOST = 64 << 10
 _NAME_AT_MOST = 256
 _LINE_AT_MOST = 1024
 _ARGS_AT_MOST = 16
+_CODE_AT_MOST = 64
 _NOTHING = ()
 
 
@@ -96,7 +97,7 @@ def _describe(error, told, message, text, depth, budget, seen):
         # No exception of the tenant's: what it says is all there is to it.
         because = inner(cause, getattr(told, "__cause__", None))
         return (*_operation(error), _NOTHING, message, _NOTHING, "", because, None, _NOTHING, None,
-                _cut(error.code, _NAME_AT_MOST), _NOTHING, None)
+                error.code[:_CODE_AT_MOST], _NOTHING, None)
     group = getattr(error, "exceptions", None) if isinstance(error, BaseExceptionGroup) else None
     told_group = getattr(told, "exceptions", None) or ()
     return (

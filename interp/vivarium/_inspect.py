@@ -39,7 +39,7 @@ def variables(namespace):
     """In the order they were first bound."""
     told = []
     for name, value in list(namespace.items()):
-        if not isinstance(name, str) or name.startswith("__") or isinstance(value, types.ModuleType):
+        if not issubclass(type(name), str) or str.startswith(name, "__") or issubclass(type(value), types.ModuleType):
             continue
         if len(told) == _VARIABLES_AT_MOST:
             break
@@ -48,7 +48,7 @@ def variables(namespace):
 
 
 def _about(value):
-    length = _guarded(len, value, None) if hasattr(type(value), "__len__") else None
+    length = _guarded(len, value, None)
     size = _guarded(sys.getsizeof, value, 0)
     return type_name(type(value)), short_repr(value), length, min(size, 2**63 - 1)
 

@@ -18,6 +18,7 @@ _unraisable = _vivarium.unraisable
 _import = __import__
 _ITERABLE_COROUTINE = 0x0100
 _workspace = "/"
+_ref_bounds = [100_000, 0]  # As configured: how many, and how long in ms, 0 for ever.
 _entered = []  # (owner, manager, how to leave it, whether that is asynchronous), oldest first.
 
 
@@ -230,9 +231,9 @@ def configure(settings):
     for name, value in env.items():
         _check_variable(name, value)
     most, ttl_ms = settings.get("max_refs"), settings.get("ref_ttl_ms")
-    for number in (most, ttl_ms):
-        if number is not None and (type(number) is not int or not 0 <= number < 2**63):
-            raise _invalid("bounds of refs are ints of at least 0")
+    for number, least in ((most, 1), (ttl_ms, 0)):
+        if number is not None and (type(number) is not int or not least <= number < 2**63):
+            raise _invalid(f"bounds of refs are ints of at least {least}")
     if settings.get("cwd"):
         os.chdir(_make_directory(settings["cwd"]))
     os.environ.update(env)
@@ -241,10 +242,8 @@ def configure(settings):
 
         time.tzset()
     if most is not None or ttl_ms is not None:
-        _configure_refs(most or _DEFAULT_REFS, ttl_ms or 0)
-
-
-_DEFAULT_REFS = 100_000
+        _ref_bounds[:] = [old if new is None else new for new, old in zip((most, ttl_ms), _ref_bounds)]
+        _configure_refs(*_ref_bounds)
 
 
 def _check_variable(name, value):

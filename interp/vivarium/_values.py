@@ -11,7 +11,8 @@ import sys
 
 from vivarium import Interrupted
 
-_DTYPE = re.compile(r"[<>|=]?(?:[biufc]\d{1,2}|[SU]\d{1,9}|[mM]8(?:\[\d{0,9}(?:Y|M|W|D|h|m|s|ms|us|μs|ns|ps|fs|as)\])?)")
+_UNITS = "Y|M|W|D|h|m|s|ms|us|μs|ns|ps|fs|as"
+_DTYPE = re.compile(rf"[<>|]?(?:[biufc]\d{{1,2}}|[SU]\d{{1,9}}|[mM]8(?:\[\d{{0,9}}(?:{_UNITS})\])?)", re.ASCII)
 _KINDS = "biufcSUmM"
 _ARRAY_AT_MOST = 64 << 20  # No frame is larger.
 
@@ -157,7 +158,8 @@ def make_array(dtype, shape, data):
     except ImportError as missing:
         raise ValueError(f"an array needs numpy, which this environment does not have: {missing}") from None
     if not _DTYPE.fullmatch(dtype):
-        raise ValueError(f"an array of dtype {dtype!r} cannot be sent: only numbers, strings of fixed width and times")
+        shown = repr(dtype[:40])
+        raise ValueError(f"an array of dtype {shown} cannot be sent: only numbers, strings of fixed width and times")
     plain = numpy.dtype(dtype)
     if math.prod(shape) * plain.itemsize != len(data):
         raise ValueError(f"{len(data)} bytes do not make an array of {dtype} with the shape {shape}")

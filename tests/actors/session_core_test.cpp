@@ -28,6 +28,15 @@ TEST_CASE("executions wait for the worker and are answered in turn", "[actors][u
   CHECK(f.core->info().executions == 2);
 }
 
+TEST_CASE("who waits for a session to start has his own deadline", "[actors][unit]") {
+  fixture f;
+  auto waiting = f.submit("1", 0ms);
+  f.core->on_tick();
+  REQUIRE(waiting->end());
+  CHECK(kind_of(waiting) == "timeout");
+  CHECK(f.core->info().state == session_state::starting);
+}
+
 TEST_CASE("a full queue refuses with its numbers", "[actors][unit]") {
   settings s;
   s.queue_length = 2;

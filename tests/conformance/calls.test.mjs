@@ -7,7 +7,7 @@ import { ErrorKind } from "./gen/vivarium/v1/common_pb.js";
 import { Operation, ResultFormat } from "./gen/vivarium/v1/execution_pb.js";
 import { clientsOf, detailOf, kinds, makeSession } from "./clients.mjs";
 import { Connection, codecs } from "./connection.mjs";
-import { resultOf, value } from "./values.mjs";
+import { natural, resultOf, value } from "./values.mjs";
 
 const options = { resultFormat: ResultFormat.TYPED };
 const module = (name) => ({ kind: { case: "module", value: name } });
@@ -26,9 +26,9 @@ for (const { name, options: transport } of kinds.slice(0, 3)) {
       assert.equal(await call({ session, target: module("builtins"), name: "max",
         args: [value(3n), value(5n)] }), 5n);
       assert.equal(await call({ session, target: module("os.path"), name: "join",
-        jsonArgs: ["a", "b"] }), "a/b");
+        jsonArgs: natural(["a", "b"]) }), "a/b");
       assert.deepEqual(await call({ session, target: module("builtins"), name: "sorted",
-        jsonArgs: [[1, 3, 2]], jsonKwargs: { reverse: true } }), [3n, 2n, 1n]);
+        jsonArgs: natural([[1, 3, 2]]), jsonKwargs: { reverse: true } }), [3n, 2n, 1n]);
       assert.deepEqual(await call({ session, target: module("builtins"), name: "dict",
         kwargs: { a: value("b") } }), { a: "b" });
       assert.equal(await call({ target: module("math"), name: "factorial", args: [value(5n)] }), 120n);
@@ -147,7 +147,7 @@ for (const { name, options: transport } of kinds.slice(0, 3)) {
       for (const request of [
         { session }, { session, target: module("math") },
         { session, target: variable("x"), operation: Operation.LEN, args: [value(1n)] },
-        { session, target: variable("x"), args: [value(1n)], jsonArgs: [1] },
+        { session, target: variable("x"), args: [value(1n)], jsonArgs: natural([1]) },
         { session, target: variable("x"), args: [{}] }])
         assert.equal((await failure(executions.call(request))).code, Code.InvalidArgument);
     });

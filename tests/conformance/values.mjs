@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Values as messages, and back.
+import { fromJson } from "@bufbuild/protobuf";
+import { ListValueSchema } from "@bufbuild/protobuf/wkt";
+
+/** Returns a list of plain JSON values as a message. */
+export const natural = (items) => fromJson(ListValueSchema, items);
 
 /** Returns a Value message of a plain JavaScript value. */
 export function value(of) {

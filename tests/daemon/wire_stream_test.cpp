@@ -128,6 +128,24 @@ TEST_CASE("the end of a stream has the verdict with its output", "[daemon][unit]
         == "not_iterable");
 }
 
+TEST_CASE("items that the log let go are not output that is lost", "[daemon][unit]") {
+  for (bool said : {false, true}) {
+    submission what;
+    what.stream_credit = 1;
+    auto kept = std::make_shared<execution>("exe_0abc", "ses_0abc", what, 1'000);
+    auto& source = *kept;
+    if (said)
+      source.append(event::kind::out, "said");
+    source.append(event::kind::items, std::string(2'000, 'x'), 1);
+    verdict how;
+    how.usage.output_bytes = said ? 4 : 0;
+    source.finish(how);
+    REQUIRE(source.first_held() > 1);
+    auto answer = binary(wire::encode_stream_end(codec::proto, source, {}));
+    CHECK(answer.verdict().output_truncated() == said);
+  }
+}
+
 TEST_CASE("a stream is asked for by source or call", "[daemon][unit]") {
   auto got = wire::decode_stream(codec::json, R"({"eval":{"source":"x"},"idleTimeoutMs":"5"})");
   REQUIRE(got);

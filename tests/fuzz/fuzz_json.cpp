@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Natural JSON of a client: whatever becomes a value is one that the validator accepts, and that has
-// a form in natural JSON again.
+// Natural JSON of a client: whatever becomes a value is one that the validator accepts, and that
+// has a form in natural JSON again.
 #include "bridge/natural.hpp"
 #include "bridge/natural_in.hpp"
 

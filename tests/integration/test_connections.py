@@ -169,6 +169,10 @@ class Descriptors(ConnectionCase):
 
     def test_accepting_waits_for_one(self):
         """Who is connected is served, who is not waits, and the log says so once."""
+        with open(daemons.DAEMON, "rb") as program:
+            if b"__ubsan_handle" in program.read():
+                # UBSan's look at a vptr takes a pipe; without one it sees an error that is none.
+                self.skipTest("the sanitizer needs descriptors itself")
         session = self.session()
         self.client.value("x = 20", session)
         soft, hard = resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE)

@@ -59,9 +59,9 @@ TEST_CASE_METHOD(fixture, "an id that is released stays so", "[interp]") {
 
 TEST_CASE_METHOD(fixture, "ids that were never given out are unknown", "[interp]") {
   auto id = keep(0);
-  for (const std::string& wrong : {std::string{}, std::string{"ref_"}, id + "a", id.substr(0, 29),
-                                   "REF_" + id.substr(4), "ses_" + id.substr(4),
-                                   "ref_" + std::string(26, '1'), "ref_" + std::string(26, 'A')}) {
+  for (const std::string& wrong :
+       {std::string{}, std::string{"ref_"}, id + "a", id.substr(0, 29), "REF_" + id.substr(4),
+        "ses_" + id.substr(4), "ref_" + std::string(26, '1'), "ref_" + std::string(26, 'A')}) {
     CHECK(why(wrong) == ref_miss::unknown);
     CHECK(ledger.release(wrong) == nullptr);
   }

@@ -235,7 +235,10 @@ class Settings(WorkerTest):
         self.assertEqual(self.counts()[0], 2)
         self.assertEqual(self.error("r", operands={"r": refs[0]}).code, "ref_evicted")
         self.assertEqual(self.value("r is not None", operands={"r": refs[2]}), True)
-        for settings in ({"max_refs": -1}, {"max_refs": "5"}, {"ref_ttl_ms": 2**63}, {"ref_ttl_ms": True}, {"other": 1}):
+        self.operate(CONFIGURE, {"ref_ttl_ms": 10**9})
+        self.value("object()", unserializable=wire.AS_REF)
+        self.assertEqual(self.counts()[0], 2)
+        for settings in ({"max_refs": 0}, {"max_refs": "5"}, {"ref_ttl_ms": 2**63}, {"ref_ttl_ms": True}, {"other": 1}):
             self.assertEqual(self.refused(CONFIGURE, settings)[0], "invalid_argument")
         self.assertEqual(self.refused(CONFIGURE)[0], "invalid_argument")
 

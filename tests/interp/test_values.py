@@ -74,14 +74,15 @@ class RoundTrips(ValuesTest):
         maker = vw.Maker(SEED)
         kinds = {"complex": 1 + 2j, "bytearray": bytearray(b"x"), "frozenset": frozenset({1}), "set": {1},
                  "datetime.datetime": maker.moment(), "datetime.date": maker.date(), "datetime.time": maker.time(None),
-                 "datetime.timedelta": maker.delta(), "decimal.Decimal": maker.number(), "vivarium.Symbol": vw.Symbol("a"),
-                 "vivarium.Term": vw.Term("pid", b"x")}
+                 "datetime.timedelta": maker.delta(), "decimal.Decimal": maker.number(),
+                 "vivarium.Symbol": vw.Symbol("a"), "vivarium.Term": vw.Term("pid", b"x")}
         for name, value in kinds.items():
             module = name.rpartition(".")[0] or "builtins"
             self.is_true(vw.encode(value), f"import {module}\ntype(v) is {module}.{name.rpartition('.')[2]}")
 
     def test_what_python_makes_equals_what_came(self):
-        self.is_true(vw.encode(vw.Term("t", b"d")), "import vivarium\nv == vivarium.Term('t', b'd') != vivarium.Term('t', b'')")
+        equal = "import vivarium\nv == vivarium.Term('t', b'd') != vivarium.Term('t', b'')"
+        self.is_true(vw.encode(vw.Term("t", b"d")), equal)
         self.is_true(vw.encode(vw.Symbol("a")), "v == 'a' and {v: 1}['a'] == 1")
         source = "import vivarium as m\nv == m.DistinctSymbol('a') and v != 'a' and type(v) is m.DistinctSymbol"
         self.is_true(vw.encode(vw.Symbol("a")), source, symbol_as=2)
@@ -124,7 +125,7 @@ class RoundTrips(ValuesTest):
             "np.arange(6, dtype='i2').reshape(2, 3).T": vw.encode(
                 vw.Array("<i2", (3, 2), b"".join(n.to_bytes(2, "little") for n in (0, 3, 1, 4, 2, 5)))),
             "np.array(5, dtype='>u4')": vw.encode(vw.Array(">u4", (), b"\0\0\0\5")),
-            "np.array(['ab', 'c'])": vw.encode(vw.Array("<U2", (2,), "ab".encode("utf-32-le") + "c\0".encode("utf-32-le"))),
+            "np.array(['ab', 'c'])": vw.encode(vw.Array("<U2", (2,), "abc\0".encode("utf-32-le"))),
             "np.zeros((2, 0))": vw.encode(vw.Array("<f8", (2, 0), b"")),
             "np.broadcast_to(np.int8(1), (3,))": vw.encode(vw.Array("|i1", (3,), b"\1\1\1")),
             "np.matrix([[1]], dtype='i1')": vw.encode(vw.Array("|i1", (1, 1), b"\1")),
@@ -211,6 +212,11 @@ class Unserializable(ValuesTest):
         deep = "import datetime as m\nl = m.datetime.now(m.timezone.utc)\nfor _ in range(27): l = {1: l}\nl"
         self.assertEqual(self.send(self.run_ok(deep)), self.run_ok("l"))
 
+    def test_parts_are_counted_as_the_daemon_counts_them(self):
+        arrays = "import numpy\n[numpy.zeros((1,) * 30)] * {}"  # Each dimension counts.
+        self.run_ok(arrays.format(1000))
+        self.assertEqual(self.error(arrays.format(125_000)).kind, "limit")
+
     def test_symbols_are_bounded(self):
         many = "import vivarium\n[vivarium.Symbol(i) for i in range({0}, {1})]"
         self.run_ok(many.format(0, 9_999))
@@ -274,7 +280,7 @@ class Hostile(ValuesTest):
             "import uuid\nclass U(uuid.UUID):\n  bytes = property(lambda s: b'')\nU(int=5)",
         ):
             self.assertNotEqual(next(wire.fields(self.run_ok(source)))[0], 30, source)
-        zone = "import datetime as m\nclass Z(m.tzinfo):\n  def utcoffset(self, at): {}\nm.datetime(2026, 1, 1, tzinfo=Z())"
+        zone = "import datetime as m\nclass Z(m.tzinfo):\n  def utcoffset(self, at): {}\nm.datetime(1, 1, 1, tzinfo=Z())"
         for body in ("raise KeyError", "return 5", "return m.timedelta(days=2)"):
             content_of(self.run_ok(zone.format(body)), 30)
         content_of(self.run_ok(zone.format("return None")), 15)
@@ -287,7 +293,8 @@ class Hostile(ValuesTest):
         content_of(self.run_ok("vivarium.DistinctSymbol.__new__(vivarium.DistinctSymbol)"), 30)
 
     def test_helpers_cannot_be_replaced(self):
-        self.run_ok("import vivarium._values as m\nfor n in list(vars(m)):\n  if n[0] != '_': setattr(m, n, None)\nm.NATIVE")
+        gone = "import vivarium._values as m\nfor n in list(vars(m)):\n  if n[0] != '_': setattr(m, n, None)\nm.NATIVE"
+        self.run_ok(gone)
         value = vw.encode([vw.Maker(1).moment(), vw.Term("t", b"d"), vw.Symbol("s")])
         self.assertEqual(self.send(value), value)
 
@@ -315,7 +322,7 @@ class Hostile(ValuesTest):
             return value
         self.send(nested(43), "1")
         self.assertEqual(self.refuse(nested(60)).code, "decode")
-        self.assertEqual(self.refuse(nested(100_000)).code, "decode")
+        self.assertEqual(self.refuse(nested(5_000)).code, "decode")
 
     def test_what_cannot_be_hashed(self):
         for encoded in (vw.field(11, vw.field(1, vw.encode([]))), vw.field(12, vw.field(1, vw.encode({}))),

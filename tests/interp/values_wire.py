@@ -164,7 +164,8 @@ class Maker:
                              fold=r.randrange(2))
 
     def date(self):
-        return datetime.date(self.random.randrange(1, 10000), self.random.randrange(1, 13), self.random.randrange(1, 29))
+        r = self.random
+        return datetime.date(r.randrange(1, 10000), r.randrange(1, 13), r.randrange(1, 29))
 
     def moment(self):
         date = self.date().replace(year=self.random.randrange(1000, 9000))
@@ -175,7 +176,8 @@ class Maker:
                                   self.random.randrange(10**6))
 
     def number(self):
-        return decimal.Decimal(self.random.choice(("0", "-0", "1.50", "1E+1000", "NaN", "sNaN123", "-Infinity", "0E-9")))
+        forms = ("0", "-0", "1.50", "1E+1000", "NaN", "sNaN123", "-Infinity", "0E-9")
+        return decimal.Decimal(self.random.choice(forms))
 
     def array(self):
         dtype, size = self.random.choice(list(DTYPES.items()))

@@ -4,6 +4,7 @@
 import os
 import threading
 import time
+import tomllib
 
 from . import processes, waiting
 
@@ -75,6 +76,13 @@ def open_descriptors(daemon):
         return int(float(line.split()[1]))
 
 
+def samples(client, name):
+    """Returns the values of a metric that has labels."""
+    text = client.request("GET", "/metrics")[2].decode()
+    return [float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+            if line.startswith(name + "{")]
+
+
 def belongings(daemon):
     """Returns how much the daemon holds of what can leak."""
     below = processes.descendants(daemon.pid).values()
@@ -97,18 +105,27 @@ def temporary_files(daemon):
 
 
 def settled(daemon):
-    """Returns the belongings once three looks in a row agree: the pool may be at work."""
+    """Returns the belongings once the pool is full and two looks in a row agree."""
+    with open(daemon.config, "rb") as file:
+        wanted = tomllib.load(file)["pool"]["ready"]
     last = {}
-    agreed = 0
+
+    def at_rest():
+        """No worker is being made, and none is ending."""
+        ready, live, sessions = (samples(client, f"vivarium_{name}") for name in
+                                 ("pool_workers_ready", "pool_workers", "sessions"))
+        return min(ready, default=0) >= wanted and sum(live) == sum(ready) + sum(sessions)
 
     def unchanged():
-        nonlocal last, agreed
+        nonlocal last
         now = belongings(daemon)
-        agreed = agreed + 1 if now == last and now["zombies"] == 0 else 0
+        same = now == last and now["zombies"] == 0
         last = now
         time.sleep(0.05)
-        return agreed == 2
+        return same
 
+    with daemon.client() as client:
+        waiting.wait_for(at_rest, "the pool to be full")
     waiting.wait_for(unchanged, "the daemon to come to rest")
     return last
 

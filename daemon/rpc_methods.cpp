@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/rpc.hpp"
+
+#include <array>
+
+namespace vivarium::rpc {
+
+namespace {
+
+#define EXECUTION "/vivarium.v1.ExecutionService/"
+#define SESSION "/vivarium.v1.SessionService/"
+constexpr std::array<method_info, method_count> methods{{
+    {method::eval, "eval", EXECUTION "Eval", "eval", 2, 2, false, false},
+    {method::start, "start", EXECUTION "Start", "start", 3, 3, false, false},
+    {method::follow, "follow", EXECUTION "Follow", "follow", 4, 4, true, false},
+    {method::wait, "wait", EXECUTION "Wait", "wait", 5, 5, false, false},
+    {method::cancel, "cancel", EXECUTION "Cancel", "cancel", 6, 6, false, false},
+    {method::list, "list", EXECUTION "List", "list", 7, 7, false, true},
+    {method::compile, "compile", EXECUTION "Compile", "compile", 8, 8, false, true},
+    {method::create_session, "create_session", SESSION "CreateSession", "createSession", 9, 9,
+     false, false},
+    {method::get_session, "get_session", SESSION "GetSession", "getSession", 10, 10, false, true},
+    {method::list_sessions, "list_sessions", SESSION "ListSessions", "listSessions", 11, 11, false,
+     true},
+    {method::close_session, "close_session", SESSION "CloseSession", "closeSession", 12, 12, false,
+     false},
+    {method::call, "call", EXECUTION "Call", "call", 16, 16, false, false},
+    {method::stream, "stream", EXECUTION "Stream", "stream", 17, 17, true, false},
+    {method::batch, "batch", EXECUTION "Batch", "batch", 18, 18, false, false},
+    {method::create_namespace, "create_namespace", SESSION "CreateNamespace", "createNamespace", 19,
+     19, false, false},
+    {method::destroy_namespace, "destroy_namespace", SESSION "DestroyNamespace", "destroyNamespace",
+     20, 20, false, false},
+    {method::list_namespaces, "list_namespaces", SESSION "ListNamespaces", "listNamespaces", 21, 21,
+     false, true},
+    {method::release_refs, "release_refs", SESSION "ReleaseRefs", "releaseRefs", 22, 22, false,
+     false},
+    {method::list_variables, "list_variables", SESSION "ListVariables", "listVariables", 23, 23,
+     false, false},
+    {method::get_interpreter, "get_interpreter", SESSION "GetInterpreter", "getInterpreter", 24, 24,
+     false, false},
+    {method::get_memory_stats, "get_memory_stats", SESSION "GetMemoryStats", "getMemoryStats", 25,
+     25, false, false},
+    {method::collect_garbage, "collect_garbage", SESSION "CollectGarbage", "collectGarbage", 26, 26,
+     false, false},
+    {method::set_tracemalloc, "set_tracemalloc", SESSION "SetTracemalloc", "setTracemalloc", 27, 27,
+     false, false},
+}};
+#undef EXECUTION
+#undef SESSION
+
+template <class Matches>
+const method_info* find(Matches matches) noexcept {
+  for (const auto& m : methods)
+    if (matches(m))
+      return &m;
+  return nullptr;
+}
+
+} // namespace
+
+const method_info& info_of(method id) noexcept {
+  return methods[static_cast<std::size_t>(id)];
+}
+
+const method_info* find_by_path(std::string_view path) noexcept {
+  return find([path](const method_info& m) { return m.path == path; });
+}
+
+const method_info* find_by_frame_name(std::string_view name) noexcept {
+  return find([name](const method_info& m) { return m.frame_name == name || m.name == name; });
+}
+
+const method_info* find_by_request_field(std::uint32_t field) noexcept {
+  return find([field](const method_info& m) { return m.request_field == field; });
+}
+
+} // namespace vivarium::rpc

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests, in both codecs. What is accepted is what a worker accepts, and the hand-written reader
+// of JSON never takes what libprotobuf would not.
+#include "bridge/validate.hpp"
+#include "daemon/wire.hpp"
+#include "daemon/wire_eval_json.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+
+namespace {
+
+using namespace vivarium;
+
+void check(const submission& what) {
+  if (!what.operands.empty() && !bridge::validate_value(what.operands))
+    std::abort();
+  if (!bridge::is_utf8(what.source) || !bridge::is_utf8(what.session)
+      || !bridge::is_utf8(what.name_space))
+    std::abort();
+}
+
+void check(const result<submission>& what) {
+  if (what)
+    check(*what);
+}
+
+void compare(std::string_view json) {
+  auto fast = wire::read_eval_json(json);
+  if (!fast)
+    return;
+  auto binary = wire::to_binary(wire::message::eval_request, json);
+  if (!binary)
+    std::abort();
+  auto slow = wire::decode_eval(wire::codec::proto, *binary);
+  auto quick = wire::decode_eval(wire::codec::json, json);
+  if (static_cast<bool>(slow) != static_cast<bool>(quick)
+      || (slow && (slow->source != quick->source || slow->name_space != quick->name_space)))
+    std::abort();
+}
+
+void decode(unsigned which, wire::codec as, std::string_view bytes) {
+  switch (which) {
+    case 0:
+      check(wire::decode_eval(as, bytes));
+      if (as == wire::codec::json)
+        compare(bytes);
+      break;
+    case 1: check(wire::decode_call(as, bytes)); break;
+    case 2:
+      if (auto stream = wire::decode_stream(as, bytes))
+        check(stream->what);
+      break;
+    case 3:
+      if (auto batch = wire::decode_batch(as, bytes))
+        for (const auto& item : *batch)
+          check(item);
+      break;
+    case 4:
+      if (auto session = wire::decode_create_session(as, bytes);
+          session && session->init && !session->init->variables.empty()
+          && !bridge::validate_value(session->init->variables))
+        std::abort();
+      break;
+    case 5: (void)wire::decode_create_namespace(as, bytes); break;
+    case 6: (void)wire::decode_defaults(as, bytes); break;
+    case 7: check(wire::decode_release_refs(as, bytes)); break;
+    default: check(wire::decode_set_tracemalloc(as, bytes)); break;
+  }
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0)
+    return 0;
+  auto as = (data[0] & 1) != 0 ? wire::codec::json : wire::codec::proto;
+  decode(data[0] / 2u % 9, as, {reinterpret_cast<const char*>(data) + 1, size - 1});
+  return 0;
+}
