@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 namespace {
 
@@ -138,4 +140,6 @@ address choose_address(std::string_view url) {
   return out;
 }
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

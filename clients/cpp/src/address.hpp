@@ -4,7 +4,9 @@
 #include <string>
 #include <string_view>
 
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 /// Where a daemon listens.
 struct address {
@@ -30,4 +32,6 @@ struct address {
 /// An environment variable; empty when it is not set.
 [[nodiscard]] std::string variable_of_environment(const char* name);
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

@@ -11,7 +11,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 namespace {
 
@@ -125,4 +127,6 @@ int child::end(std::chrono::milliseconds patience, manner how) noexcept {
   return status_;
 }
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

@@ -12,7 +12,9 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 /// Owns a descriptor.
 class descriptor {
@@ -71,4 +73,6 @@ private:
   std::thread keeper_;
 };
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

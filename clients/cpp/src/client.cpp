@@ -3,7 +3,8 @@
 
 #include <future>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 using detail::decode;
 using detail::encode;
@@ -137,4 +138,5 @@ std::optional<std::string> why_not_ready(std::string_view url, const connect_opt
   return answer.body;
 }
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

@@ -9,7 +9,9 @@
 #include <future>
 #include <limits>
 
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 namespace {
 
@@ -370,4 +372,6 @@ void core::flush(bool all) noexcept {
   }
 }
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

@@ -12,7 +12,9 @@
 #include <unordered_map>
 #include <unordered_set>
 
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 class core;
 
@@ -130,4 +132,6 @@ private:
 /// Returns the core, or throws `connection_error` when there is none.
 [[nodiscard]] std::shared_ptr<core> need(std::shared_ptr<core> on);
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

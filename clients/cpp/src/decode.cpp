@@ -4,7 +4,8 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 namespace detail {
 
@@ -161,4 +162,5 @@ value value::from_json(std::string_view text) {
   return detail::natural(parsed);
 }
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

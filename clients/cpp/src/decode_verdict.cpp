@@ -4,7 +4,9 @@
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/time_util.h>
 
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 namespace {
 
@@ -181,4 +183,6 @@ namespace_info decode(const v1::Namespace& from) {
   return {from.id(), from.name(), time_of(from.create_time())};
 }
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

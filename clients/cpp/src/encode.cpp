@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cpp/src/wire.hpp"
 
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 namespace {
 
@@ -263,4 +265,6 @@ void encode(const namespace_options& from, v1::CreateNamespaceRequest& to) {
   to.set_lifetime(static_cast<v1::Lifetime>(from.lifetime));
 }
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

@@ -9,7 +9,8 @@
 
 #include <cxxabi.h>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 namespace {
 
@@ -189,4 +190,5 @@ std::exception_ptr error_of_refusal(const std::string& body, const std::string& 
 
 } // namespace detail
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

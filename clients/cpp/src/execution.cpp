@@ -2,7 +2,8 @@
 #include "clients/cpp/src/feed.hpp"
 #include "clients/cpp/src/wire.hpp"
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 using detail::decode;
 
@@ -56,4 +57,5 @@ bool execution::cancel() const {
   return prepare_cancel().get();
 }
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

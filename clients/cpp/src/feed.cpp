@@ -5,7 +5,8 @@
 
 #include <google/protobuf/util/json_util.h>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 namespace detail {
 
@@ -267,4 +268,5 @@ std::shared_ptr<const verdict> basic_stream<T>::end_verdict() const {
 template class basic_stream<value>;
 template class basic_stream<event>;
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

@@ -6,7 +6,9 @@
 #include <condition_variable>
 #include <deque>
 
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 /// What a stream has brought and nobody has read yet. Credit is given as items are asked for, so
 /// that with a window of one the second item is not computed before somebody wants it.
@@ -50,4 +52,6 @@ private:
   callback<std::optional<T>> waiting_;
 };
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

@@ -28,7 +28,9 @@
 #include <openssl/ssl.h>
 
 // The only file that knows Beast.
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 namespace {
 
@@ -371,4 +373,6 @@ fetched fetch(const link_options& how, const std::string& path) {
   return out;
 }
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

@@ -14,7 +14,9 @@ namespace boost::asio {
 class io_context;
 }
 
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 /// An open WebSocket. Any thread.
 class link {
@@ -64,4 +66,6 @@ struct fetched {
 };
 [[nodiscard]] fetched fetch(const link_options& how, const std::string& path);
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

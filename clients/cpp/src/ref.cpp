@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cpp/src/wire.hpp"
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 using detail::encode;
 using detail::verdict_of;
@@ -107,4 +108,5 @@ void entered::exit() {
   (void)std::exchange(manager_, ref{}).prepare(operation::exit, {}, {}).get();
 }
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

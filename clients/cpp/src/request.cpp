@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cpp/src/wire.hpp"
 
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 void pending::cancel() const noexcept {
   if (auto on = core_.lock())
@@ -28,4 +30,6 @@ pending request_base::dispatch(std::function<void(std::exception_ptr, reply*)> t
   return {on, id};
 }
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

@@ -2,7 +2,8 @@
 #include "clients/cpp/src/feed.hpp"
 #include "clients/cpp/src/wire.hpp"
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 using detail::decode;
 using detail::encode;
@@ -104,4 +105,5 @@ basic_stream<value> runner::stream(std::string_view source, const variables& wit
   return stream(task{source_of(source, with, how.run)}, how);
 }
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

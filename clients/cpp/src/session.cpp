@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cpp/src/wire.hpp"
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 using detail::decode;
 using detail::encode;
@@ -219,4 +220,5 @@ request<bool> session::prepare_tracemalloc(bool enabled, std::uint32_t frames) c
           [](detail::reply& answer) { return answer.frame.set_tracemalloc().was_enabled(); }};
 }
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

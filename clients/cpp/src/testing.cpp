@@ -16,7 +16,8 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 namespace {
 
@@ -185,4 +186,5 @@ void daemon_fixture::kill() {
   state_->process->end(std::chrono::milliseconds{0}, detail::child::manner::end);
 }
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <vivarium/convert.hpp>
 
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 namespace {
 
@@ -64,4 +66,6 @@ datetime datetime_of(microseconds since_1970) {
   return out;
 }
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <limits>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 namespace {
 
@@ -240,4 +241,5 @@ std::optional<double> exact_double(std::int64_t from) noexcept {
 
 } // namespace detail
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

@@ -6,7 +6,9 @@
 #include <vivarium/v1/connection.pb.h>
 
 // Between the messages of vivarium.v1 and the types of the public headers.
-namespace vivarium::inline client_v1::detail {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 /// Where a result came from: refs in it belong there.
 struct origin {
@@ -51,4 +53,6 @@ void check_answer(const v1::ServerFrame& answer);
 /// What the daemon said instead of opening a WebSocket: its own error, else `connection_error`.
 [[nodiscard]] std::exception_ptr error_of_refusal(const std::string& body, const std::string& why);
 
-} // namespace vivarium::inline client_v1::detail
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

@@ -15,7 +15,8 @@
 // without one on the connection's thread. Cancelling the operation by its slot gives the request
 // up.
 // GCC 12 miscompiles braced temporaries in a statement with co_await: name them before it.
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 namespace detail {
 
@@ -134,4 +135,5 @@ auto async_next(basic_stream<T>& from, Token&& token) {
       token);
 }
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

@@ -3,7 +3,8 @@
 
 #include <vivarium/session.hpp>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 /// An execution that is running or still kept.
 struct execution_info {
@@ -92,4 +93,5 @@ void connect_then(std::string_view url, const connect_options& how, callback<cli
 [[nodiscard]] std::optional<std::string> why_not_ready(std::string_view url = {},
                                                        const connect_options& how = {});
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

@@ -9,7 +9,8 @@
 
 // The inline namespace keeps the library's symbols apart from the daemon's vocabulary, which has an
 // `error` of its own, and gives an incompatible version of this library names of its own.
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 struct exception_info;
 struct verdict;
@@ -162,4 +163,5 @@ public:
   using execution_error::execution_error;
 };
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

@@ -17,7 +17,8 @@
 #include <vector>
 
 // One C++ type for each kind of Python value that has no exact counterpart in the standard library.
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 class value;
 struct entry;
@@ -222,4 +223,5 @@ struct ndarray {
   void check(std::string_view wanted, std::size_t item, std::size_t alignment) const;
 };
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

@@ -9,7 +9,8 @@ namespace boost::asio {
 class io_context;
 }
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 /// Names and what they are bound to: `{{"x", 6}, {"y", 7}}`, or any map of strings.
 class variables {
@@ -191,4 +192,5 @@ private:
   void add(T&& item) { positional.emplace_back(std::forward<T>(item)); }
 };
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

@@ -10,7 +10,8 @@
 #include <string_view>
 #include <vector>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 class entered;
 struct arguments;
@@ -81,4 +82,5 @@ private:
   std::shared_ptr<detail::ref_state> state_;
 };
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

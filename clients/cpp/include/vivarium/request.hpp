@@ -10,7 +10,8 @@ namespace vivarium::v1 {
 class ClientFrame;
 }
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 /// The result of what only succeeds or fails.
 struct done {};
@@ -97,4 +98,5 @@ private:
   decoder decode_;
 };
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

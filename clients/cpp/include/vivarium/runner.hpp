@@ -4,7 +4,8 @@
 #include <vivarium/options.hpp>
 #include <vivarium/stream.hpp>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 /// A variable of the place a call is made in, as its target.
 struct variable {
@@ -181,4 +182,5 @@ value ref::operator()(Args&&... args) const {
   return prepare(operation::call, {}, arguments::of(std::forward<Args>(args)...)).get();
 }
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

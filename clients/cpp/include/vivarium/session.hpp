@@ -3,7 +3,8 @@
 
 #include <vivarium/runner.hpp>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 enum class session_state { unspecified = 0, starting, ready, busy, interrupting, dead = 6 };
 
@@ -154,4 +155,5 @@ private:
   bool owned_ = false;
 };
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

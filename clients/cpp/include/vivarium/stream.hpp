@@ -6,7 +6,8 @@
 
 #include <iterator>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 namespace detail {
 template <class T>
@@ -131,4 +132,5 @@ private:
   std::string session_;
 };
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

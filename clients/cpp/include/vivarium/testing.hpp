@@ -3,7 +3,8 @@
 
 #include <vivarium/client.hpp>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 /// What a daemon of one's own is started with.
 struct daemon_options {
@@ -52,4 +53,5 @@ private:
   std::unique_ptr<state> state_;
 };
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium

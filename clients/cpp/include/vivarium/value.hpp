@@ -8,7 +8,8 @@
 #include <type_traits>
 #include <variant>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 /// How a C++ type becomes a value and back. Specialise it for types of your own: `to` makes the
 /// value, `from` throws `conversion_error` (see `mismatch`) when the value is not of that type.
@@ -120,6 +121,7 @@ template <class T>
   throw conversion_error{from.type_name(), cpp_name(typeid(T)), why};
 }
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium
 
 #include <vivarium/convert.hpp> // IWYU pragma: export

@@ -3,7 +3,8 @@
 
 #include <vivarium/options.hpp>
 
-namespace vivarium::inline client_v1 {
+namespace vivarium {
+inline namespace client_v1 {
 
 /// One frame of a traceback.
 struct frame {
@@ -117,4 +118,5 @@ struct verdict {
   void check() const;
 };
 
-} // namespace vivarium::inline client_v1
+} // namespace client_v1
+} // namespace vivarium
