@@ -34,6 +34,7 @@ deny "bridge" "(sandbox|interp|actors|daemon|clients)/" "bridge/ sees proto/ onl
 deny "interp" "(actors|daemon|clients)/" "interp/ and the daemon's side never see each other"
 deny "actors" "(interp|daemon|clients)/" "actors/ sees bridge/, sandbox/ and proto/"
 deny "daemon" "(interp|clients)/" "daemon/ sees actors/ and what is below"
+deny "clients/cpp/include" "(boost/beast|[a-z0-9_/]*\.pb\.h)" "the client's headers hide its wire"
 deny "clients" "(sandbox|bridge|interp|actors|daemon)/" "clients use the public API only"
 
 exit "$status"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cli/commands.hpp"
 
-#include "clients/cli/api.hpp"
+#include "clients/cli/live.hpp"
 #include "clients/cli/show.hpp"
-#include "proto/ids.hpp"
+
+#include <vivarium/client.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,7 +12,6 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <string>
 #include <system_error>
 
 namespace vivarium::cli {
@@ -22,95 +22,142 @@ std::string read_stdin() {
   return {std::istreambuf_iterator<char>{std::cin}, std::istreambuf_iterator<char>{}};
 }
 
-result<std::string> read_file(const std::string& path) {
+std::string read_file(const std::string& path) {
   std::ifstream in{path, std::ios::binary};
   std::string text{std::istreambuf_iterator<char>{in}, std::istreambuf_iterator<char>{}};
   if (!in || in.bad())
-    return error{errc::invalid_argument,
-                 "cannot read " + path + ": " + std::generic_category().message(errno)};
+    throw invalid_argument_error{"cannot read " + path + ": "
+                                 + std::generic_category().message(errno)};
   return text;
 }
 
-v1::EvalRequest request_for(const run_options& how, std::string source) {
-  v1::EvalRequest out;
-  out.set_source(std::move(source));
-  out.set_session(how.session);
+run_options options_for(const run_request& how, result_format format) {
+  run_options out;
+  out.timeout = how.timeout;
+  out.cpu = how.cpu;
+  out.format = format;
+  out.environment = how.environment;
+  out.namespace_id = how.space;
   // An id stands for a session that exists; only a name can be made on first use.
-  out.set_create_session(!how.session.empty() && !looks_like_id(id_kind::session, how.session));
-  out.set_environment(how.environment);
-  out.set_timeout_ms(static_cast<std::uint64_t>(how.timeout.count()));
-  out.set_cpu_ms(static_cast<std::uint64_t>(how.cpu.count()));
+  out.create_session = !how.session.empty() && !how.session.starts_with("ses_");
   return out;
+}
+
+result_format shown_as(const run_request& how) {
+  return how.json ? result_format::json : result_format::repr;
+}
+
+variables variables_of(const run_request& how) {
+  variables out;
+  for (const auto& each : how.variables) {
+    const auto equals = each.find('=');
+    if (equals == std::string::npos || equals == 0)
+      throw invalid_argument_error{"'" + each + "': expected NAME=JSON"};
+    out.set(each.substr(0, equals), value::from_json(each.substr(equals + 1)));
+  }
+  return out;
+}
+
+/// The session of the command, or the client itself for one that ends with it.
+runner place_of(const client& on, const run_request& how) {
+  return how.session.empty() ? runner{on} : runner{on.use_session(how.session)};
+}
+
+int show_whole(const verdict& of) {
+  write_out(of.output);
+  write_err(of.error_output);
+  std::for_each(of.displays.begin(), of.displays.end(), show_display);
+  return show_outcome(of);
 }
 
 } // namespace
 
-int eval_command(const server& to, const run_options& how, const std::string& source) {
-  auto request = request_for(how, source == "-" ? read_stdin() : source);
-  request.set_result_format(how.json ? v1::RESULT_FORMAT_JSON : v1::RESULT_FORMAT_REPR);
-  auto answer = api{to.where, to.api_key}.eval(request);
-  if (!answer)
-    return show_failure(answer.why());
-  const auto& verdict = answer->verdict();
-  write_out(verdict.stdout());
-  write_err(verdict.stderr());
-  std::for_each(verdict.displays().begin(), verdict.displays().end(), show_display);
-  return show_outcome(verdict);
+int eval_command(const run_request& how, const std::string& source) {
+  const auto with = variables_of(how);
+  const auto text = source == "-" ? read_stdin() : source;
+  const auto on = client::connect(how.server);
+  return show_whole(place_of(on, how).run(text, with, options_for(how, shown_as(how))));
 }
 
-int run_command(const server& to, const run_options& how, const std::string& file) {
-  auto source = file == "-" ? result<std::string>{read_stdin()} : read_file(file);
-  if (!source)
-    return show_failure(source.why());
+int run_command(const run_request& how, const std::string& file) {
+  const auto with = variables_of(how);
+  const auto source = file == "-" ? read_stdin() : read_file(file);
   const interrupts keyboard;
-  api calls{to.where, to.api_key};
-  auto request = request_for(how, *std::move(source));
-  request.set_filename(file == "-" ? "<stdin>" : file);
-  request.set_result_format(v1::RESULT_FORMAT_NONE);
-  std::string own;
-  if (how.session.empty()) {
-    v1::CreateSessionRequest create;
-    create.set_environment(how.environment);
-    auto made = calls.create_session(create);
-    if (!made)
-      return show_failure(made.why());
-    own = made->id();
-    request.set_session(own);
-  }
-  auto verdict = run_live(to, calls, request, keyboard);
-  const int status = verdict ? show_outcome(*verdict) : show_failure(verdict.why());
-  if (!own.empty())
-    (void)calls.close_session(own); // It may be gone already.
-  return status;
+  const auto on = client::connect(how.server);
+  auto options = options_for(how, result_format::none);
+  options.filename = file == "-" ? "<stdin>" : file;
+  session own;
+  if (how.session.empty())
+    own = on.session({.environment = how.environment});
+  const auto& place = how.session.empty() ? runner{own} : place_of(on, how);
+  return show_outcome(show_live(place.start(source, with, options), keyboard));
 }
 
-int sessions_command(const server& to) {
-  auto answer = api{to.where, to.api_key}.list_sessions();
-  if (!answer)
-    return show_failure(answer.why());
+int call_command(const run_request& how, const std::string& module, const std::string& name,
+                 const std::vector<std::string>& given) {
+  arguments with;
+  for (const auto& each : given)
+    with.positional.push_back(value::from_json(each));
+  with.options = options_for(how, shown_as(how));
+  const auto on = client::connect(how.server);
+  return show_whole(
+      place_of(on, how).prepare_run_call(module_name{module}, name, operation::call, with).get());
+}
+
+int stream_command(const run_request& how, const std::string& source) {
+  const auto with = variables_of(how);
+  const auto text = source == "-" ? read_stdin() : source;
+  const auto on = client::connect(how.server);
+  auto items = place_of(on, how).stream(text, with, {.run = options_for(how, shown_as(how))});
+  try {
+    while (auto item = items.next())
+      write_out(item->as<std::string>() + "\n");
+  } catch (const execution_error& why) {
+    if (why.verdict() == nullptr)
+      throw;
+    return show_whole(*why.verdict());
+  }
+  const auto ended = items.end_verdict();
+  if (!ended)
+    return exit_ok;
+  write_out(ended->output);
+  write_err(ended->error_output);
+  return exit_ok;
+}
+
+int sessions_command(const std::string& server) {
+  static constexpr const char* states[] = {"unspecified",  "starting", "ready", "busy",
+                                           "interrupting", "",         "dead"};
+  const auto found = client::connect(server).sessions();
   std::printf("%-32s  %-20s  %-12s  %-12s  %s\n", "ID", "NAME", "STATE", "ENVIRONMENT",
               "EXECUTIONS");
-  for (const auto& session : answer->sessions()) {
-    auto state = v1::SessionState_Name(session.state()).substr(sizeof("SESSION_STATE_") - 1);
-    std::transform(state.begin(), state.end(), state.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    std::printf("%-32s  %-20s  %-12s  %-12s  %llu\n", session.id().c_str(),
-                session.name().empty() ? "-" : session.name().c_str(), state.c_str(),
-                session.environment().c_str(),
-                static_cast<unsigned long long>(session.executions()));
+  for (const auto& each : found) {
+    const auto state = static_cast<std::size_t>(each.state);
+    std::printf("%-32s  %-20s  %-12s  %-12s  %llu\n", each.id.c_str(),
+                each.name.empty() ? "-" : each.name.c_str(),
+                state < std::size(states) ? states[state] : "unknown", each.environment.c_str(),
+                static_cast<unsigned long long>(each.executions));
   }
   return exit_ok;
 }
 
-int close_command(const server& to, const std::string& session) {
-  auto answer = api{to.where, to.api_key}.close_session(session);
-  return answer ? exit_ok : show_failure(answer.why());
+int namespaces_command(const std::string& server, const std::string& session) {
+  const auto on = client::connect(server);
+  const auto found = on.use_session(session).namespaces();
+  std::printf("%-32s  %s\n", "ID", "NAME");
+  for (const auto& each : found)
+    std::printf("%-32s  %s\n", each.id.c_str(), each.name.empty() ? "-" : each.name.c_str());
+  return exit_ok;
 }
 
-int health_command(const server& to) {
-  auto answer = api{to.where, to.api_key}.ready();
-  if (!answer) {
-    show_failure(answer.why());
+int close_command(const std::string& server, const std::string& session) {
+  client::connect(server).close_session(session);
+  return exit_ok;
+}
+
+int health_command(const std::string& server) {
+  if (auto why = why_not_ready(server)) {
+    write_err("vivarium: " + *why + "\n");
     return exit_unreachable;
   }
   write_out("ready\n");

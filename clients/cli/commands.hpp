@@ -1,32 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "clients/cli/live.hpp"
-
 #include <chrono>
 #include <string>
+#include <vector>
 
 namespace vivarium::cli {
 
-/// What `eval` and `run` were asked for.
-struct run_options {
+/// What the commands that run something were asked for.
+struct run_request {
+  std::string server;  ///< URL; empty for the usual place.
   std::string session; ///< Name or id; empty for a session that ends with the command.
+  std::string space;   ///< Namespace of the session; empty for its base one.
   std::string environment;
   std::chrono::milliseconds timeout{0};
   std::chrono::milliseconds cpu{0};
+  std::vector<std::string> variables; ///< Each NAME=JSON.
   bool json = false;
 };
 
-// Each command returns the status to end with.
+// Each command returns the status to end with, or throws what `show_failure` takes.
 
 /// Evaluates `source`, or what stdin holds when it is "-".
-int eval_command(const server& to, const run_options& how, const std::string& source);
+int eval_command(const run_request& how, const std::string& source);
 /// Runs a file as a program, showing its output as it comes; "-" is stdin.
-int run_command(const server& to, const run_options& how, const std::string& file);
+int run_command(const run_request& how, const std::string& file);
+/// Calls a function; each argument is JSON.
+int call_command(const run_request& how, const std::string& module, const std::string& name,
+                 const std::vector<std::string>& arguments);
+/// Writes the items of a value, one in a line, as they come.
+int stream_command(const run_request& how, const std::string& source);
 /// Reads, evaluates and prints until the end of input.
-int repl_command(const server& to, const run_options& how);
-int sessions_command(const server& to);
-int close_command(const server& to, const std::string& session);
-int health_command(const server& to);
+int repl_command(const run_request& how);
+int sessions_command(const std::string& server);
+int namespaces_command(const std::string& server, const std::string& session);
+int close_command(const std::string& server, const std::string& session);
+int health_command(const std::string& server);
 
 } // namespace vivarium::cli

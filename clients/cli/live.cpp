@@ -1,38 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cli/live.hpp"
 
-#include "clients/cli/api.hpp"
 #include "clients/cli/show.hpp"
+
+#include <string>
 
 namespace vivarium::cli {
 
-result<v1::Verdict> run_live(const server& to, api& calls, const v1::EvalRequest& what,
-                             const interrupts& keyboard) {
-  auto started = calls.start(what);
-  if (!started)
-    return started.why();
-  const auto& id = started->execution_id();
-  // A connection of its own: the other one is busy with the stream.
-  interrupt_watch watch{keyboard, [&to, &id] {
-                          api second{to.where, to.api_key};
-                          if (auto cancelled = second.cancel(id); !cancelled)
-                            write_err("vivarium: " + cancelled.why().detail + "\n");
+verdict show_live(const execution& what, const interrupts& keyboard) {
+  interrupt_watch watch{keyboard, [&what] {
+                          try {
+                            what.cancel();
+                          } catch (const std::exception& why) {
+                            show_failure(why);
+                          }
                         }};
-  result<v1::Verdict> verdict = error{errc::unavailable, "the stream ended without a verdict"};
-  auto followed = calls.follow(id, [&verdict](const v1::Event& event) {
-    if (event.lost_before() != 0)
-      write_err("vivarium: " + std::to_string(event.lost_before()) + " events were lost\n");
-    switch (event.kind_case()) {
-      case v1::Event::kStdout: write_out(event.stdout()); break;
-      case v1::Event::kStderr: write_err(event.stderr()); break;
-      case v1::Event::kDisplay: show_display(event.display()); break;
-      case v1::Event::kVerdict: verdict = event.verdict(); break;
-      default: break;
-    }
-  });
-  if (!followed)
-    return followed.why();
-  return verdict;
+  for (auto& event : what.follow()) {
+    if (event.lost_before != 0)
+      write_err("vivarium: " + std::to_string(event.lost_before) + " events were lost\n");
+    if (const auto* out = std::get_if<event::output>(&event.what))
+      write_out(out->text);
+    else if (const auto* err = std::get_if<event::error_output>(&event.what))
+      write_err(err->text);
+    else if (const auto* shown = std::get_if<display>(&event.what))
+      show_display(*shown);
+    else if (auto* ended = std::get_if<verdict>(&event.what))
+      return std::move(*ended);
+  }
+  throw connection_error{"the stream ended without a verdict"};
 }
 
 } // namespace vivarium::cli

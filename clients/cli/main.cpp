@@ -1,108 +1,155 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cli/commands.hpp"
 #include "clients/cli/duration.hpp"
+#include "clients/cli/once.hpp"
 #include "clients/cli/show.hpp"
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
-#include <cstdlib>
+#include <algorithm>
+#include <exception>
 #include <iostream>
 #include <string>
+#include <vector>
 
-using namespace vivarium;
 using namespace vivarium::cli;
 
 namespace {
 
 /// What the command line holds.
-struct arguments {
-  std::string server_url;
+struct command_line {
   std::string timeout;
   std::string cpu;
-  std::string subject; ///< The source, file or session of the command.
-  run_options how;
+  std::string subject; ///< The source, file, module or session of the command.
+  std::string name;    ///< Of a function.
+  std::vector<std::string> values;
+  bool once = false;
+  run_request how;
 };
 
-void add_run_options(CLI::App& command, arguments& args) {
-  command.add_option("--session", args.how.session,
+void add_place_options(CLI::App& command, command_line& line) {
+  command.add_option("--session", line.how.session,
                      "Name of a session, made on first use, or id of one that exists; without it "
                      "the session ends with the command");
-  command.add_option("--environment", args.how.environment, "Environment of a new session");
-  command.add_option("--timeout", args.timeout, "Deadline, e.g. 100ms, 2s, 1m");
-  command.add_option("--cpu", args.cpu, "Budget of CPU time, e.g. 500ms");
+  command.add_option("--environment", line.how.environment, "Environment of a new session");
+  command.add_option("--timeout", line.timeout, "Deadline, e.g. 100ms, 2s, 1m");
+  command.add_option("--cpu", line.cpu, "Budget of CPU time, e.g. 500ms");
+  command.add_option("--namespace", line.how.space, "Name or id of a namespace of the session");
 }
 
-status read_durations(arguments& args) {
+void add_variables(CLI::App& command, command_line& line) {
+  command.add_option("--var", line.how.variables, "Variable, NAME=JSON; may be repeated")
+      ->allow_extra_args(false);
+}
+
+/// Returns false, having said so, when one is none.
+bool read_durations(command_line& line) {
   const std::pair<const std::string*, std::chrono::milliseconds*> pairs[] = {
-      {&args.timeout, &args.how.timeout}, {&args.cpu, &args.how.cpu}};
+      {&line.timeout, &line.how.timeout}, {&line.cpu, &line.how.cpu}};
   for (auto [text, out] : pairs) {
     if (text->empty())
       continue;
-    auto parsed = parse_duration(*text);
-    if (!parsed)
-      return parsed.why();
+    const auto parsed = parse_duration(*text);
+    if (!parsed) {
+      write_err("vivarium: duration '" + *text
+                + "': expected a number and ms, s, m or h, up to a week\n");
+      return false;
+    }
     *out = *parsed;
   }
-  return done{};
+  return true;
 }
 
-int dispatch(const CLI::App& app, arguments& args) {
+int dispatch(const CLI::App& app, command_line& line) {
   if (app.got_subcommand("version")) {
     std::cout << "vivarium " VIVARIUM_VERSION "\n";
     return exit_ok;
   }
-  if (auto read = read_durations(args); !read)
-    return show_failure(read.why());
-  auto where = choose_address(args.server_url);
-  if (!where)
-    return show_failure(where.why());
-  const char* key = std::getenv("VIVARIUM_API_KEY"); // NOLINT(concurrency-mt-unsafe)
-  const server to{*where, key == nullptr ? "" : key};
+  if (!read_durations(line))
+    return exit_usage;
   if (app.got_subcommand("eval"))
-    return eval_command(to, args.how, args.subject);
+    return eval_command(line.how, line.subject);
   if (app.got_subcommand("run"))
-    return run_command(to, args.how, args.subject);
+    return run_command(line.how, line.subject);
+  if (app.got_subcommand("call"))
+    return call_command(line.how, line.subject, line.name, line.values);
+  if (app.got_subcommand("stream"))
+    return stream_command(line.how, line.subject);
   if (app.got_subcommand("repl"))
-    return repl_command(to, args.how);
+    return repl_command(line.how);
   if (app.got_subcommand("sessions"))
-    return sessions_command(to);
+    return sessions_command(line.how.server);
+  if (app.got_subcommand("namespaces"))
+    return namespaces_command(line.how.server, line.subject);
   if (app.got_subcommand("close"))
-    return close_command(to, args.subject);
-  return health_command(to);
+    return close_command(line.how.server, line.subject);
+  return health_command(line.how.server);
+}
+
+void add_commands(CLI::App& app, command_line& line) {
+  auto* eval = app.add_subcommand("eval", "Evaluates source and prints the repr of its value");
+  add_place_options(*eval, line);
+  add_variables(*eval, line);
+  eval->add_flag("--json", line.how.json, "Print the value as JSON");
+  eval->add_option("SOURCE", line.subject, "Python source; - reads it from stdin")->required();
+  auto* run = app.add_subcommand("run", "Runs a file, with live output; Ctrl-C cancels it");
+  add_place_options(*run, line);
+  add_variables(*run, line);
+  run->add_option("FILE", line.subject, "Python file; - reads it from stdin")->required();
+  auto* call = app.add_subcommand("call", "Calls a function of a module");
+  add_place_options(*call, line);
+  call->add_flag("--json", line.how.json, "Print the value as JSON");
+  call->add_option("MODULE", line.subject, "Module; builtins for the built-in ones")->required();
+  call->add_option("NAME", line.name, "Function; dots lead to methods")->required();
+  // Not "extra": CLI11 would take an array in JSON for a list of its own.
+  call->add_option("ARG", line.values, "Arguments in JSON")->allow_extra_args(false);
+  auto* stream = app.add_subcommand("stream", "Prints the items of a value as they come");
+  add_place_options(*stream, line);
+  add_variables(*stream, line);
+  stream->add_flag("--json", line.how.json, "Print the items as JSON");
+  stream->add_option("SOURCE", line.subject, "Python source; - reads it from stdin")->required();
+  auto* repl = app.add_subcommand("repl", "Reads, evaluates and prints in one session");
+  add_place_options(*repl, line);
+  app.add_subcommand("sessions", "Lists the live sessions");
+  auto* namespaces = app.add_subcommand("namespaces", "Lists the namespaces of a session");
+  namespaces->add_option("SESSION", line.subject, "Name or id of the session")->required();
+  auto* close = app.add_subcommand("close", "Ends a session");
+  close->add_option("NAME", line.subject, "Name or id of the session")->required();
+  app.add_subcommand("version", "Prints the version of this command");
+  app.add_subcommand("health", "Tells whether the daemon is ready");
+}
+
+/// The arguments without `--once`, which stands before everything that is not the command's own.
+std::vector<std::string> without_once(int argc, char** argv) {
+  std::vector<std::string> out{argv + 1, argv + argc};
+  out.erase(std::find(out.begin(), out.end(), "--once"));
+  return out;
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-  arguments args;
+  command_line line;
   CLI::App app{"Evaluates Python in the sandboxed sessions of a vivariumd", "vivarium"};
-  app.add_option("--server", args.server_url,
-                 "http://HOST:PORT, https://HOST:PORT or unix:///PATH; else VIVARIUM_URL, else the "
-                 "default socket, else http://127.0.0.1:7717");
+  auto* server = app.add_option(
+      "--server", line.how.server,
+      "http://HOST:PORT, https://HOST:PORT or unix:///PATH; else VIVARIUM_URL, else the "
+      "default socket, else http://127.0.0.1:7717");
+  app.add_flag("--once", line.once, "Start a daemon for this command only, and stop it afterwards")
+      ->excludes(server);
   app.require_subcommand(1);
   app.fallthrough();
-
-  auto* eval = app.add_subcommand("eval", "Evaluates source and prints the repr of its value");
-  add_run_options(*eval, args);
-  eval->add_flag("--json", args.how.json, "Print the value as JSON");
-  eval->add_option("SOURCE", args.subject, "Python source; - reads it from stdin")->required();
-  auto* run = app.add_subcommand("run", "Runs a file, with live output; Ctrl-C cancels it");
-  add_run_options(*run, args);
-  run->add_option("FILE", args.subject, "Python file; - reads it from stdin")->required();
-  auto* repl = app.add_subcommand("repl", "Reads, evaluates and prints in one session");
-  add_run_options(*repl, args);
-  app.add_subcommand("sessions", "Lists the live sessions");
-  auto* close = app.add_subcommand("close", "Ends a session");
-  close->add_option("NAME", args.subject, "Name or id of the session")->required();
-  app.add_subcommand("version", "Prints the version of this command");
-  app.add_subcommand("health", "Tells whether the daemon is ready");
-
+  add_commands(app, line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& why) {
     return app.exit(why) == 0 ? exit_ok : exit_usage;
   }
-  return dispatch(app, args);
+  try {
+    return line.once ? run_once(without_once(argc, argv)) : dispatch(app, line);
+  } catch (const std::exception& why) {
+    return show_failure(why);
+  }
 }

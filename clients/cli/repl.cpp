@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "clients/cli/api.hpp"
 #include "clients/cli/commands.hpp"
+#include "clients/cli/live.hpp"
 #include "clients/cli/needs_more.hpp"
 #include "clients/cli/show.hpp"
 
 #include <histedit.h>
+#include <vivarium/client.hpp>
 
 #include <clocale>
 #include <cstdio>
@@ -167,44 +168,37 @@ std::optional<std::string> read_statement(line_reader& lines) {
 
 } // namespace
 
-int repl_command(const server& to, const run_options& how) {
+int repl_command(const run_request& how) {
   const interrupts keyboard;
-  api calls{to.where, to.api_key};
-  v1::CreateSessionRequest create;
-  create.set_name(how.session);
-  create.set_environment(how.environment);
-  create.set_attach(true);
-  auto session = calls.create_session(create);
-  if (!session)
-    return show_failure(session.why());
+  const auto on = client::connect(how.server);
+  auto session = on.session(
+      {.name = how.session, .environment = how.environment, .attach = !how.session.empty()});
+  if (!how.session.empty())
+    session.detach();
 
   line_reader lines{keyboard};
   if (::isatty(STDIN_FILENO) != 0)
-    write_out("Python " + session->python_version() + "\nSession " + session->id()
+    write_out("Python " + session.info().python_version + "\nSession " + session.id()
               + ". Ctrl-C interrupts, Ctrl-D ends.\n");
-  int status = exit_ok;
   std::uint32_t number = 0;
   while (auto statement = read_statement(lines)) {
     if (statement->find_first_not_of(" \t\n") == std::string::npos)
       continue;
     lines.remember(*statement);
-    v1::EvalRequest request;
-    request.set_session(session->id());
-    request.set_source(*statement);
-    request.set_filename("<input " + std::to_string(++number) + ">");
-    request.set_result_format(v1::RESULT_FORMAT_REPR);
-    request.set_timeout_ms(static_cast<std::uint64_t>(how.timeout.count()));
-    request.set_cpu_ms(static_cast<std::uint64_t>(how.cpu.count()));
-    auto verdict = run_live(to, calls, request, keyboard);
-    status = verdict ? show_outcome(*verdict) : show_failure(verdict.why());
+    const auto submitted = session.start(*statement, {},
+                                         {.timeout = how.timeout,
+                                          .cpu = how.cpu,
+                                          .format = result_format::repr,
+                                          .filename = "<input " + std::to_string(++number) + ">",
+                                          .namespace_id = how.space});
+    const auto verdict = show_live(submitted, keyboard);
+    const int status = show_outcome(verdict);
     // A session that is gone cannot answer any more; one that failed a statement can.
-    if (!verdict || verdict->session() == v1::SESSION_OUTCOME_LOST)
+    if (verdict.session == session_outcome::lost)
       return status;
   }
   if (::isatty(STDIN_FILENO) != 0)
     write_out("\n");
-  if (how.session.empty())
-    (void)calls.close_session(session->id());
   return exit_ok;
 }
 

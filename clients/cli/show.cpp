@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cli/show.hpp"
 
-#include <google/protobuf/util/json_util.h>
-
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <string>
 
@@ -16,28 +16,35 @@ void write_to(std::FILE* where, std::string_view text) {
 }
 
 /// Tells what stopped the code, when something did.
-std::string reason_of(const v1::Verdict& verdict) {
-  if (!verdict.has_cause() || verdict.cause().cause().empty())
+std::string reason_of(const verdict& of) {
+  if (!of.cause)
     return {};
-  const auto& cause = verdict.cause();
-  auto out = "vivarium: stopped by " + cause.cause();
-  if (!cause.limit().empty())
-    out += " (" + cause.limit()
-           + (cause.configured() != 0 ? " = " + std::to_string(cause.configured()) : "") + ")";
-  else if (cause.cause() == "exited")
-    out += " with code " + std::to_string(cause.observed());
-  if (verdict.session() == v1::SESSION_OUTCOME_LOST)
+  const auto& cause = *of.cause;
+  auto out = "vivarium: stopped by " + cause.cause;
+  if (!cause.limit.empty())
+    out += " (" + cause.limit
+           + (cause.configured != 0 ? " = " + std::to_string(cause.configured) : "") + ")";
+  else if (cause.cause == "exited")
+    out += " with code " + std::to_string(cause.observed);
+  if (of.session == session_outcome::lost)
     out += "; the session's state is lost";
   return out + "\n";
 }
 
-int status_of(const v1::Verdict& verdict) {
-  const auto kind = verdict.error().kind();
-  if (kind == v1::ERROR_KIND_TIMEOUT || verdict.cause().cause() == "deadline")
+int status_of(const verdict& of) {
+  const auto kind = of.exception->kind;
+  if (kind == error_kind::timeout || (of.cause && of.cause->cause == "deadline"))
     return exit_deadline;
-  if (kind == v1::ERROR_KIND_SESSION_LOST || verdict.session() == v1::SESSION_OUTCOME_LOST)
+  if (kind == error_kind::session_lost || of.session == session_outcome::lost)
     return exit_worker_died;
-  return kind == v1::ERROR_KIND_CANCELLED ? exit_interrupted : exit_python_error;
+  return kind == error_kind::cancelled ? exit_interrupted : exit_python_error;
+}
+
+/// Whether the daemon has said that it cannot serve, whatever is asked of it.
+bool cannot_serve(const error& why) {
+  static constexpr std::array<std::string_view, 5> codes{"unavailable", "malformed", "internal",
+                                                         "sandbox_unavailable", "os_failure"};
+  return std::find(codes.begin(), codes.end(), why.code()) != codes.end();
 }
 
 } // namespace
@@ -49,55 +56,48 @@ void write_err(std::string_view text) {
   write_to(stderr, text);
 }
 
-int show_failure(const error& why) {
-  write_err("vivarium: " + why.detail + "\n");
-  switch (why.code) {
-    case errc::unavailable:
-    case errc::malformed:
-    case errc::sandbox_unavailable:
-    case errc::os_failure:
-    case errc::internal: return exit_unreachable;
-    case errc::deadline_exceeded: return exit_deadline;
-    case errc::session_lost: return exit_worker_died;
-    case errc::cancelled: return exit_interrupted;
-    default: return exit_usage;
-  }
+int show_failure(const std::exception& why) {
+  write_err("vivarium: " + std::string{why.what()} + "\n");
+  const auto* known = dynamic_cast<const error*>(&why);
+  if (known == nullptr || dynamic_cast<const connection_error*>(known) != nullptr
+      || cannot_serve(*known))
+    return exit_unreachable;
+  if (dynamic_cast<const timeout_error*>(known) != nullptr)
+    return exit_deadline;
+  if (dynamic_cast<const session_lost_error*>(known) != nullptr)
+    return exit_worker_died;
+  if (dynamic_cast<const cancelled_error*>(known) != nullptr)
+    return exit_interrupted;
+  return dynamic_cast<const python_error*>(known) != nullptr ? exit_python_error : exit_usage;
 }
 
-int show_outcome(const v1::Verdict& verdict) {
-  if (verdict.output_truncated())
+int show_outcome(const verdict& of) {
+  if (of.output_truncated)
     write_err("vivarium: the output was cut at its limit\n");
-  if (!verdict.has_error()) {
-    const auto& result = verdict.result();
-    if (result.has_json()) {
-      std::string text;
-      if (!google::protobuf::util::MessageToJsonString(result.json(), &text).ok())
-        return show_failure({errc::malformed, "the result is no JSON"});
-      write_out(text + "\n");
-    } else if (!result.repr().empty()) {
-      write_out(result.repr() + "\n");
-    }
+  if (of.ok()) {
+    if (const auto* text = of.result.get_if<std::string>())
+      write_out(*text + "\n");
     return exit_ok;
   }
-  auto text = verdict.error().traceback();
-  if (text.empty() && !verdict.error().message().empty())
-    text = verdict.error().message();
+  auto text = of.exception->traceback;
+  if (text.empty() && !of.exception->message.empty())
+    text = of.exception->message;
   if (!text.empty() && text.back() != '\n')
     text += '\n';
-  write_err(text + reason_of(verdict));
-  return status_of(verdict);
+  write_err(text + reason_of(of));
+  return status_of(of);
 }
 
-void show_display(const v1::Display& what) {
-  for (const auto& part : what.parts()) {
-    if (part.type() == "text/plain") {
-      write_out(part.text() + "\n");
+void show_display(const display& what) {
+  for (const auto& part : what.parts) {
+    if (part.type == "text/plain") {
+      write_out(part.text + "\n");
       return;
     }
   }
-  for (const auto& part : what.parts())
-    write_out("<" + part.type() + ", "
-              + std::to_string(part.data().empty() ? part.text().size() : part.data().size())
+  for (const auto& part : what.parts)
+    write_out("<" + part.type + ", "
+              + std::to_string(part.data.empty() ? part.text.size() : part.data.size())
               + " bytes>\n");
 }
 

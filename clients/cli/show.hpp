@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "proto/error.hpp"
+#include <vivarium/verdict.hpp>
 
-#include <vivarium/v1/execution.pb.h>
-
+#include <exception>
 #include <string_view>
 
 namespace vivarium::cli {
@@ -21,14 +20,14 @@ enum exit_status : int {
 };
 
 /// Says on stderr why a request failed; returns the status to end with.
-int show_failure(const error& why);
+int show_failure(const std::exception& why);
 
 /// Writes a result or an error as a person expects it: the value alone on stdout, nothing for None;
 /// tracebacks and what stopped the code on stderr. Returns the status to end with.
-int show_outcome(const v1::Verdict& verdict);
+int show_outcome(const verdict& of);
 
 /// Writes the parts of a display that a terminal can show.
-void show_display(const v1::Display& what);
+void show_display(const display& what);
 
 /// Writes bytes to stdout or stderr at once.
 void write_out(std::string_view text);

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "clients/cli/address.hpp"
+#include "clients/cpp/src/address.hpp"
+
+#include <vivarium/error.hpp>
 
 #include <algorithm>
 #include <cstdlib>
-#include <optional>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace vivarium::cli {
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
 
 namespace {
 
@@ -19,41 +22,41 @@ bool is_port(std::string_view text) {
          && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-error malformed(std::string_view url, std::string_view why) {
-  return {errc::invalid_argument, "server '" + std::string{url} + "': " + std::string{why}};
+[[noreturn]] void malformed(std::string_view url, std::string_view why) {
+  throw invalid_argument_error{"server '" + std::string{url} + "': " + std::string{why},
+                               error_kind::invalid_argument, "invalid_argument"};
 }
 
 /// Strips `prefix` from `text` when it is there.
 bool consume(std::string_view& text, std::string_view prefix) {
-  if (text.substr(0, prefix.size()) != prefix)
+  if (!text.starts_with(prefix))
     return false;
   text.remove_prefix(prefix.size());
   return true;
 }
 
 /// Splits `host:port`, `[v6]:port` and either without a port.
-status split_authority(std::string_view url, std::string_view text, address& out) {
+void split_authority(std::string_view url, std::string_view text, address& out) {
   auto colon = text.rfind(':');
   if (consume(text, "[")) {
     auto end = text.find(']');
     if (end == std::string_view::npos)
-      return malformed(url, "'[' without ']'");
+      malformed(url, "'[' without ']'");
     out.host = text.substr(0, end);
     text.remove_prefix(end + 1);
     if (text.empty())
-      return done{};
+      return;
     colon = 0;
     if (text.front() != ':')
-      return malformed(url, "expected ':' and a port after ']'");
+      malformed(url, "expected ':' and a port after ']'");
   } else {
     out.host = text.substr(0, colon);
     if (colon == std::string_view::npos)
-      return done{};
+      return;
   }
   out.port = text.substr(colon + 1);
   if (!is_port(out.port))
-    return malformed(url, "the port is not a number");
-  return done{};
+    malformed(url, "the port is not a number");
 }
 
 /// Whether `path` is a socket in a place where no other user can have put it.
@@ -64,41 +67,43 @@ bool trusted_socket(const std::string& path) {
   return socket.st_uid == 0 || socket.st_uid == ::geteuid();
 }
 
-std::optional<std::string> variable(const char* name) {
-  // Read before any thread exists.
-  const char* value = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
-  if (value == nullptr || *value == '\0')
-    return std::nullopt;
-  return value;
-}
-
-std::optional<std::string> default_socket() {
-  if (auto dir = variable("XDG_RUNTIME_DIR"); dir && trusted_socket(*dir + "/vivarium.sock"))
-    return *dir + "/vivarium.sock";
+std::string default_socket() {
+  auto runtime = variable_of_environment("XDG_RUNTIME_DIR");
+  if (!runtime.empty() && trusted_socket(runtime + "/vivarium.sock"))
+    return runtime + "/vivarium.sock";
   auto own = "/tmp/vivarium-" + std::to_string(::geteuid()) + "/vivarium.sock";
   for (const auto& path : {std::string{"/run/vivarium/vivarium.sock"}, own})
     if (trusted_socket(path))
       return path;
-  return std::nullopt;
+  return {};
 }
 
 } // namespace
 
+std::string variable_of_environment(const char* name) {
+  const char* found = std::getenv(name); // NOLINT(concurrency-mt-unsafe): the caller sets none
+  return found == nullptr ? std::string{} : std::string{found};
+}
+
 std::string address::authority() const {
   if (kind == scheme::unix_socket)
     return "localhost";
-  auto name = host.find(':') == std::string::npos ? host : "[" + host + "]";
-  return name + ":" + port;
+  auto bare = host.find(':') == std::string::npos ? host : "[" + host + "]";
+  return bare + ":" + port;
 }
 
-result<address> parse_address(std::string_view url) {
+std::string address::name() const {
+  return kind == scheme::unix_socket ? path : authority();
+}
+
+address parse_address(std::string_view url) {
   address out;
   auto rest = url;
   if (consume(rest, "unix://")) {
     out.kind = address::scheme::unix_socket;
     out.path = rest;
     if (rest.empty() || rest.front() != '/')
-      return malformed(url, "expected unix:///absolute/path");
+      malformed(url, "expected unix:///absolute/path");
     return out;
   }
   if (consume(rest, "https://")) {
@@ -107,28 +112,27 @@ result<address> parse_address(std::string_view url) {
   } else if (consume(rest, "http://")) {
     out.port = default_port;
   } else {
-    return malformed(url, "expected http://, https:// or unix:///");
+    malformed(url, "expected http://, https:// or unix:///");
   }
   if (!rest.empty() && rest.back() == '/')
     rest.remove_suffix(1);
   if (rest.find_first_of("/?#@") != std::string_view::npos)
-    return malformed(url, "expected only a host and a port");
-  if (auto split = split_authority(url, rest, out); !split)
-    return split.why();
+    malformed(url, "expected only a host and a port");
+  split_authority(url, rest, out);
   if (out.host.empty())
-    return malformed(url, "the host is missing");
+    malformed(url, "the host is missing");
   return out;
 }
 
-result<address> choose_address(const std::string& flag) {
-  if (!flag.empty())
-    return parse_address(flag);
-  if (auto url = variable("VIVARIUM_URL"))
-    return parse_address(*url);
+address choose_address(std::string_view url) {
+  if (!url.empty())
+    return parse_address(url);
+  if (auto chosen = variable_of_environment("VIVARIUM_URL"); !chosen.empty())
+    return parse_address(chosen);
   address out;
-  if (auto path = default_socket()) {
+  out.path = default_socket();
+  if (!out.path.empty()) {
     out.kind = address::scheme::unix_socket;
-    out.path = *path;
   } else {
     out.host = "127.0.0.1";
     out.port = default_port;
@@ -136,4 +140,6 @@ result<address> choose_address(const std::string& flag) {
   return out;
 }
 
-} // namespace vivarium::cli
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vivarium/session.hpp>
+
+namespace vivarium {
+inline namespace client_v1 {
+
+/// An execution that is running or still kept.
+struct execution_info {
+  enum class progress { unspecified, queued, running, done };
+  std::string id;
+  std::string session_id;
+  progress state = progress::unspecified;
+  std::uint64_t last_sequence = 0;
+};
+
+/// A compiled source, or why it does not compile.
+struct compiled {
+  std::string code; ///< A handle for `run_options`-less requests; see CompileResponse.
+  std::shared_ptr<const exception_info> error;
+};
+
+/// One connection to a daemon. Any thread may use it, many at once: requests are told apart and
+/// overlap. When the connection breaks, every request under way and every later one fails with
+/// `connection_error`; make another client then. Sessions, streams and refs may outlive it.
+///
+/// Called directly, `eval`, `call` and `stream` run in a session of their own that ends with them.
+class client : public runner {
+public:
+  /// Connects to `http://host[:port]`, `https://host[:port]` or `unix:///path`. An empty url stands
+  /// for VIVARIUM_URL, else the default socket when one is there that nobody but root or the caller
+  /// can have made, else http://127.0.0.1:7717. Throws `connection_error`, and
+  /// `invalid_argument_error` when the url is none.
+  [[nodiscard]] static client connect(std::string_view url = {}, const connect_options& how = {});
+
+  /// None: can only be assigned to.
+  client() = default;
+  client(client&&) noexcept = default;
+  client& operator=(client&& other) noexcept;
+  /// Sends what is still to be sent and closes the connection. What waits fails.
+  ~client();
+
+  /// Makes a session, or takes the one of that name with `.attach`.
+  [[nodiscard]] class session session(const session_options& how = {}) const {
+    return prepare_session(how).get();
+  }
+  /// Handle of a session that exists, by id or name, without asking for it. Detached.
+  [[nodiscard]] class session use_session(std::string id_or_name) const;
+  [[nodiscard]] std::vector<session_info> sessions() const { return prepare_sessions().get(); }
+  void close_session(std::string_view id_or_name) const {
+    (void)prepare_close_session(id_or_name).get();
+  }
+  /// Executions of a session, or of all; oldest first.
+  [[nodiscard]] std::vector<execution_info> executions(std::string_view session = {}) const {
+    return prepare_executions(session).get();
+  }
+  /// Handle of an execution that was submitted before, perhaps by another client.
+  [[nodiscard]] execution use_execution(std::string id) const { return {core_, std::move(id), {}}; }
+  /// Checks source without running it.
+  [[nodiscard]] compiled compile(std::string_view source, std::string_view filename = {}) const {
+    return prepare_compile(source, filename).get();
+  }
+  /// Sets what later requests of this connection leave unset; replaces all set before.
+  void set_defaults(const defaults& what) const { (void)prepare_defaults(what).get(); }
+  /// Whether the daemon has said that it is about to stop.
+  [[nodiscard]] bool draining() const noexcept;
+  /// Whether requests can still be made.
+  [[nodiscard]] bool connected() const noexcept;
+
+  [[nodiscard]] request<class session> prepare_session(const session_options& how = {}) const;
+  [[nodiscard]] request<std::vector<session_info>> prepare_sessions() const;
+  [[nodiscard]] request<done> prepare_close_session(std::string_view id_or_name) const;
+  [[nodiscard]] request<std::vector<execution_info>>
+  prepare_executions(std::string_view session) const;
+  [[nodiscard]] request<compiled> prepare_compile(std::string_view source,
+                                                  std::string_view filename) const;
+  [[nodiscard]] request<done> prepare_defaults(const defaults& what) const;
+
+  /// Used by the library.
+  explicit client(std::shared_ptr<detail::core> on) : runner{std::move(on), {}, {}} {}
+
+private:
+  friend void connect_then(std::string_view, const connect_options&, callback<client>);
+};
+
+/// The same as `client::connect` without waiting; needs `connect_options::context`, or a thread is
+/// started.
+void connect_then(std::string_view url, const connect_options& how, callback<client> tell);
+
+/// Asks whether the daemon at `url` is ready; returns why it is not, or nothing. Throws
+/// `connection_error` when nobody answers.
+[[nodiscard]] std::optional<std::string> why_not_ready(std::string_view url = {},
+                                                       const connect_options& how = {});
+
+} // namespace client_v1
+} // namespace vivarium

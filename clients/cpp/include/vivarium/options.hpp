@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vivarium/value.hpp>
+
+#include <map>
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace vivarium {
+inline namespace client_v1 {
+
+/// Names and what they are bound to: `{{"x", 6}, {"y", 7}}`, or any map of strings.
+class variables {
+public:
+  variables() = default;
+  variables(std::initializer_list<std::pair<std::string, value>> from)
+      : content_{from.begin(), from.end()} {}
+  template <class T>
+  variables(const std::map<std::string, T>& from) : content_{from.begin(), from.end()} {}
+  void set(std::string name, value to) { content_.emplace_back(std::move(name), std::move(to)); }
+  [[nodiscard]] const std::vector<std::pair<std::string, value>>& content() const noexcept {
+    return content_;
+  }
+
+private:
+  std::vector<std::pair<std::string, value>> content_;
+};
+
+/// The form in which a result travels.
+enum class result_format { unset, typed, json, repr, none };
+/// What a disconnect of the waiting client does to an execution.
+enum class on_disconnect { unset, detach, interrupt, kill };
+/// What happens when the session is busy.
+enum class queue_policy { unset, wait, fail };
+/// How long something lives that a client makes.
+enum class lifetime { unset, detached, connection };
+
+/// How values are read and written; see ValueOptions in value.proto.
+struct value_options {
+  enum class unserializable { unset, error, ref, repr };
+  enum class blob { unset, bytes, str, bytearray };
+  enum class sets { unset, set, frozenset };
+  enum class symbols { unset, symbol, distinct, str };
+  enum class refs { unset, session, connection };
+  unserializable on_unserializable = unserializable::unset;
+  blob blob_as = blob::unset;
+  sets set_as = sets::unset;
+  symbols symbol_as = symbols::unset;
+  refs ref_lifetime = refs::unset;
+};
+
+/// How something runs. What is unset is taken from the namespace, the session, the daemon.
+struct run_options {
+  std::chrono::milliseconds timeout{0}; ///< From submission on; 0 for the daemon's default.
+  std::chrono::milliseconds cpu{0};     ///< Budget of CPU time; 0 for none.
+  result_format format = result_format::unset;
+  queue_policy queue = queue_policy::unset;
+  enum on_disconnect on_disconnect = on_disconnect::unset;
+  value_options values = {};
+  std::string filename = {};     ///< That tracebacks show. Of source only.
+  std::uint32_t first_line = 0;  ///< Of source only.
+  bool scratch = false;          ///< In a fresh copy of what init left. Of source only.
+  bool create_session = false;   ///< Makes the session of that name on first use.
+  std::string environment = {};  ///< Of a one-shot or a session that is made.
+  std::string namespace_id = {}; ///< Id or name; empty for that of the object it is called on.
+};
+
+/// Options of a stream.
+struct stream_options {
+  run_options run = {};
+  std::uint32_t window = 1'024;      ///< Items that may be under way; at least 1.
+  std::chrono::milliseconds idle{0}; ///< Longest time an item may take; 0 for the daemon's default.
+};
+
+/// What a session runs before it is ready.
+struct init_script {
+  std::string source = {};
+  class variables variables = {};
+  std::chrono::milliseconds timeout{0};
+  std::string filename = {};
+  std::uint32_t first_line = 0;
+};
+
+/// How a session is made; see CreateSessionRequest in session.proto.
+struct session_options {
+  std::string name = {};
+  std::string environment = {};
+  std::chrono::milliseconds idle_timeout{0};
+  bool attach = false; ///< Take the session of that name when there is one.
+  std::optional<init_script> init = {};
+  bool start_async = false;
+  enum lifetime lifetime = lifetime::unset;
+  std::string working_directory = {};
+  std::map<std::string, std::string> environment_variables = {};
+  value_options values = {};
+  std::uint64_t max_refs = 0;
+  std::chrono::milliseconds ref_ttl{0};
+  std::vector<std::string> tags = {};
+};
+
+/// A namespace to copy names from.
+struct namespace_source {
+  std::string name = {};                             ///< Id or name; empty for the base one.
+  std::optional<std::vector<std::string>> only = {}; ///< An empty list copies nothing.
+  std::optional<std::vector<std::string>> except = {};
+};
+
+/// How a namespace is made.
+struct namespace_options {
+  std::string name = {};
+  std::vector<namespace_source> from = {}; ///< Later ones override earlier ones.
+  class variables variables = {};
+  value_options values = {};
+  enum lifetime lifetime = lifetime::unset;
+};
+
+/// What requests of a connection leave unset.
+struct defaults {
+  std::string session = {};
+  std::string namespace_id = {};
+  std::string environment = {};
+  run_options run = {};
+};
+
+/// How a connection is made.
+struct connect_options {
+  std::string api_key = {};                  ///< Empty for VIVARIUM_API_KEY.
+  std::string ca_file = {};                  ///< Of https; empty for the system's.
+  std::chrono::milliseconds timeout{10'000}; ///< To be connected in.
+  /// The connection breaks when the daemon is silent for so long, asked in between.
+  std::chrono::seconds idle_timeout{300};
+  std::size_t max_message = std::size_t{256} << 20; ///< Largest message that is taken, bytes.
+  /// Where the connection runs; null for a thread of its own. Somebody must run it; the calls that
+  /// block must not be made from there.
+  boost::asio::io_context* context = nullptr;
+};
+
+/// What is done to an object; see Operation in execution.proto.
+enum class operation {
+  call = 1,
+  get,
+  set,
+  del,
+  get_item,
+  set_item,
+  del_item,
+  repr,
+  str,
+  len,
+  iter,
+  contains,
+  truth,
+  hash,
+  dir,
+  take,
+  enter,
+  exit,
+};
+
+/// Keyword arguments of a call: `session.call("builtins", "int", "ff", kwargs{{"base", 16}})`.
+class kwargs : public variables {
+public:
+  using variables::variables;
+};
+
+/// What a call passes.
+struct arguments {
+  std::vector<value> positional = {};
+  class variables keywords = {};
+  run_options options = {};
+
+  /// Sorts arguments: `kwargs` and `run_options` are what they are, all else is positional.
+  template <class... Args>
+  [[nodiscard]] static arguments of(Args&&... args) {
+    arguments out;
+    out.positional.reserve(sizeof...(args));
+    (out.add(std::forward<Args>(args)), ...);
+    return out;
+  }
+
+private:
+  void add(const class kwargs& more) {
+    for (const auto& [name, held] : more.content())
+      keywords.set(name, held);
+  }
+  void add(const run_options& how) { options = how; }
+  template <class T>
+  requires std::constructible_from<value, T>
+  void add(T&& item) { positional.emplace_back(std::forward<T>(item)); }
+};
+
+} // namespace client_v1
+} // namespace vivarium
