@@ -81,6 +81,7 @@ void pool_core::start_jail() {
       .python = environment.python,
       .runtime = config.runtime,
       .preload = environment.preload,
+      .wrapper = environment.wrapper,
       .limits = config.worker,
       .without = config.without,
       .uid_base = plan_.uid_base,

@@ -38,6 +38,7 @@ struct session_info {
   std::vector<std::string> tags;
   vivarium::usage used; ///< By its executions in all; `wall` is the time that it spent running them.
   std::uint64_t namespaces = 0; ///< Beside the base one.
+  std::int64_t worker_pid = 0;  ///< On the daemon's host; 0 when there is none.
   std::string init_error;       ///< Formatted traceback; only when that is why it is dead.
 };
 

@@ -166,6 +166,7 @@ void session_core::on_granted(worker_ptr worker) {
   worker_ = std::move(worker);
   worker_number_ = worker_->number();
   info_.python_version = worker_->python_version();
+  info_.worker_pid = worker_->host_pid();
   ports_.watch_input();
   worker_->on_denied([this](const sandbox::denied_call& call) { on_denied(call); });
   begin_setup();
@@ -222,6 +223,7 @@ void session_core::violated(std::string_view what) {
 
 void session_core::lose(const cause& why) {
   info_.state = session_state::dead;
+  info_.worker_pid = 0;
   info_.cause = why;
   finish_all(why);
   let_go(); // which also has the pool kill what may be left of it

@@ -16,6 +16,7 @@ namespace vivarium {
 struct environment_settings {
   std::string python = "/usr/bin/python3";
   std::vector<std::string> preload;
+  std::vector<std::string> wrapper; ///< Program and arguments before the interpreter's own.
   bool eager = true; ///< Start its zygote with the daemon instead of on first use.
 };
 

@@ -143,9 +143,12 @@ void read_environments(table_reader in, config& into) {
     auto& environment = into.core.environments[name];
     one.take("python", environment.python);
     one.take("preload", environment.preload);
+    one.take("wrapper", environment.wrapper);
     one.take("eager", environment.eager);
     if (!environment.python.starts_with('/'))
       one.complain("python", "must be an absolute path");
+    if (!environment.wrapper.empty() && !environment.wrapper.front().starts_with('/'))
+      one.complain("wrapper", "must begin with the absolute path of a program");
     one.finish();
   }
 }

@@ -96,6 +96,7 @@ struct defaults {
   std::int32_t queue = 0;
   std::int32_t disconnect = 0;
   value_fields values;
+  bool own_session = false; ///< To be made by whoever sets them.
 };
 
 struct follow_request {
@@ -140,6 +141,7 @@ inline constexpr std::uint32_t most_frames = 100;                ///< Of tracema
 [[nodiscard]] result<std::vector<result<submission>>> decode_batch(codec as, std::string_view bytes,
                                                                    const defaults* base = nullptr);
 [[nodiscard]] result<defaults> decode_defaults(codec as, std::string_view bytes);
+[[nodiscard]] std::string encode_defaults_set(codec as, std::string_view session);
 [[nodiscard]] result<submission> decode_compile(codec as, std::string_view bytes);
 [[nodiscard]] result<follow_request> decode_follow(codec as, std::string_view bytes);
 [[nodiscard]] result<wait_request> decode_wait(codec as, std::string_view bytes);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "bridge/natural.hpp"
+#include "daemon/wire_bytes.hpp"
 #include "daemon/wire_fields.hpp"
 #include "daemon/wire_run.hpp"
 
@@ -11,6 +13,7 @@ using protozero::pbf_reader;
 result<defaults> decode_defaults(codec as, std::string_view bytes) {
   eval_fields fields;
   auto& what = fields.what;
+  bool own_session = false;
   binary_form form{message::defaults, as, bytes};
   auto ok = form.read([&](pbf_reader& r) -> status {
     switch (field_of(r)) {
@@ -19,9 +22,12 @@ result<defaults> decode_defaults(codec as, std::string_view bytes) {
       case text_field(3): return take_text(what.environment, r, "environment");
       case text_field(4):
         return read_fields(view_of(r), [&](pbf_reader& o) { return read_run_option(fields, o); });
+      case number_field(5): own_session = r.get_bool(); return done{};
       default: return skip(r);
     }
   });
+  if (ok && own_session && !what.session.empty())
+    return error{errc::invalid_argument, "`session` and `own_session` exclude each other"};
   if (ok)
     ok = settle_run(fields, nullptr); // What no request could be run with is refused now.
   if (!ok)
@@ -36,6 +42,22 @@ result<defaults> decode_defaults(codec as, std::string_view bytes) {
   out.queue = fields.queue;
   out.disconnect = fields.disconnect;
   out.values = fields.values;
+  out.own_session = own_session;
+  return out;
+}
+
+std::string encode_defaults_set(codec as, std::string_view session) {
+  std::string out;
+  if (as == codec::proto) {
+    append_text(out, 1, session);
+    return out;
+  }
+  out = "{";
+  if (!session.empty()) {
+    out += "\"sessionId\":";
+    bridge::append_json_string(out, session);
+  }
+  out += '}';
   return out;
 }
 

@@ -54,6 +54,7 @@ std::string encode_info(const session_info& what) {
   append_usage(out, 10, what.used);
   append_number(out, 11, what.namespaces);
   append_text(out, 12, what.init_error);
+  append_number(out, 13, static_cast<std::uint64_t>(what.worker_pid));
   return out;
 }
 

@@ -104,8 +104,28 @@ void ws_session::set_defaults(const wire::client_frame& frame) {
     send_failure(frame.id, wanted.why());
     return;
   }
-  defaults_ = *std::move(wanted);
-  send(frame.id, wire::set_defaults_field, "setDefaults", codec_ == wire::codec::json ? "{}" : "");
+  if (!wanted->own_session)
+    return use_defaults(frame.id, *std::move(wanted));
+  session_request wish;
+  wish.environment = wanted->environment;
+  wish.owner = owner();
+  wish.request_id = request_id(frame.id);
+  auto then = [self = shared_from_this(), id = frame.id,
+               defaults = *std::move(wanted)](result<session_info> made) mutable {
+    if (self->connection_ == nullptr)
+      return; // The session has ended with the connection.
+    if (!made)
+      return self->send_failure(id, made.why());
+    defaults.session = made->id;
+    self->use_defaults(id, std::move(defaults));
+  };
+  at_.calls.core.create_session(tenant_, std::move(wish), reply<session_info>{std::move(then)});
+}
+
+void ws_session::use_defaults(std::uint64_t id, wire::defaults wanted) {
+  defaults_ = std::move(wanted);
+  send(id, wire::set_defaults_field, "setDefaults",
+       wire::encode_defaults_set(codec_, defaults_->session));
 }
 
 std::uint64_t ws_session::owner() {

@@ -64,6 +64,7 @@ private:
   void take_frame(const wire::client_frame& frame);
   void begin(const wire::client_frame& frame, const rpc::method_info& method);
   void set_defaults(const wire::client_frame& frame);
+  void use_defaults(std::uint64_t id, wire::defaults wanted);
   void pump(std::uint64_t id);
   void told(const pending& request, std::uint64_t id, const error* why);
   [[nodiscard]] std::string request_id(std::uint64_t id) const;

@@ -91,6 +91,9 @@ result<unique_fd> encode_plan(const jailed_plan& what) {
   out.number(plan.preload.size());
   for (const auto& name : plan.preload)
     out.text(name);
+  out.number(plan.wrapper.size());
+  for (const auto& word : plan.wrapper)
+    out.text(word);
   out.number(plan.limits.memory_bytes);
   out.number(plan.limits.workspace_bytes);
   out.number(plan.limits.workspace_inodes);
@@ -126,6 +129,8 @@ std::optional<jailed_plan> decode_plan(int fd) {
   plan.runtime = in.text();
   for (auto left = in.number(); in.ok() && left > 0; --left)
     plan.preload.push_back(in.text());
+  for (auto left = in.number(); in.ok() && left > 0; --left)
+    plan.wrapper.push_back(in.text());
   plan.limits.memory_bytes = in.number();
   plan.limits.workspace_bytes = in.number();
   plan.limits.workspace_inodes = static_cast<std::uint32_t>(in.number());

@@ -63,7 +63,12 @@ void become_zygote(const jailed_plan& plan, const zygote_ends& ends) {
     ::_exit(126);
   auto code = python_code(plan.runtime_inside());
   const char* home = plan.has(layer::mount_namespace) ? "HOME=/workspace" : "HOME=/tmp";
-  const char* arguments[] = {plan.plan.python.c_str(), "-I", "-B", "-c", code.c_str(), nullptr};
+  std::vector<const char*> arguments;
+  for (const auto& word : plan.plan.wrapper)
+    arguments.push_back(word.c_str());
+  for (const char* word : {plan.plan.python.c_str(), "-I", "-B", "-c", code.c_str()})
+    arguments.push_back(word);
+  arguments.push_back(nullptr);
   const char* environment[] = {
       "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", home, "TMPDIR=/tmp", "TZ=UTC",
       "USER=session", "LOGNAME=session", "PYTHONDONTWRITEBYTECODE=1", "MALLOC_ARENA_MAX=2",
@@ -71,8 +76,8 @@ void become_zygote(const jailed_plan& plan, const zygote_ends& ends) {
       // same pages in again for the next.
       "MALLOC_TRIM_THRESHOLD_=2097152", "MALLOC_TOP_PAD_=131072", "OPENBLAS_NUM_THREADS=1",
       "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1", "MPLCONFIGDIR=/tmp/matplotlib", nullptr};
-  ::execve(arguments[0], const_cast<char**>(arguments), const_cast<char**>(environment));
-  auto why = os_error("execve", plan.plan.python, errno).detail;
+  ::execve(arguments[0], const_cast<char**>(arguments.data()), const_cast<char**>(environment));
+  auto why = os_error("execve", arguments[0], errno).detail;
   if (::write(2, why.data(), why.size()) < 0)
     ::_exit(126);
   ::_exit(127);
