@@ -198,7 +198,15 @@ std::optional<verdict> session_core::verdict_from(const in_flight& flight,
       how.outcome = verdict::kind::error;
       how.content = message.content;
       break;
-    case outcome::expired: how.outcome = verdict::kind::error; break;
+    case outcome::expired:
+      // A cause is the daemon's word. The worker may only say what its own clock told it.
+      if (flight.stop == stop_reason::none && !flight.settled
+          && clock_type::now() < flight.what->submitted() + flight.what->request().timeout) {
+        violated("an execution expired before its time");
+        return std::nullopt;
+      }
+      how.outcome = verdict::kind::error;
+      break;
   }
   if (!fine) {
     violated(fine.why().detail);
