@@ -183,6 +183,7 @@ void session_core::on_refused(const error& why) {
 void session_core::become_ready() {
   watch_.session_opened(tenant_, info_.environment,
                         duration_cast<microseconds>(clock_type::now() - asked_for_worker_));
+  opened_ = true;
   info_.state = session_state::ready;
   idle_since_ = clock_type::now();
   for (auto& asker : std::exchange(describing_, {}))
@@ -265,7 +266,8 @@ void session_core::maybe_stop() {
   if (!std::exchange(reported_, true)) {
     for (auto& asker : std::exchange(describing_, {}))
       asker.refuse(start_error_ ? *start_error_ : lost_error(info_));
-    watch_.session_closed(tenant_, info_.environment, info_.cause ? info_.cause->what : "");
+    if (opened_) // One that never became ready was not counted as live.
+      watch_.session_closed(tenant_, info_.environment, info_.cause ? info_.cause->what : "");
     ports_.report_end(info_);
   }
   if (worker_gone_)

@@ -226,6 +226,7 @@ private:
   std::chrono::microseconds last_cpu_{};        // of the worker, when last read
   std::chrono::microseconds cpu_unread_{};      // at most this was used since by short executions
   clock_type::time_point denial_log_after_{};
+  bool opened_ = false; // It was ready once.
   bool reported_ = false;
   bool unflushed_ = false;
 };

@@ -142,14 +142,22 @@ bool session_core::handle_items(std::string_view body) {
 bool session_core::handle_parked(std::string_view body) {
   auto message = bridge::decode_parked(body);
   auto* flight = message ? find(message->execution) : nullptr;
-  if (flight == nullptr || flight->asynchronous || parked_.contains(message->execution)) {
+  // An asynchronous generator may have used up its first credit before the worker says that it is one.
+  bool between_rounds = flight != nullptr && parked_.contains(message->execution);
+  if (flight == nullptr || flight->asynchronous
+      || (between_rounds && flight->what->request().stream_credit == 0)) {
     violated(message ? "an execution waits that does not run" : message.why().detail);
     return false;
   }
   if (flight->what->now() == execution::state::queued)
     flight->what->mark_started(clock_type::now());
   flight->asynchronous = true;
-  park(*flight);
+  if (between_rounds) {
+    ++parked_async_;
+    update_state();
+  } else {
+    park(*flight);
+  }
   return true;
 }
 

@@ -14,7 +14,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <unordered_map>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -72,7 +72,8 @@ struct json_entry {
 // first one's place.
 std::vector<json_entry> json_entries(std::string_view mapping, integer_writer& integers) {
   std::vector<json_entry> entries;
-  std::unordered_map<std::string, std::size_t> places;
+  // Not hashed: the keys are an attacker's, who can make any number that have the same hash.
+  std::map<std::string, std::size_t, std::less<>> places;
   for (field_walk walk{mapping}; walk.next();) {
     auto entry = open_entry(walk.content());
     auto key = key_text(entry.key, integers);

@@ -70,7 +70,40 @@ const Message& prototype_of(message type) {
 
 } // namespace
 
+namespace {
+
+// Above what a value of the deepest kind allowed takes. libprotobuf's reader takes time that grows
+// with the square of the depth, and looks at its own bound only when it is through.
+constexpr std::size_t json_depth_at_most = 256;
+
+bool is_deep(std::string_view json) {
+  std::size_t depth = 0;
+  char quote = 0; // Of the string we are in; libprotobuf takes single ones too.
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    char c = json[i];
+    if (quote != 0) {
+      if (c == '\\')
+        ++i;
+      else if (c == quote)
+        quote = 0;
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+    } else if (c == '[' || c == '{') {
+      if (++depth > json_depth_at_most)
+        return true;
+    } else if (c == ']' || c == '}') {
+      depth -= depth > 0 ? 1 : 0;
+    }
+  }
+  return false;
+}
+
+} // namespace
+
 result<std::string> to_binary(message type, std::string_view json) {
+  if (is_deep(json))
+    return error{errc::invalid_argument,
+                 "the JSON nests more than " + std::to_string(json_depth_at_most) + " levels"};
   std::unique_ptr<Message> parsed{prototype_of(type).New()};
   auto ok = google::protobuf::util::JsonStringToMessage({json.data(), json.size()}, parsed.get());
   if (!ok.ok())

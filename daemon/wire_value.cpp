@@ -6,7 +6,7 @@
 #include "bridge/value_view.hpp"
 #include "daemon/wire_fields.hpp"
 
-#include <unordered_map>
+#include <map>
 
 namespace vivarium::wire {
 
@@ -100,7 +100,8 @@ status named_values::add(std::string_view entry) {
 result<std::vector<named_value>> named_values::merge(std::string_view what) {
   std::vector<named_value> out;
   out.reserve(typed_.size());
-  std::unordered_map<std::string_view, std::size_t> places;
+  // Not hashed: the names are the client's, who can make any number that have the same hash.
+  std::map<std::string_view, std::size_t> places;
   for (const auto& entry : typed_) {
     auto [place, fresh] = places.try_emplace(entry.name, out.size());
     if (fresh)

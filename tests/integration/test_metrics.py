@@ -71,6 +71,13 @@ class Metrics(DaemonCase):
         self.client.eval("while True: pass", session, timeoutMs="20")
         self.assertEqual(self.total("vivarium_executions_total", outcome="timeout"), before + 1)
 
+    def test_sessions_that_never_began_are_not_taken_off(self):
+        """The gauge counts live sessions, and a start that fails was none."""
+        before = self.total("vivarium_sessions")
+        self.refused("failed_precondition", "SessionService/CreateSession",
+                     {"init": {"source": "1/0"}})
+        self.assertEqual(self.total("vivarium_sessions"), before)
+
     def test_labels_are_few(self):
         """Nothing that a tenant chooses, no session, becomes a label."""
         self.client.eval("1", "label-test", createSession=True)

@@ -112,9 +112,10 @@ def settled(daemon):
 
     def at_rest():
         """No worker is being made, and none is ending."""
-        ready, live, sessions = (samples(client, f"vivarium_{name}") for name in
-                                 ("pool_workers_ready", "pool_workers", "sessions"))
-        return min(ready, default=0) >= wanted and sum(live) == sum(ready) + sum(sessions)
+        ready, live = (samples(client, f"vivarium_{name}") for name in
+                       ("pool_workers_ready", "pool_workers"))
+        sessions = client.call("SessionService/ListSessions").get("sessions", ())
+        return min(ready, default=0) >= wanted and sum(live) == sum(ready) + len(sessions)
 
     def unchanged():
         nonlocal last

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fixture of the tests that need a running daemon."""
 
+import json
 import unittest
 
-from . import bystander, daemon as daemons, http_api
+from . import bystander, daemon as daemons, http_api, waiting, ws
 
 
 class DaemonCase(unittest.TestCase):
@@ -21,6 +22,7 @@ class DaemonCase(unittest.TestCase):
     def setUp(self):
         """Starts the bystander, then takes stock."""
         self.sessions = []
+        self.websockets = []
         self.neighbour = None
         if self.watched:
             self.neighbour = bystander.Bystander(self.daemon)
@@ -36,6 +38,8 @@ class DaemonCase(unittest.TestCase):
             except http_api.ApiError as error:
                 self.assertEqual(error.code, "not_found", error)
         self.client.close()
+        for opened in self.websockets:
+            opened.close()
         self.assertIsNone(self.daemon.process.poll(), "the daemon died:\n" + self.daemon.log())
         if self.neighbour is not None:
             self.neighbour.check()
@@ -55,6 +59,34 @@ class DaemonCase(unittest.TestCase):
         self.assertTrue(caught.exception.message)
         self.assertIsNotNone(http_api.error_kind(caught.exception), "no detail")
         return caught.exception
+
+    def counts(self, session):
+        """Returns how many refs, namespaces beside the base one and streams a session has."""
+        stats = self.client.call("SessionService/GetMemoryStats", {"session": session})
+        return (int(stats.get("refs", 0)), int(stats["namespaces"]) - 1,
+                int(stats.get("streams", 0)))
+
+    def at_rest(self, session, counts=(0, 0, 0)):
+        """Waits until a session has those counts again and nothing runs in it."""
+        waiting.wait_for(lambda: self.counts(session) == counts,
+                         f"{counts} refs, namespaces and streams")
+        listed = self.client.call("ExecutionService/List", {"session": session})
+        self.assertEqual([e for e in listed.get("executions", ())
+                          if e["state"] != "STATE_DONE"], [])
+
+    def websocket(self, **options):
+        """Returns a WebSocket that closes with the test."""
+        self.websockets.append(ws.WebSocket(self.daemon.address, **options))
+        return self.websockets[-1]
+
+    def vanish(self, method, message, then=None):
+        """Sends a request over a connection of its own, which closes once then() is true."""
+        leaver = self.daemon.client()
+        leaver.connection.request("POST", f"/vivarium.v1.{method}", json.dumps(message),
+                                  {"content-type": "application/json"})
+        if then is not None:
+            waiting.wait_for(then, "the request to be under way")
+        leaver.close()
 
     def assert_kept(self, verdict):
         """The session survived."""

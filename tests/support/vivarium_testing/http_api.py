@@ -108,9 +108,22 @@ class Client:
 
     def follow(self, execution, from_sequence=0):
         """Yields the events of an execution; raises ApiError when the stream ends with one."""
-        message = json.dumps({"executionId": execution, "fromSequence": from_sequence}).encode()
-        self.connection.request("POST", "/vivarium.v1.ExecutionService/Follow",
-                                envelope(message), {"content-type": "application/connect+json"})
+        message = {"executionId": execution, "fromSequence": from_sequence}
+        for answer in self.messages("ExecutionService/Follow", message):
+            if "event" in answer:
+                yield answer["event"]
+
+    def stream(self, source, session, **fields):
+        """Yields the messages of a Stream of source."""
+        outer = {name: fields.pop(name) for name in ("window", "idleTimeoutMs") if name in fields}
+        return self.messages("ExecutionService/Stream", {
+            "eval": {"source": source, "session": session, **fields}, **outer})
+
+    def messages(self, method, message):
+        """Yields the messages of a streaming method; raises ApiError when it ends with one."""
+        self.connection.request("POST", f"/vivarium.v1.{method}",
+                                envelope(json.dumps(message).encode()),
+                                {"content-type": "application/connect+json"})
         answer = self.connection.getresponse()
         if answer.status != 200:
             raise ApiError(answer.status, json.loads(answer.read()))
@@ -121,8 +134,7 @@ class Client:
                 if "error" in decoded:
                     raise ApiError(200, decoded["error"])
                 return
-            if "event" in decoded:
-                yield decoded["event"]
+            yield decoded
         raise AssertionError("the stream ended without an end message")
 
 

@@ -2,6 +2,7 @@
 """The least of a WebSocket client: whole frames out and in, for the JSON subprotocol."""
 
 import base64
+import collections
 import json
 import os
 import socket
@@ -15,20 +16,22 @@ TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 class WebSocket:
     """A connection to /v1/ws."""
 
-    def __init__(self, address):
-        """Connects and shakes hands."""
+    def __init__(self, address, path="/v1/ws", protocol="vivarium.v1.json", headers=""):
+        """Connects and shakes hands; headers are whole lines."""
         self.socket = socket.create_connection(address, timeout=waiting.WATCHDOG)
         self.file = self.socket.makefile("rb")
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall((
-            "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
-            "Sec-WebSocket-Protocol: vivarium.v1.json\r\n\r\n").encode())
+            f"Sec-WebSocket-Protocol: {protocol}\r\n{headers}\r\n").encode())
         status = self.file.readline()
         if not status.startswith(b"HTTP/1.1 101 "):
             raise AssertionError(f"no handshake: {status}")
         while self.file.readline() != b"\r\n":
             pass
+        self.last_id = 0
+        self.others = collections.defaultdict(collections.deque)
 
     def send_frame(self, opcode, data, final=True):
         """Sends one frame, masked as clients must."""
@@ -66,6 +69,25 @@ class WebSocket:
             if opcode != PING:
                 raise AssertionError(f"frame of type {opcode}: {content}")
             self.send_frame(PONG, content)
+
+    def begin(self, credit=0, **body):
+        """Sends a request under a number of its own, which it returns."""
+        self.last_id += 1
+        self.send({"id": str(self.last_id), **body, **({"credit": credit} if credit else {})})
+        return self.last_id
+
+    def next_of(self, number):
+        """Returns the next message to that request; those to others are kept."""
+        while not self.others[number]:
+            message = self.answer()
+            self.others[int(message.get("id", 0))].append(message)
+        return self.others[number].popleft()
+
+    def ask(self, **body):
+        """Sends a request and returns what answers it: the body's name and content."""
+        message = self.next_of(self.begin(**body))
+        [(name, content)] = [(k, v) for k, v in message.items() if k != "id"]
+        return name, content
 
     def close_code(self):
         """Returns the code of the close frame that must come next."""
