@@ -156,7 +156,7 @@ void tenant_core::list_sessions(const reply<std::vector<session_info>>& to) {
       continue;
     caf::anon_send(live.handle, atom::describe_v, false,
                    reply<session_info>{[gather](result<session_info> info) {
-                     if (info)
+                     if (info && info->state != session_state::dead)
                        gather->all.push_back(std::move(*info));
                    }});
   }

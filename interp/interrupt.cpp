@@ -21,19 +21,28 @@ constexpr long remind_after_ns = 5'000'000;
 
 } // namespace
 
-void interrupts::on_signal(std::uint64_t number) noexcept {
+bool interrupts::note(std::uint64_t number) noexcept {
   auto head = head_.load(std::memory_order_relaxed);
   if (head - tail_.load(std::memory_order_acquire) == noted_at_most)
-    return; // Nobody listens; the daemon will not wait for ever.
+    return false; // Nobody listens; the daemon will not wait for ever.
   noted_[head % noted_at_most].store(number, std::memory_order_relaxed);
   head_.store(head + 1, std::memory_order_release);
-  remind();
+  return true;
+}
+
+void interrupts::on_signal(std::uint64_t number) noexcept {
+  if (note(number))
+    remind();
 }
 
 void interrupts::remind() noexcept {
   if (tail_.load(std::memory_order_acquire) == head_.load(std::memory_order_relaxed))
     return;
   PyErr_SetInterruptEx(sandbox::interrupt_signal());
+  remind_later();
+}
+
+void interrupts::remind_later() noexcept {
   struct itimerspec when = {};
   when.it_value.tv_nsec = remind_after_ns;
   if (has_reminder_)
@@ -103,6 +112,21 @@ bool interrupts::raise(execution& in) {
   in.interrupt_raised = true;
   PyErr_SetString(type_, "the execution was interrupted");
   return false;
+}
+
+void interrupts::again() noexcept {
+  const auto* running = executions_.current;
+  if (running == nullptr || !running->interrupt_raised)
+    return;
+  // The handler is the only one that notes; it must not come in between.
+  sigset_t ours;
+  sigset_t before;
+  ::sigemptyset(&ours);
+  ::sigaddset(&ours, sandbox::interrupt_signal());
+  ::pthread_sigmask(SIG_BLOCK, &ours, &before);
+  if (note(running->number))
+    remind_later();
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 bool interrupts::expired(std::uint64_t number) {

@@ -32,6 +32,11 @@ public:
   /// Handles what was noted. False: an exception is set.
   bool deliver();
 
+  /// Raises the interrupt of the running execution once more, a moment later, because it was lost: in
+  /// a destructor or a callback of a weak reference CPython drops exceptions, and it would drop one
+  /// that came while it tells so.
+  void again() noexcept;
+
   /// Whether an execution that now comes was interrupted before.
   bool expired(std::uint64_t number);
 
@@ -45,8 +50,10 @@ public:
   [[nodiscard]] PyObject* type() const noexcept { return type_; }
 
 private:
+  bool note(std::uint64_t number) noexcept;
   void on_signal(std::uint64_t number) noexcept;
   void remind() noexcept;
+  void remind_later() noexcept;
   bool deliver_one(std::uint64_t number);
   bool raise(execution& in);
 

@@ -276,6 +276,12 @@ PyObject* on_interrupt(PyObject*, PyObject*) {
   Py_RETURN_NONE;
 }
 
+// interrupt_again(): the interrupt was dropped by CPython.
+PyObject* interrupt_again(PyObject*, PyObject*) {
+  the_runtime().interrupt.again();
+  Py_RETURN_NONE;
+}
+
 // C++ exceptions end here: an allocation that failed is Python's MemoryError.
 template <PyCFunction Function>
 PyObject* guarded(PyObject* self, PyObject* arguments) {
@@ -306,6 +312,7 @@ PyMethodDef methods[] = {
     {"counts", guarded<counts>, METH_NOARGS, nullptr},
     {"emit", guarded<emit>, METH_O, nullptr},
     {"on_interrupt", guarded<on_interrupt>, METH_VARARGS, nullptr},
+    {"interrupt_again", guarded<interrupt_again>, METH_NOARGS, nullptr},
     {"zygote_adopt", guarded<zygote_adopt>, METH_NOARGS, nullptr},
     {"zygote_report_failure", guarded<zygote_report_failure>, METH_O, nullptr},
     {"zygote_serve", guarded<zygote_serve>, METH_O, nullptr},

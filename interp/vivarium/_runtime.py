@@ -69,11 +69,22 @@ def _leave(status, _native=_vivarium.leave):
     _native(status)
 
 
+def _unraisable(
+    told, _again=_vivarium.interrupt_again, _interrupted=vivarium.Interrupted, _tell=sys.__unraisablehook__
+):
+    """What CPython cannot raise where it happens is told, but for an interrupt, which must not get lost."""
+    if told.exc_type is _interrupted:
+        _again()
+    else:
+        _tell(told)
+
+
 def prepare():
     """In the zygote: everything that can be done once for all workers."""
     os._exit = _leave
     builtins.exit, builtins.quit = _Exit("exit"), _Exit("quit")
     sys.argv = [""]
+    sys.unraisablehook = _unraisable
     sys.stdout = sys.__stdout__ = _streams.OutputStream(1)
     sys.stderr = sys.__stderr__ = _streams.OutputStream(2)
     sys.stdin = sys.__stdin__ = _streams.open_stdin()

@@ -34,7 +34,8 @@ class Readme(unittest.TestCase):
         os.makedirs(f"{cls.place}/build/release")
         for name, target in (("examples", f"{ROOT}/examples"), ("scripts", f"{ROOT}/scripts"),
                              ("tests", f"{ROOT}/tests"), ("build/npm", f"{ROOT}/build/npm"),
-                             ("build/release/bin", daemons.BIN)):
+                             ("build/release/bin", daemons.BIN),
+                             ("build/release/examples", f"{daemons.BIN}/../examples")):
             os.symlink(target, f"{cls.place}/{name}")
 
     def test_shell_blocks(self):

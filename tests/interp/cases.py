@@ -1,14 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of a worker have in common. They run on every interpreter that VIVARIUM_PYTHONS names."""
+"""What the tests of a worker have in common. They run on every interpreter that VIVARIUM_PYTHONS names, or
+on Debian's and each later CPython that is found."""
 
+import glob
 import os
 import re
+import shutil
+import subprocess
 import unittest
 
 import wire
 from worker import Worker
 
-PYTHONS = os.environ.get("VIVARIUM_PYTHONS", "/usr/bin/python3").split(":")
+DEBIAN = "/usr/bin/python3"
+
+
+def _interpreters():
+    named = os.environ.get("VIVARIUM_PYTHONS")
+    if named:
+        return named.split(":")
+    found = {}
+    for version in ("3.12", "3.13", "3.14"):
+        candidates = [shutil.which(f"python{version}"),
+                      *glob.glob(os.path.expanduser(f"~/.pyenv/versions/{version}.*/bin/python3"))]
+        for candidate in filter(None, candidates):
+            # A shim may be there for a version that is not.
+            told = subprocess.run([candidate, "-Ic", "import sys; print(sys.executable)"], capture_output=True,
+                                  text=True, check=False)
+            if told.returncode == 0 and version not in found:
+                found[version] = told.stdout.strip()
+    return [DEBIAN, *found.values()]
+
+
+PYTHONS = _interpreters()
 
 
 class WorkerTest(unittest.TestCase):

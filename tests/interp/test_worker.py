@@ -448,6 +448,13 @@ class Interrupts(WorkerTest):
         self.assertEqual(self.value("1+1"), 2)
         return ended
 
+    def test_what_cpython_drops_is_raised_again(self):
+        destructor = "class A:\n  def __del__(self):\n    print('go')\n    while True: str()\na = A()\ndel a\nwhile True: str()"
+        callback = ("import weakref\nclass A: pass\ndef on_end(_):\n  print('go')\n  while True: str()\n"
+                    "a = A()\nr = weakref.ref(a, on_end)\ndel a\nwhile True: str()")
+        for source in (destructor, callback):
+            self.interrupted(source)
+
     def test_what_blocks_is_interrupted(self):
         for source in ("print('go')\nwhile True: str()", "import time\nprint('go')\ntime.sleep(1000)", self.WAIT,
                        "import subprocess\nprint('go')\nsubprocess.run(['sleep', '1000'])",

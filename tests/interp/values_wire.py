@@ -135,8 +135,9 @@ DTYPES = {"<f8": 8, ">f4": 4, "<f2": 2, "|b1": 1, "|i1": 1, "<u2": 2, ">i8": 8, 
 class Maker:
     """Random values. Sets are such that they iterate in one order, however they are made."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, arrays=True):
         self.random = random.Random(seed)
+        self.arrays = arrays
 
     def text(self, most=12):
         alphabets = ("abc", "äöü€", "\x00\n'\"\\", "🐍𝄞", "אב")
@@ -196,7 +197,8 @@ class Maker:
                   lambda: uuid.UUID(int=r.getrandbits(128)), lambda: Symbol(f"s{r.randrange(50)}"),
                   lambda: Term(self.text(), r.randbytes(r.randrange(9)))]
         if not hashable:
-            makers += [self.number, self.array, lambda: bytearray(r.randbytes(r.randrange(9)))]
+            makers += [self.array] if self.arrays else []
+            makers += [self.number, lambda: bytearray(r.randbytes(r.randrange(9)))]
         return r.choice(makers)()
 
     def value(self, depth=0):
