@@ -83,14 +83,14 @@ class Values(DaemonCase):
         setter = next((name for name in self.client.value("dir(vivarium)", session)
                        if "encoder" in name), None)
         self.assertIsNotNone(setter)
-        self.client.value(f"vivarium.{setter}(lambda o: {{'p': 1}})", session)
+        self.client.value(f"vivarium.{setter}(lambda o: {{'p': 1}}); None", session)
         self.assertEqual(self.client.value("[P()]", session), [{"p": 1}])
         for body in ("1/0", "exit()", "o", "[o]", "P()", "vivarium." + setter + "(None)"):
             with self.subTest(body):
-                self.client.value(f"vivarium.{setter}(lambda o: {body})", session)
+                self.client.value(f"vivarium.{setter}(lambda o: {body}); None", session)
                 verdict = self.client.eval("[P()]", session, timeoutMs="20000")
                 self.assert_kept(verdict)
-        self.client.value(f"def loop(o):\n  while True: pass\nvivarium.{setter}(loop)", session)
+        self.client.value(f"def loop(o):\n  while True: pass\nvivarium.{setter}(loop); None", session)
         self.assert_kind(self.client.eval("[P()]", session, timeoutMs="300"), "TIMEOUT")
         self.assertEqual(self.client.value("1", session), 1)
 
@@ -100,7 +100,7 @@ class Hostile(DaemonCase):
 
     config = "[limits]\ngrace = \"500ms\"\n"
 
-    def assert_bounded(self, session, source, timeout="20000", **fields):
+    def assert_bounded(self, session, source, timeout="8000", **fields):
         """Whatever comes of it, there is a verdict and the session goes on."""
         verdict = self.client.eval(source, session, timeoutMs=timeout, **fields)
         self.assert_kept(verdict)
@@ -126,12 +126,12 @@ class Hostile(DaemonCase):
         """At every depth around the bounds of either side: a value or a clear error."""
         session = self.session()
         for wrap in ("[v]", "(v,)", "{'k': v}", "frozenset([v])", "{v: 1}"):
-            for depth in (10, 26, 27, 28, 29, 30, 31, 38, 39, 40, 41, 42, 43, 60, 1000):
+            for depth in (10, 28, 29, 30, 39, 40, 41, 43, 60, 1000):
                 if wrap == "{v: 1}":
                     wrap = "{(v,): 1}" if depth == 10 else wrap
                 with self.subTest(wrap=wrap, depth=depth):
                     source = f"v = 1\nfor _ in range({depth}): v = {wrap}\nv"
-                    for form in ("JSON", "TYPED"):
+                    for form in ("JSON", "REPR"):
                         verdict = self.client.eval(source, session,
                                                    resultFormat=f"RESULT_FORMAT_{form}")
                         self.assert_kept(verdict)
@@ -269,8 +269,8 @@ class BadClient(DaemonCase):
     def test_json_that_is_none(self):
         """Lone surrogates, depth beyond any parser, numbers beyond any float."""
         session = self.session()
-        for body in (b'"\\ud800"', b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000, b"1e999999",
-                     b"-", b'{"a":1,"a":2}', b"NaN", b"\xff"):
+        for body in (b'"\\ud800"', b"[" * 100_000, b"[" * 500 + b"]" * 500, b"1e999999", b"-",
+                     b'{"a":1,"a":2}', b"NaN", b"\xff"):
             with self.subTest(body[:20]):
                 status, _, _ = self.client.request(
                     "POST", "/vivarium.v1.ExecutionService/Eval",
@@ -278,6 +278,17 @@ class BadClient(DaemonCase):
                     % (session.encode(), body), {"content-type": "application/json"})
                 self.assertIn(status, (200, 400))
         self.assertEqual(self.client.value("1", session), 1)
+
+    def test_depth_that_costs(self):
+        """Brackets in any number are refused before anybody else has to wait."""
+        for body in (b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+                     b"['\"'," * 50_000 + b"1" + b"]" * 50_000):
+            with self.subTest(body[:20]):
+                status, _, _ = self.client.request(
+                    "POST", "/vivarium.v1.ExecutionService/Eval",
+                    b'{"source":"1","jsonVariables":{"v":%s}}' % body,
+                    {"content-type": "application/json"})
+                self.assertEqual(status, 400)
 
     def test_many_names(self):
         """A hundred thousand keyword arguments are taken or refused, nothing else."""
