@@ -104,7 +104,9 @@ void add_commands(CLI::App& app, command_line& line) {
   call->add_option("MODULE", line.subject, "Module; builtins for the built-in ones")->required();
   call->add_option("NAME", line.name, "Function; dots lead to methods")->required();
   // Not "extra": CLI11 would take an array in JSON for a list of its own.
-  call->add_option("ARG", line.values, "Arguments in JSON")->allow_extra_args(false);
+  call->add_option("ARG", line.values, "Arguments in JSON")
+      ->allow_extra_args(false)
+      ->expected(0, 1000);
   auto* stream = app.add_subcommand("stream", "Prints the items of a value as they come");
   add_place_options(*stream, line);
   add_variables(*stream, line);

@@ -243,7 +243,7 @@ class Tls(unittest.TestCase):
         done = self.command("run", f"{ROOT}/examples/primes.py", authority=f"{self.folder}/cert.pem")
         self.assertEqual(done.returncode, 0, done.stderr)
         done = self.command("eval", "6 * 7", authority=f"{self.folder}/other.pem")
-        self.assertEqual((done.returncode, done.stdout), (3, ""))
+        self.assertEqual((done.returncode, done.stdout), (3, ""), done.stderr)
         self.assertIn("certificate", done.stderr)
 
     def test_python_client(self):

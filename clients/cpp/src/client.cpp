@@ -19,20 +19,22 @@ void connect_then(std::string_view url, const connect_options& how, callback<cli
   detail::core::connect(
       url, how,
       [tell = std::move(tell)](std::exception_ptr why, std::shared_ptr<detail::core> made) {
-        tell(std::move(why), client{std::move(made)});
+        tell(why, client{why ? nullptr : std::move(made)});
       });
 }
 
 client client::connect(std::string_view url, const connect_options& how) {
-  std::promise<client> promise;
+  using outcome = std::pair<std::exception_ptr, std::shared_ptr<detail::core>>;
+  std::promise<outcome> promise;
   auto connected = promise.get_future();
-  connect_then(url, how, [&promise](std::exception_ptr why, client made) {
-    if (why)
-      promise.set_exception(std::move(why));
-    else
-      promise.set_value(std::move(made));
-  });
-  return connected.get();
+  detail::core::connect(
+      url, how, [&promise](std::exception_ptr why, std::shared_ptr<detail::core> made) {
+        promise.set_value(outcome{std::move(why), std::move(made)});
+      });
+  auto [why, made] = connected.get();
+  if (why)
+    std::rethrow_exception(why);
+  return client{std::move(made)};
 }
 
 client& client::operator=(client&& other) noexcept {

@@ -144,14 +144,16 @@ void core::connect(std::string_view url, const connect_options& how,
                          self->on_closed(why);
                      }};
   open_link(context, std::move(options), std::move(events),
-            [made, then = std::move(then)](opened out) {
+            [made, then = std::move(then)](opened out) mutable {
+              // No reference stays here: the last one to go is to wait for this thread.
+              auto given = std::move(made);
               if (out.open) {
-                made->link_ = std::move(out.open);
-                return then(nullptr, made);
+                given->link_ = std::move(out.open);
+                return then(nullptr, std::move(given));
               }
-              made->broken_ = true;
-              made->why_closed_ = out.why;
-              then(error_of_refusal(out.answer, out.why), nullptr);
+              given->broken_ = true;
+              given->why_closed_ = out.why;
+              then(error_of_refusal(out.answer, out.why), std::move(given));
             });
 }
 

@@ -273,7 +273,7 @@ private:
 };
 
 template <class Stream>
-asio::awaitable<opened> finish(std::shared_ptr<ws_link<Stream>> link, dialing& state,
+asio::awaitable<opened> finish(const std::shared_ptr<ws_link<Stream>>& link, dialing& state,
                                const link_options& how) {
   state.moved_to = &link->socket();
   if constexpr (std::is_same_v<Stream, tls_stream>)
@@ -283,7 +283,7 @@ asio::awaitable<opened> finish(std::shared_ptr<ws_link<Stream>> link, dialing& s
   state.moved_to = nullptr;
   if (out.why.empty()) {
     link->run();
-    out.open = std::move(link);
+    out.open = link;
   }
   co_return out;
 }
@@ -295,13 +295,14 @@ asio::awaitable<opened> open(std::shared_ptr<dialing> state, link_options how, l
     if (how.where.kind == address::scheme::https) {
       auto tls = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_client);
       prepare(*tls, how);
-      out = co_await finish(std::make_shared<ws_link<tls_stream>>(
-                                tls_stream{std::move(state->socket), *tls}, tls, std::move(events)),
-                            *state, how);
+      // Named: GCC 12 forgets temporaries of a co_await that throws.
+      auto link = std::make_shared<ws_link<tls_stream>>(
+          tls_stream{std::move(state->socket), *tls}, tls, std::move(events));
+      out = co_await finish(link, *state, how);
     } else {
-      out = co_await finish(std::make_shared<ws_link<plain_stream>>(std::move(state->socket),
-                                                                    nullptr, std::move(events)),
-                            *state, how);
+      auto link = std::make_shared<ws_link<plain_stream>>(std::move(state->socket), nullptr,
+                                                          std::move(events));
+      out = co_await finish(link, *state, how);
     }
   } catch (const boost::system::system_error& failed) {
     out.why = reason(how, *state, failed.code().message());
