@@ -59,7 +59,7 @@ class Forged(DaemonCase):
                     "data(23, data(1, b'<U0') + data(2, varint(2**60)))",
                     "data(23, data(1, b'<f16') + data(2, varint(1)) + data(3, b'\\xff' * 16))",
                     "data(23, data(1, b'|b1') + data(2, b'\\x80' * 100))",
-                    "data(10, data(1, data(1, deep(30)) + data(2, deep(30))))",
+                    "data(10, data(1, data(1, deep(20)) + data(2, deep(20))))",
                     "data(8, data(1, integer) * 1_000_000)", "data(25, data(2, b'x'))",
                     "data(8, data(1, b'') * 10)", "num(2, 5)"):
                 with self.subTest(form=form, content=content):

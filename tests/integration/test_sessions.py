@@ -134,7 +134,7 @@ class Start(DaemonCase):
     def test_client_that_leaves_during_the_script(self):
         """The script runs to its deadline and leaves nothing: nobody knows the session."""
         self.vanish("SessionService/CreateSession",
-                    {"name": "left", "init": {"source": FOREVER, "timeoutMs": "500"}},
+                    {"name": "left", "init": {"source": FOREVER, "timeoutMs": "3000"}},
                     lambda: processes.busy_worker(self.daemon.pid))
         waiting.wait_for(lambda: not any(
             s.get("name") == "left" for s in self.client.call("SessionService/ListSessions")

