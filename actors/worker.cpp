@@ -16,8 +16,8 @@ namespace {
 // An idle worker holds no more than this; a busy one's buffer grows with what really comes.
 constexpr std::size_t small_read = 4096;
 constexpr std::size_t large_read = 256 * 1024;
-// A pipe holds 64 KiB, and every time that it is full both sides must be woken. One that meets more is
-// made larger, once: memory it is only when it is filled.
+// A pipe holds 64 KiB, and every time that it is full both sides must be woken. One that meets more
+// is made larger, once: memory it is only when it is filled.
 constexpr std::size_t usual_pipe = 64 * 1024;
 constexpr int wide_pipe = 1024 * 1024;
 

@@ -63,8 +63,8 @@ char* frame_reader::prepare(std::size_t wanted) {
     std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
     end_ -= std::exchange(begin_, 0);
   }
-  // There is room for what a header announces at once, but only what arrives is ever written to, and so
-  // becomes memory.
+  // There is room for what a header announces at once, but only what arrives is ever written to,
+  // and so becomes memory.
   if (buffer_.size() - end_ < wanted) {
     raw_memory bigger{std::max({end_ + wanted, end_ + missing(), 2 * end_})};
     if (end_ > 0)

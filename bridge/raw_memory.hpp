@@ -25,8 +25,8 @@ inline void expect_large(char* at, std::size_t size) noexcept {
   (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
-/// Makes room at the end of `out` for content of a known size, and for a few fields after it: appended
-/// to a full string they would double it, and copy all of it.
+/// Makes room at the end of `out` for content of a known size, and for a few fields after it:
+/// appended to a full string they would double it, and copy all of it.
 inline void make_room(std::string& out, std::size_t content) {
   constexpr std::size_t worth_it = 4096;
   constexpr std::size_t around = 256;
@@ -38,8 +38,8 @@ inline void make_room(std::string& out, std::size_t content) {
 
 /// Memory for bytes that are about to be read from somewhere: never cleared, and where it is large,
 /// mapped for itself, in huge pages where the kernel has them. A page costs a fault when it is first
-/// written to, which for megabytes is more than copying them; one that is never written costs nothing, so
-/// that a large one may be asked for before its content has arrived.
+/// written to, which for megabytes is more than copying them; one that is never written costs
+/// nothing, so that large memory may be asked for before its content has arrived.
 class raw_memory {
 public:
   static constexpr std::size_t mapped_from = huge_page_bytes;

@@ -22,8 +22,8 @@ public:
   [[nodiscard]] std::string_view view() const noexcept { return {bytes_.data() + begin_, size()}; }
 
   /// Makes room for at least `wanted` more bytes and returns where they go; `room()` tells how many
-  /// fit. Moves what is held. When it has to grow, it grows to hold `expected` more: what has not come
-  /// yet is not memory yet.
+  /// fit. Moves what is held. When it has to grow, it grows to hold `expected` more: what has not
+  /// come yet is not memory yet.
   char* prepare(std::size_t wanted, std::size_t expected = 0) {
     if (begin_ == end_)
       begin_ = end_ = 0;

@@ -6,8 +6,8 @@
 #include "interp/operation_error.hpp"
 
 #include <array>
-#include <cstring>
 #include <bit>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
