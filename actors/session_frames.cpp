@@ -4,6 +4,7 @@
 // been checked; what does not fit the session's state ends the session.
 
 #include "actors/session_core.hpp"
+#include "bridge/raw_memory.hpp"
 #include "bridge/validate.hpp"
 #include "sandbox/attest.hpp"
 
@@ -186,6 +187,7 @@ std::optional<verdict> session_core::verdict_from(const in_flight& flight,
     case outcome::value:
       fine = bridge::validate_value(message.content);
       how.outcome = verdict::kind::value;
+      bridge::make_room(how.content, message.content.size());
       how.content = message.content;
       break;
     case outcome::repr:

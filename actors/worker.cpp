@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -14,6 +16,16 @@ namespace {
 // An idle worker holds no more than this; a busy one's buffer grows with what really comes.
 constexpr std::size_t small_read = 4096;
 constexpr std::size_t large_read = 256 * 1024;
+// A pipe holds 64 KiB, and every time that it is full both sides must be woken. One that meets more
+// is made larger, once: memory it is only when it is filled.
+constexpr std::size_t usual_pipe = 64 * 1024;
+constexpr int wide_pipe = 1024 * 1024;
+
+void widen(int fd, std::size_t due, bool& done) {
+  if (due > usual_pipe && !std::exchange(done, true))
+    (void)::fcntl(fd, F_SETPIPE_SZ, wide_pipe); // Refused beyond what a user may have.
+}
+
 // Refused calls: an honest library probes a few and falls back; answered at once. After that so
 // many at a time with a pause between, which is more than a library needs and less than a flood
 // costs.
@@ -38,7 +50,9 @@ worker::~worker() {
 }
 
 worker::read_outcome worker::read_some() {
-  auto wanted = std::clamp(reader_.missing(), small_read, large_read);
+  auto missing = reader_.missing();
+  widen(answers_.native_handle(), missing, wide_answers_);
+  auto wanted = std::clamp(missing, small_read, large_read);
   auto* room = reader_.prepare(wanted);
   for (;;) {
     auto n = ::read(answers_.native_handle(), room, reader_.room());
@@ -56,6 +70,7 @@ worker::read_outcome worker::read_some() {
 }
 
 worker::write_outcome worker::flush() {
+  widen(requests_.native_handle(), unsent(), wide_requests_);
   while (sent_ < outgoing_.size()) {
     auto n = ::write(requests_.native_handle(), outgoing_.data() + sent_, outgoing_.size() - sent_);
     if (n > 0) {

@@ -82,6 +82,8 @@ private:
   denial_function on_denied_;
   bridge::frame_reader reader_;
   bool drained_ = false;
+  bool wide_requests_ = false; // Whether a pipe has been made larger.
+  bool wide_answers_ = false;
   std::string outgoing_;
   std::size_t sent_ = 0;
   release_function on_release_;

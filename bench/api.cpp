@@ -46,6 +46,13 @@ std::string session_id(std::string_view create_response) {
   return std::string{field_bytes(field_bytes(create_response, 1), 1)};
 }
 
+std::uint64_t number_in(std::string_view message, unsigned field) {
+  for (field_reader fields{message}; fields.next();)
+    if (fields.field() == field)
+      return fields.number();
+  return 0;
+}
+
 answer open_answer(std::string_view message) {
   answer found;
   for (field_reader fields{message}; fields.next();) {

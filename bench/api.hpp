@@ -19,6 +19,9 @@ namespace bench {
 /// The session id in a CreateSessionResponse.
 [[nodiscard]] std::string session_id(std::string_view create_response);
 
+/// The number in a field of a message; 0 when it is not there.
+[[nodiscard]] std::uint64_t number_in(std::string_view message, unsigned field);
+
 /// A ServerFrame, opened: views into the message.
 struct answer {
   std::uint64_t id = 0;
@@ -32,6 +35,13 @@ struct frame_kind {
   static constexpr unsigned eval = 2;
   static constexpr unsigned create_session = 9;
   static constexpr unsigned close_session = 12;
+  static constexpr unsigned end = 13;
+  static constexpr unsigned more_credit = 13;
+  static constexpr unsigned abandon = 14;
+  static constexpr unsigned credit = 15; ///< Beside a body, not one.
+  static constexpr unsigned stream = 17;
+  static constexpr unsigned create_namespace = 19;
+  static constexpr unsigned get_memory_stats = 25;
 };
 
 /// A ClientFrame around the body of a request.
@@ -49,9 +59,10 @@ public:
   void close(std::string_view session);
   /// Sends a frame that is already encoded and returns the answer's body, whatever it says.
   std::string_view exchange(std::string_view frame);
+  /// Makes a request of any kind; returns the answer's body, valid until the next call.
+  std::string_view call(unsigned kind, std::string_view body);
 
 private:
-  std::string_view call(unsigned kind, std::string_view body);
 
   ws_client& connection_;
   std::uint64_t last_id_ = 1'000'000'000;

@@ -34,6 +34,7 @@ struct options {
   std::size_t connections = 1;
   std::size_t in_flight = 1; ///< per connection
   double seconds = 2;
+  std::size_t bytes = 0; ///< Above 0: one message of this size at a time, there and back.
 };
 
 /// Reads what is there and then the rest of a message that was cut; 0 at the end of the stream.
@@ -104,6 +105,53 @@ void watch(int epoll, int fd, std::uint32_t tag) {
       }
     }
   }
+}
+
+// One large message at a time: the echo has all of it before it answers, as whoever computes with
+// it must; the relay only copies.
+
+[[noreturn]] void echo_large(int fd, std::size_t bytes) {
+  std::vector<char> room(bytes);
+  for (;;) {
+    read_exactly(fd, room.data(), bytes);
+    write_all(fd, {room.data(), bytes});
+  }
+}
+
+[[noreturn]] void relay_large(int listener, int worker, std::size_t bytes) {
+  constexpr std::size_t piece = 256u << 10;
+  std::vector<char> room(piece);
+  auto client = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  auto copy = [&](int from, int to) {
+    for (std::size_t left = bytes; left > 0;) {
+      auto got = read_up_to(from, room.data(), std::min(left, piece));
+      write_all(to, {room.data(), got});
+      left -= got;
+    }
+  };
+  for (;;) {
+    pollfd waits{client, POLLIN, 0};
+    char none = 0;
+    ::poll(&waits, 1, -1);
+    if (::recv(client, &none, 1, MSG_PEEK) <= 0)
+      ::_exit(0);
+    copy(client, worker);
+    copy(worker, client);
+  }
+}
+
+std::vector<double> exchange_large(int fd, std::size_t bytes, double seconds) {
+  std::vector<char> message(bytes, 'x');
+  std::vector<double> samples;
+  auto end = now_ns() + static_cast<std::int64_t>(seconds * 1e9);
+  for (bool warm = true; warm || now_ns() < end; warm = false) {
+    auto begin = now_ns();
+    write_all(fd, {message.data(), bytes});
+    read_exactly(fd, message.data(), bytes);
+    if (!warm)
+      samples.push_back(static_cast<double>(now_ns() - begin) / 1e3);
+  }
+  return samples;
 }
 
 /// Runs `body` in a child that dies with this process.
@@ -178,6 +226,8 @@ options parse(int argc, char** argv) {
       opts.in_flight = std::min(std::stoul(value), batch / message_size);
     else if (name == "--seconds")
       opts.seconds = std::stod(value);
+    else if (name == "--bytes")
+      opts.bytes = std::stoul(value);
     else
       die("unknown option " + std::string{name});
   }
@@ -203,6 +253,8 @@ int main(int argc, char** argv) {
 
   auto worker = spawn([&] {
     ::close(pair[0]);
+    if (opts.bytes > 0)
+      echo_large(pair[1], opts.bytes);
     if (opts.worker == "echo")
       echo(pair[1]);
     auto fd = std::to_string(pair[1]);
@@ -210,6 +262,8 @@ int main(int argc, char** argv) {
   });
   auto middle = spawn([&] {
     ::close(pair[1]);
+    if (opts.bytes > 0)
+      relay_large(listener, pair[0], opts.bytes);
     relay(listener, pair[0], opts.connections);
   });
   ::close(pair[0]);
@@ -218,6 +272,13 @@ int main(int argc, char** argv) {
   std::vector<int> fds;
   for (std::size_t i = 0; i < opts.connections; ++i)
     fds.push_back(connect_tcp(ntohs(at.sin_port)));
+  if (opts.bytes > 0) {
+    auto samples = exchange_large(fds.front(), opts.bytes, opts.seconds);
+    figures{"copy"}.add_samples(samples).print();
+    ::kill(middle, SIGKILL);
+    ::kill(worker, SIGKILL);
+    return 0;
+  }
   std::vector<double> samples;
   exchange(fds, opts, std::min(0.3, opts.seconds / 4), samples);
   samples.clear();

@@ -72,13 +72,17 @@ void write_all(int fd, std::string_view bytes) {
 std::size_t read_some(int fd, std::string& into) {
   constexpr std::size_t chunk = 256 * 1024;
   static char room[chunk];
+  auto n = read_up_to(fd, room, chunk);
+  into.append(room, n);
+  return n;
+}
+
+std::size_t read_up_to(int fd, char* into, std::size_t n) {
   for (;;) {
-    auto n = ::read(fd, room, chunk);
-    if (n > 0) {
-      into.append(room, static_cast<std::size_t>(n));
-      return static_cast<std::size_t>(n);
-    }
-    if (n == 0)
+    auto got = ::read(fd, into, n);
+    if (got > 0)
+      return static_cast<std::size_t>(got);
+    if (got == 0)
       die("the peer has closed the connection");
     if (errno != EINTR)
       die_errno("read");
@@ -87,16 +91,9 @@ std::size_t read_some(int fd, std::string& into) {
 
 void read_exactly(int fd, char* into, std::size_t n) {
   while (n > 0) {
-    auto got = ::read(fd, into, n);
-    if (got == 0)
-      die("the peer has closed the connection");
-    if (got < 0) {
-      if (errno == EINTR)
-        continue;
-      die_errno("read");
-    }
+    auto got = read_up_to(fd, into, n);
     into += got;
-    n -= static_cast<std::size_t>(got);
+    n -= got;
   }
 }
 

@@ -28,6 +28,8 @@ namespace bench {
 void write_all(int fd, std::string_view bytes);
 /// Reads some, blocking; appends to `into` and returns how much. The end of the stream is an error.
 std::size_t read_some(int fd, std::string& into);
+/// Reads up to `n` bytes, blocking; returns how many. The end of the stream is an error.
+std::size_t read_up_to(int fd, char* into, std::size_t n);
 /// Reads exactly `n` bytes.
 void read_exactly(int fd, char* into, std::size_t n);
 

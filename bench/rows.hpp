@@ -5,9 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace bench {
 
@@ -34,5 +36,13 @@ struct row {
 [[nodiscard]] std::span<const row> throughput_rows();
 [[nodiscard]] std::span<const row> create_rows();
 [[nodiscard]] std::span<const row> scale_rows();
+[[nodiscard]] std::span<const row> stream_rows();
+[[nodiscard]] std::span<const row> value_rows();
+[[nodiscard]] std::span<const row> session_rows();
+
+/// Calls `once` with a running number until the time is over; the first calls only warm up. Returns
+/// microseconds.
+[[nodiscard]] std::vector<double> sample(double seconds,
+                                         const std::function<void(std::uint64_t)>& once);
 
 } // namespace bench

@@ -49,8 +49,26 @@ GROUPS = {
             options=("--environment", "bare"), placements=("default",)),
     ),
     "size": (
-        Row("megabyte", "1 MB str in (a new literal) and out", "≤ 1 ms"),
+        Row("megabyte", "1 MB str in (a new literal) and out"),
         Row("megabyte-out", "1 MB str out"),
+    ),
+    "values": (
+        Row("text-both-ways", "1 MB str in (a variable) and out", "≤ 1 ms"),
+        Row("blob-both-ways", "16 MiB bytes in and out", "≤ 3 × copy", against="copy-16m"),
+        Row("array-both-ways", "16 MiB float64 ndarray in and out", "≤ 3 × copy", against="copy-16m",
+            options=("--environment", "numpy")),
+    ),
+    "stream": (
+        Row("stream-items", "small items to one client", "≥ 400,000 /s", "per_second", "/s", ""),
+        Row("stream-chunks", "chunks of 64 KiB to one client", "≥ 500 MiB/s", "mib_per_second",
+            "MiB/s", ""),
+    ),
+    "session": (
+        Row("namespaces", "memory of an empty namespace, 1,000 after 1,000 others", "≤ 2,048 bytes", "bytes_each",
+            "bytes", "", placements=("one core",)),
+        Row("refs", "eval `1+1` beside 100,000 live refs", "as without"),
+        Row("refs", "the same without refs", field="p50_without"),
+        Row("refs", "the one by the other", "1", "ratio", "×", ""),
     ),
 }
 
@@ -61,3 +79,6 @@ REFERENCES = {
     "reference-64": (1, 64),
     "reference-64-connections": (64, 1),
 }
+
+# Of the bare relay with an echo behind it: bytes of one message, there and back.
+COPIES = {"copy-16m": 16 << 20}

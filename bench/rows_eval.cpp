@@ -12,9 +12,6 @@
 
 namespace bench {
 
-namespace {
-
-/// Calls `once` with a running number until the time is over; the first calls only warm up.
 std::vector<double> sample(double seconds, const std::function<void(std::uint64_t)>& once) {
   std::uint64_t number = 0;
   auto warm = now_ns() + static_cast<std::int64_t>(seconds * 0.2e9);
@@ -30,6 +27,8 @@ std::vector<double> sample(double seconds, const std::function<void(std::uint64_
   }
   return samples;
 }
+
+namespace {
 
 void same_source(const char* name, const target& to, std::unique_ptr<ws_client> connection) {
   caller api{*connection};
@@ -90,33 +89,6 @@ void http_unix(const target& to) {
   over_http("eval-http-unix-binary", to, connect_unix(to.unix_path), false);
 }
 
-// A str of 1 MB as a literal, never the same twice, comes back as the value.
-void megabyte(const target& to) {
-  auto connection = to.websocket_unix();
-  caller api{*connection};
-  auto session = api.create(to.environment);
-  constexpr std::size_t size = 1'000'000;
-  std::string source = "'" + std::string(size, 'x') + "'";
-  auto samples = sample(to.seconds, [&](std::uint64_t n) {
-    auto digits = std::to_string(n);
-    source.replace(1, digits.size(), digits);
-    if (api.eval(session, source).size() < size)
-      die("the text came back short");
-  });
-  figures{"megabyte"}.add_samples(samples).print();
-  api.close(session);
-}
-
-void megabyte_out(const target& to) {
-  auto connection = to.websocket_unix();
-  caller api{*connection};
-  auto session = api.create(to.environment);
-  api.eval(session, "text = 'x' * 1_000_000");
-  auto samples = sample(to.seconds, [&](std::uint64_t) { api.eval(session, "text"); });
-  figures{"megabyte-out"}.add_samples(samples).print();
-  api.close(session);
-}
-
 constexpr std::array rows{
     row{"eval-ws-unix", websocket_unix},
     row{"eval-ws-tcp", websocket_tcp},
@@ -124,8 +96,6 @@ constexpr std::array rows{
     row{"eval-http-binary", http_binary},
     row{"eval-http-json", http_json},
     row{"eval-http-unix-binary", http_unix},
-    row{"megabyte", megabyte},
-    row{"megabyte-out", megabyte_out},
 };
 
 } // namespace

@@ -3,6 +3,7 @@
 
 #include "bench/net.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -54,14 +55,14 @@ ws_client::ws_client(int fd) : fd_{fd} {
                  "connection: Upgrade\r\nsec-websocket-version: 13\r\n"
                  "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
                  "sec-websocket-protocol: vivarium.v1.proto\r\n\r\n");
-  auto end = in_.npos;
-  while (end == in_.npos) {
-    read_some(fd_, in_);
-    end = in_.find("\r\n\r\n");
+  std::string_view head;
+  while (head.find("\r\n\r\n") == head.npos) {
+    read();
+    head = {in_.get(), end_};
   }
-  if (!in_.starts_with("HTTP/1.1 101"))
-    die("the daemon refused the upgrade:\n" + in_);
-  at_ = end + 4;
+  if (!head.starts_with("HTTP/1.1 101"))
+    die("the daemon refused the upgrade:\n" + std::string{head});
+  at_ = head.find("\r\n\r\n") + 4;
 }
 
 ws_client::~ws_client() {
@@ -79,7 +80,7 @@ void ws_client::flush() {
 
 std::optional<std::string_view> ws_client::take() {
   for (;;) {
-    auto have = std::string_view{in_}.substr(at_);
+    std::string_view have{in_.get() + at_, end_ - at_};
     if (have.size() < 2)
       return std::nullopt;
     auto opcode = static_cast<unsigned char>(have[0]) & 0x0fU;
@@ -109,9 +110,23 @@ std::optional<std::string_view> ws_client::take() {
 }
 
 void ws_client::read() {
-  in_.erase(0, at_);
-  at_ = 0;
-  read_some(fd_, in_);
+  constexpr std::size_t least = 256u << 10;
+  auto held = end_ - at_;
+  if (held == 0) {
+    at_ = end_ = 0;
+  } else if (at_ > 0 && capacity_ - end_ < least) {
+    std::memmove(in_.get(), in_.get() + at_, held);
+    at_ = 0;
+    end_ = held;
+  }
+  if (capacity_ - end_ < least) {
+    capacity_ = std::max(2 * capacity_, 4 * least);
+    std::unique_ptr<char[]> bigger{new char[capacity_]};
+    if (end_ > 0)
+      std::memcpy(bigger.get(), in_.get(), end_);
+    in_ = std::move(bigger);
+  }
+  end_ += read_up_to(fd_, in_.get() + end_, capacity_ - end_);
 }
 
 std::string_view ws_client::receive() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,8 +35,10 @@ public:
 private:
   int fd_;
   std::string out_;
-  std::string in_;
-  std::size_t at_ = 0; ///< How much of `in_` has been taken.
+  std::unique_ptr<char[]> in_;
+  std::size_t capacity_ = 0;
+  std::size_t at_ = 0;  ///< How much of `in_` has been taken.
+  std::size_t end_ = 0; ///< How much of it has been read.
 };
 
 } // namespace bench

@@ -57,16 +57,20 @@ char* frame_reader::prepare(std::size_t wanted) {
   if (begin_ == end_) {
     begin_ = end_ = 0;
     if (buffer_.size() > std::max(keep_at_most, wanted))
-      std::string{}.swap(buffer_);
+      buffer_.reset();
   }
   if (buffer_.size() - end_ < wanted && begin_ > 0) {
     std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
     end_ -= std::exchange(begin_, 0);
   }
-  // The buffer grows with what has arrived, never with what a header announces. Its size stays at
-  // what it once was, so that only new memory is ever cleared.
-  if (buffer_.size() - end_ < wanted)
-    buffer_.resize(std::max(end_ + wanted, std::min(2 * end_, max_body_ + frame_header_bytes)));
+  // There is room for what a header announces at once, but only what arrives is ever written to,
+  // and so becomes memory.
+  if (buffer_.size() - end_ < wanted) {
+    raw_memory bigger{std::max({end_ + wanted, end_ + missing(), 2 * end_})};
+    if (end_ > 0)
+      std::memcpy(bigger.data(), buffer_.data(), end_);
+    buffer_ = std::move(bigger);
+  }
   return buffer_.data() + end_;
 }
 

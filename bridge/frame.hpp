@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "bridge/raw_memory.hpp"
 #include "proto/result.hpp"
 
 #include <cstddef>
@@ -64,7 +65,7 @@ public:
   [[nodiscard]] std::size_t pending() const noexcept { return end_ - begin_; }
 
 private:
-  std::string buffer_;
+  raw_memory buffer_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::size_t max_body_;

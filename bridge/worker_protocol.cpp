@@ -121,6 +121,7 @@ void value_options::fill_from(const value_options& other) noexcept {
 
 status append_evaluate(std::string& out, const evaluate& message) {
   using f = evaluate_field;
+  make_room(out, message.source.size() + message.operands.size());
   auto start = begin_frame(out, frame_type::evaluate);
   put(out, f::execution, message.execution);
   put(out, f::source, message.source);

@@ -47,8 +47,9 @@ void connection::on_started(error_code why) {
 void connection::read_more() {
   if (reading_ || closed_ || !started_ || (!closing_ && !talk_->wants_input()))
     return;
-  auto wanted = std::max(read_size_, std::min(talk_->expected_input(), large_read));
-  auto* into = in_.prepare(wanted);
+  auto expected = talk_->expected_input();
+  auto wanted = std::max(read_size_, std::min(expected, large_read));
+  auto* into = in_.prepare(wanted, expected);
   reading_ = true;
   stream_->read(boost::asio::mutable_buffer{into, std::min(in_.room(), large_read)},
                 shared_from_this());

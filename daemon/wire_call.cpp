@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bridge/natural_in.hpp"
+#include "bridge/raw_memory.hpp"
 #include "bridge/value_view.hpp"
 #include "bridge/value_writer.hpp"
 #include "daemon/wire_fields.hpp"
@@ -155,6 +156,7 @@ std::string make_operands(const call_fields& call, const std::string& json_args,
               + field_size(args_size) + field_size(kwargs_size);
   std::string out;
   out.reserve(field_size(body));
+  bridge::expect_large(out.data(), body);
   append_head(out, 8, body); // Value.list
   append_bytes(out, 1, operation);
   append_bytes(out, 1, target);

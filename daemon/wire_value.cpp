@@ -2,6 +2,7 @@
 #include "daemon/wire_value.hpp"
 
 #include "bridge/natural_in.hpp"
+#include "bridge/raw_memory.hpp"
 #include "bridge/validate.hpp"
 #include "bridge/value_view.hpp"
 #include "daemon/wire_fields.hpp"
@@ -171,7 +172,9 @@ result<std::string> make_variables(named_values& from, std::string_view what) {
   auto entries = from.merge(what);
   if (!entries)
     return std::move(entries).why();
-  out.reserve(dict_size(*entries));
+  auto size = dict_size(*entries);
+  out.reserve(size);
+  bridge::expect_large(out.data(), size);
   append_dict(out, *entries);
   if (auto ok = check_value(out, what); !ok)
     return std::move(ok).why();

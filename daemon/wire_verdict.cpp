@@ -2,6 +2,7 @@
 #include "daemon/wire_verdict.hpp"
 
 #include "bridge/natural.hpp"
+#include "bridge/raw_memory.hpp"
 #include "daemon/wire_bytes.hpp"
 
 #include <algorithm>
@@ -182,7 +183,9 @@ void append_verdict(std::string& out, std::uint32_t field, const execution& sour
   }
   bool failed = end.outcome == verdict::kind::error;
   auto outcome_size = failed ? content.size() : form != 0 ? field_size(content.size()) : 0;
-  out.reserve(out.size() + outcome_size + rest.size() + 24);
+  // What callers append after it has room too: a full string would double, and copy all of it.
+  out.reserve(out.size() + outcome_size + rest.size() + 128);
+  bridge::expect_large(out.data() + out.size(), outcome_size);
   append_head(out, field, field_size(outcome_size) + rest.size());
   append_head(out, failed ? 2 : 1, outcome_size);
   if (failed)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "interp/decode_typed.hpp"
 
+#include "bridge/raw_memory.hpp"
 #include "bridge/wire_reader.hpp"
 #include "interp/operation_error.hpp"
 
 #include <array>
 #include <bit>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
@@ -13,6 +15,18 @@
 namespace vivarium::interp {
 
 namespace {
+
+// A bytearray whose memory is told to be large before it is written to.
+py_ref bytearray_of(std::string_view content) {
+  auto made = py_ref::steal(
+      PyByteArray_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(content.size())));
+  if (made && !content.empty()) {
+    auto* to = PyByteArray_AsString(made.get());
+    bridge::expect_large(to, content.size());
+    std::memcpy(to, content.data(), content.size());
+  }
+  return made;
+}
 
 using bridge::unzigzag;
 using bridge::wire_field;
@@ -199,8 +213,7 @@ py_ref decode_array(const value_parts& python, std::string_view content) {
   }
   auto dtype = decode_text(array.dtype);
   // The array's memory for good: numpy takes the bytearray as its buffer.
-  auto data = py_ref::steal(
-      PyByteArray_FromStringAndSize(array.data.data(), static_cast<Py_ssize_t>(array.data.size())));
+  auto data = bytearray_of(array.data);
   if (!shape || !dtype || !data)
     return {};
   return made(PyObject_CallFunctionObjArgs(python.make_array, dtype.get(), shape.get(), data.get(),

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "interp/decode_value.hpp"
 
+#include "bridge/raw_memory.hpp"
 #include "bridge/wire_reader.hpp"
 #include "interp/decode_typed.hpp"
 #include "interp/runtime.hpp"
 
 #include <bit>
+#include <cstring>
 
 namespace vivarium::interp {
 
@@ -31,6 +33,20 @@ constexpr std::uint32_t type_of(std::uint32_t field) {
     case real_field: return wire_field::fixed64;
     default: return wire_field::bytes;
   }
+}
+
+// Bytes whose memory is told to be large before it is written to.
+py_ref bytes_of(std::string_view content) {
+  auto size = static_cast<Py_ssize_t>(content.size());
+  if (content.size() < bridge::huge_page_bytes)
+    return py_ref::steal(PyBytes_FromStringAndSize(content.data(), size));
+  auto bytes = py_ref::steal(PyBytes_FromStringAndSize(nullptr, size));
+  if (bytes) {
+    auto* to = PyBytes_AsString(bytes.get());
+    bridge::expect_large(to, content.size());
+    std::memcpy(to, content.data(), content.size());
+  }
+  return bytes;
 }
 
 class value_decoder {
@@ -196,7 +212,7 @@ py_ref value_decoder::decode_blob(std::string_view content) const {
     case blob_as::str: return decode_text(content);
     case blob_as::bytearray:
       return py_ref::steal(PyByteArray_FromStringAndSize(content.data(), size));
-    default: return py_ref::steal(PyBytes_FromStringAndSize(content.data(), size));
+    default: return bytes_of(content);
   }
 }
 

@@ -211,6 +211,7 @@ typed_encoding append_array(std::string& out, PyObject* parts, std::size_t max_b
     protozero::add_varint_to_buffer(&head, 3 << 3 | 2);
     protozero::add_varint_to_buffer(&head, buffer.size());
   }
+  bridge::make_room(out, head.size() + buffer.size());
   protozero::add_varint_to_buffer(&out, array_field << 3 | 2);
   protozero::add_varint_to_buffer(&out, head.size() + buffer.size());
   out += head;
@@ -304,6 +305,7 @@ typed_encoding append_memoryview(std::string& out, PyObject* object, std::size_t
     return PyErr_Clear(), no_form(); // It has been released.
   if (buffer.size() > max_bytes)
     return {encoded::too_large, true, {}, 0};
+  bridge::make_room(out, buffer.size());
   protozero::add_varint_to_buffer(&out, blob_field << 3 | 2);
   protozero::add_varint_to_buffer(&out, buffer.size());
   if (PyBuffer_IsContiguous(buffer.get(), 'C') != 0) {

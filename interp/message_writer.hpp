@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "bridge/raw_memory.hpp"
+
 #include <protozero/buffer_string.hpp>
 #include <protozero/varint.hpp>
 
@@ -22,6 +24,7 @@ inline void put_varint(std::string& out, std::uint32_t field, std::uint64_t valu
 
 /// Appends a field with bytes or text.
 inline void put_bytes(std::string& out, std::uint32_t field, std::string_view bytes) {
+  bridge::make_room(out, bytes.size());
   protozero::add_varint_to_buffer(&out, field << 3 | 2);
   protozero::add_varint_to_buffer(&out, bytes.size());
   out.append(bytes);

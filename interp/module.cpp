@@ -14,6 +14,7 @@
 #include <new>
 #include <utility>
 
+#include <malloc.h>
 #include <pthread.h>
 
 namespace vivarium::interp {
@@ -131,6 +132,10 @@ PyObject* open(PyObject*, PyObject* arguments) {
     return PyErr_NoMemory();
   self.serving = true;
   self.out.open(fd);
+  // Values of a megabyte or so come and go: memory that each gives back would be faulted in again
+  // for the next. Larger ones are mapped for themselves, as the C library would at first.
+  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 8 << 20);
   self.output.start();
   self.interrupt.install();
   Py_RETURN_NONE;
