@@ -9,6 +9,7 @@
 #include <CLI/Formatter.hpp>
 
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <iostream>
 #include <string>
@@ -20,11 +21,11 @@ namespace {
 
 /// What the command line holds.
 struct command_line {
+  std::array<std::string, 32> values; ///< Of a call.
   std::string timeout;
   std::string cpu;
   std::string subject; ///< The source, file, module or session of the command.
   std::string name;    ///< Of a function.
-  std::vector<std::string> values;
   bool once = false;
   run_request how;
 };
@@ -74,7 +75,8 @@ int dispatch(const CLI::App& app, command_line& line) {
   if (app.got_subcommand("run"))
     return run_command(line.how, line.subject);
   if (app.got_subcommand("call"))
-    return call_command(line.how, line.subject, line.name, line.values);
+    return call_command(line.how, line.subject, line.name,
+                        {line.values.begin(), std::ranges::find(line.values, std::string{})});
   if (app.got_subcommand("stream"))
     return stream_command(line.how, line.subject);
   if (app.got_subcommand("repl"))
@@ -103,10 +105,10 @@ void add_commands(CLI::App& app, command_line& line) {
   call->add_flag("--json", line.how.json, "Print the value as JSON");
   call->add_option("MODULE", line.subject, "Module; builtins for the built-in ones")->required();
   call->add_option("NAME", line.name, "Function; dots lead to methods")->required();
-  // Not "extra": CLI11 would take an array in JSON for a list of its own.
-  call->add_option("ARG", line.values, "Arguments in JSON")
-      ->allow_extra_args(false)
-      ->expected(0, 1000);
+  // One option each: an option of many would take an array in JSON for a list of its own.
+  for (std::size_t n = 0; n < line.values.size(); ++n)
+    call->add_option("ARG" + std::to_string(n + 1), line.values[n], "Argument in JSON")
+        ->group(n == 0 ? "Positionals" : "");
   auto* stream = app.add_subcommand("stream", "Prints the items of a value as they come");
   add_place_options(*stream, line);
   add_variables(*stream, line);

@@ -24,6 +24,8 @@ class Calls(DaemonCase):
         """Arguments are JSON, the answer is a repr or JSON."""
         self.assertEqual(self.run_it("call", "math", "sqrt", "16"), (0, "4.0\n", ""))
         self.assertEqual(self.run_it("call", "builtins", "len", '{"a": [1]}'), (0, "1\n", ""))
+        self.assertEqual(self.run_it("call", "math", "hypot", "3", "4"), (0, "5.0\n", ""))
+        self.assertEqual(self.run_it("call", "builtins", "max", "[1]", "[2, 3]"), (0, "[2, 3]\n", ""))
         self.assertEqual(self.run_it("call", "--json", "builtins", "sorted", "[3, 1]"),
                          (0, "[1,3]\n", ""))
         status, out, err = self.run_it("call", "math", "sqrt", "--", "-1")
