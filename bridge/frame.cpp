@@ -11,6 +11,7 @@ namespace {
 
 // A reader that once held a big frame gives the memory back when it is drained.
 constexpr std::size_t keep_at_most = 256u << 10;
+constexpr std::size_t believed_from = 64u << 10;
 
 constexpr std::uint32_t load_le32(const char* p) noexcept {
   auto at = [p](int i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(p[i])); };
@@ -63,10 +64,11 @@ char* frame_reader::prepare(std::size_t wanted) {
     std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
     end_ -= std::exchange(begin_, 0);
   }
-  // There is room for what a header announces at once, but only what arrives is ever written to,
-  // and so becomes memory.
+  // A header alone gets nothing. Once some of its body has come there is room for all of it at once,
+  // of which only what arrives is ever written to, and so becomes memory.
   if (buffer_.size() - end_ < wanted) {
-    raw_memory bigger{std::max({end_ + wanted, end_ + missing(), 2 * end_})};
+    raw_memory bigger{std::max(
+        {end_ + wanted, 2 * end_, end_ >= believed_from ? end_ + missing() : std::size_t{0}})};
     if (end_ > 0)
       std::memcpy(bigger.data(), buffer_.data(), end_);
     buffer_ = std::move(bigger);

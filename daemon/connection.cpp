@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t small_read = 8u << 10;
 constexpr std::size_t large_read = 256u << 10;
+constexpr std::size_t believed_from = 64u << 10;
 constexpr std::chrono::seconds linger{2};
 
 } // namespace
@@ -49,7 +50,8 @@ void connection::read_more() {
     return;
   auto expected = talk_->expected_input();
   auto wanted = std::max(read_size_, std::min(expected, large_read));
-  auto* into = in_.prepare(wanted, expected);
+  // What is only announced gets no room before some of it has come.
+  auto* into = in_.prepare(wanted, in_.size() >= believed_from ? expected : 0);
   reading_ = true;
   stream_->read(boost::asio::mutable_buffer{into, std::min(in_.room(), large_read)},
                 shared_from_this());
