@@ -19,10 +19,9 @@ constexpr int exit_no_worker = 71;
 // Python's own handlers around fork run here as they do in os.fork; the sandbox only forks.
 void fork_one(std::uint64_t worker, PyObject* child) {
   PyOS_BeforeFork();
-  auto pid = the_link->fork_worker(worker);
+  auto pid = the_link->fork_worker(worker, PyOS_AfterFork_Child);
   if (!pid || *pid != 0)
     return PyOS_AfterFork_Parent(); // What failed has been reported.
-  PyOS_AfterFork_Child();
   auto ended = py_ref::steal(PyObject_CallNoArgs(child));
   PyErr_Print();
   ::_exit(exit_no_worker);

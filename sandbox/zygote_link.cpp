@@ -138,11 +138,32 @@ void refuse(std::uint64_t worker, const char* step, int errno_value) {
 
 } // namespace
 
+namespace {
+
+// Takes the numbers that a worker's channel will have. A module that is preloaded may keep a file
+// open, as matplotlib does with its fonts, and close it in a child: that must not be the channel.
+bool keep_channel_numbers() {
+  unique_fd null{::open("/dev/null", O_RDWR | O_CLOEXEC)};
+  if (!null)
+    return false;
+  for (int fd : {worker_requests_fd, worker_answers_fd, worker_stdout_copy_fd,
+                 worker_stderr_copy_fd})
+    if (null.get() != fd && ::dup3(null.get(), fd, O_CLOEXEC) < 0)
+      return false;
+  if (null.get() == worker_requests_fd || null.get() == worker_answers_fd)
+    (void)null.release();
+  return true;
+}
+
+} // namespace
+
 result<zygote_link> zygote_link::adopt() {
   for (int fd : {control::zygote_control_fd, control::zygote_link_fd, control::zygote_plan_fd,
                  control::zygote_proc_fd})
     if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
       return error{errc::failed_precondition, "a zygote is started by vivarium-zygote only"};
+  if (!keep_channel_numbers())
+    return os_error("dup3", "/dev/null", errno);
   auto plan = decode_plan(control::zygote_plan_fd);
   if (!plan)
     return error{errc::malformed, "the plan cannot be read"};
@@ -242,7 +263,7 @@ std::optional<std::uint64_t> zygote_link::next_order() {
   }
 }
 
-result<int> zygote_link::fork_worker(std::uint64_t worker) {
+result<int> zygote_link::fork_worker(std::uint64_t worker, void (*first)()) {
   bool own_space = shared_->plan.has(layer::pid_namespace);
   int holder = shared_->holder.get();
   // Only children are born there; the zygote itself stays where it is.
@@ -256,6 +277,8 @@ result<int> zygote_link::fork_worker(std::uint64_t worker) {
   pid_t pid = ::fork();
   int why = errno;
   if (pid == 0) {
+    if (first != nullptr)
+      first();
     // NOLINTNEXTLINE(concurrency-mt-unsafe): this process has one thread.
     ::sigprocmask(SIG_SETMASK, &shared_->mask_before, nullptr);
     seal_worker(shared_->job);

@@ -327,5 +327,24 @@ class Queue(DaemonCase):
         self.assertIs(self.client.value("'ran' in globals()", session), False)
 
 
+class DataEnvironment(DaemonCase):
+    """What is preloaded there is there, and a figure can be drawn at once."""
+
+    def setUp(self):
+        """Its jail starts on first use; only then is stock taken."""
+        with self.daemon.client() as client:
+            client.call("ExecutionService/Eval", {"environment": "data", "source": "1"})
+        super().setUp()
+
+    def test_numpy_pandas_and_matplotlib(self):
+        """In a session of its own, and in the next worker as well."""
+        source = ("import numpy, pandas\nfrom matplotlib import pyplot\npyplot.plot([1, 2])\npyplot.show()\n"
+                  "int(pandas.DataFrame({'a': numpy.arange(4)})['a'].sum())")
+        for _ in range(2):
+            answer = self.client.call("ExecutionService/Eval", {"environment": "data", "source": source})
+            self.assertEqual(answer["verdict"]["result"]["json"], 6)
+            self.assertEqual(answer["verdict"]["displays"][0]["parts"][0]["type"], "image/png")
+
+
 if __name__ == "__main__":
     unittest.main()
