@@ -117,9 +117,13 @@ result<std::string> to_binary(message type, std::string_view json) {
 result<std::string> to_json(message type, std::string_view binary) {
   std::unique_ptr<Message> parsed{prototype_of(type).New()};
   std::string out;
-  if (!parsed->ParseFromArray(binary.data(), static_cast<int>(binary.size()))
-      || !google::protobuf::util::MessageToJsonString(*parsed, &out).ok())
+  if (!parsed->ParseFromArray(binary.data(), static_cast<int>(binary.size())))
     return error{errc::internal, "cannot write a " + parsed->GetDescriptor()->name() + " as JSON"};
+  // What can be parsed fails only by libprotobuf's own bound on depth, which cannot be moved here.
+  if (!google::protobuf::util::MessageToJsonString(*parsed, &out).ok())
+    return error{errc::failed_precondition,
+                 "the answer nests too deeply for typed values in JSON: ask for the format JSON or "
+                 "REPR, or speak the binary protocol"};
   return out;
 }
 

@@ -262,3 +262,22 @@ TEST_CASE("frames of the server are ServerFrames in both codecs", "[daemon][unit
     REQUIRE(parsed.eval().execution_id() == "exe_0abc");
   }
 }
+
+TEST_CASE("typed values that nest too deeply for JSON are refused with a way out",
+          "[daemon][unit]") {
+  auto nested = [](int levels) {
+    return value_of([levels](v1::Value& value) {
+      auto* at = &value;
+      for (int i = 0; i < levels; ++i)
+        at = at->mutable_list()->add_items();
+      at->set_integer(1);
+    });
+  };
+  CHECK(wire::encode_eval(codec::json, *ended(value_verdict(nested(20)), result_format::typed)));
+  auto deep = ended(value_verdict(nested(40)), result_format::typed);
+  auto refused = wire::encode_eval(codec::json, *deep);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.why().code == errc::failed_precondition);
+  CHECK(refused.why().detail.find("REPR") != std::string::npos);
+  CHECK(wire::encode_eval(codec::proto, *deep));
+}
