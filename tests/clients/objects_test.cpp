@@ -300,6 +300,9 @@ TEST_CASE("defaults fill what a request leaves open", "[clients][integration]") 
   at.client.eval("x = (1, 2)");
   CHECK(at.client.eval("x") == value{"(1, 2)"});
   CHECK(at.client.eval("x", {.format = result_format::typed}) == tuple{{1, 2}});
+  at.client.set_defaults({.own_session = true});
+  (void)at.client.eval("x = 41");
+  CHECK(at.client.eval_as<int>("x + 1") == 42);
   at.client.set_defaults({});
   CHECK_THROWS_AS(at.client.eval("x"), python_error);
 }

@@ -122,6 +122,7 @@ request<done> client::prepare_defaults(const defaults& what) const {
   to.set_namespace_(what.namespace_id);
   to.set_environment(what.environment);
   encode(what.run, *to.mutable_options());
+  to.set_own_session(what.own_session);
   return {{core_, std::move(frame)}, [](detail::reply&) { return done{}; }};
 }
 

@@ -176,6 +176,7 @@ session_info decode(const v1::Session& from) {
   out.usage = decode(from.usage());
   out.namespaces = from.namespaces();
   out.init_error = from.init_error();
+  out.worker_pid = from.worker_pid();
   return out;
 }
 

@@ -123,6 +123,8 @@ struct defaults {
   std::string namespace_id = {};
   std::string environment = {};
   run_options run = {};
+  /// Makes a session that ends with the connection, and is what `session` would be.
+  bool own_session = false;
 };
 
 /// How a connection is made.

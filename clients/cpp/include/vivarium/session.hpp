@@ -22,6 +22,7 @@ struct session_info {
   struct usage usage;
   std::uint64_t namespaces = 0;
   std::string init_error;
+  std::uint32_t worker_pid = 0; ///< On the daemon's host.
 };
 
 /// A namespace as it stands.
