@@ -2,7 +2,6 @@
 """What the tests of a worker have in common. They run on every interpreter that VIVARIUM_PYTHONS names, or
 on Debian's and each later CPython that is found."""
 
-import glob
 import os
 import re
 import shutil
@@ -21,10 +20,13 @@ def _interpreters():
         return named.split(":")
     found = {}
     for version in ("3.12", "3.13", "3.14"):
-        candidates = [shutil.which(f"python{version}"),
-                      *glob.glob(os.path.expanduser(f"~/.pyenv/versions/{version}.*/bin/python3"))]
+        candidates = [shutil.which(f"python{version}")]
+        if shutil.which("pyenv"):
+            told = subprocess.run(["pyenv", "whence", "--path", f"python{version}"], capture_output=True,
+                                  text=True, check=False)
+            candidates += told.stdout.split()
         for candidate in filter(None, candidates):
-            # A shim may be there for a version that is not.
+            # It may be a shim for a version that is not there.
             told = subprocess.run([candidate, "-Ic", "import sys; print(sys.executable)"], capture_output=True,
                                   text=True, check=False)
             if told.returncode == 0 and version not in found:
