@@ -16,7 +16,15 @@ using namespace vivarium::bridge;
 void decode(const frame& one) {
   switch (one.type) {
     case frame_type::evaluate: (void)decode_evaluate(one.body); break;
+    case frame_type::pull: (void)decode_pull(one.body); break;
     case frame_type::hello: (void)decode_hello(one.body); break;
+    case frame_type::parked: (void)decode_parked(one.body); break;
+    case frame_type::items:
+      if (auto items = decode_items(one.body)) {
+        (void)validate_items(items->content, items->count, false);
+        (void)validate_items(items->content, items->count, true);
+      }
+      break;
     case frame_type::output:
       if (auto output = decode_output(one.body)) {
         std::string text;
