@@ -52,7 +52,7 @@ std::string encode_defaults_set(codec as, std::string_view session) {
     append_text(out, 1, session);
     return out;
   }
-  out = "{";
+  out += '{';
   if (!session.empty()) {
     out += "\"sessionId\":";
     bridge::append_json_string(out, session);
