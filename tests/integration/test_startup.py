@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starting: the port file, the configuration, and everything that can be wrong with either."""
 
+import atexit
 import os
 import shutil
 import signal
@@ -15,6 +16,11 @@ from vivarium_testing.daemon import Daemon
 
 # A program that behaves like an interpreter as far as it is told to.
 INMATE = os.path.abspath(os.path.join(daemons.BIN, "../tests/test_zygote"))
+if INMATE.startswith("/tmp/"):  # Which a jail has of its own: nothing below it can be shown there.
+    _folder = tempfile.mkdtemp(prefix="vivarium-inmate-", dir="/var/tmp")
+    os.chmod(_folder, 0o755)
+    atexit.register(shutil.rmtree, _folder)
+    INMATE = shutil.copy(INMATE, _folder)
 ENDLESS = f"python = \"{INMATE}\"\npreload = [\"hang\"]\n"
 
 

@@ -136,8 +136,7 @@ class Namespaces(WorkerTest):
         number = self.w.submit("", mode=DROP_NAMESPACE, operands=[1])
         self.w.wait_for_output(number, b"go\n")
         self.w.interrupt(number)
-        ended = self.w.wait(number)
-        self.assertIn("Interrupted", ended.stderr)
+        self.w.wait(number)  # It ends; what comes next is not hit by an interrupt that was not for it.
         self.assertEqual(self.value("1+1"), 2)
 
     def test_functions_outlive_their_namespace(self):

@@ -350,26 +350,25 @@ void core::flush_soon() noexcept {
 
 void core::flush(bool all) noexcept {
   try {
-    std::vector<v1::ClientFrame> frames;
-    {
-      const std::lock_guard lock{refs_mutex_};
-      flushing_ = false;
-      const bool any_under_way = sessions_.contains("") && sessions_[""].under_way != 0;
-      for (auto at = sessions_.begin(); at != sessions_.end();) {
-        auto& [session, of] = *at;
-        const bool busy = of.under_way != 0 || any_under_way;
-        if (!of.doomed.empty() && (all || !busy || of.doomed.size() >= max_doomed)) {
-          auto* request = frames.emplace_back().mutable_release_refs();
-          request->set_session(session);
-          while (!of.doomed.empty() && request->refs_size() < static_cast<int>(max_release))
-            request->add_refs(std::move(of.doomed.extract(of.doomed.begin()).value()));
-        }
-        const bool spent = of.under_way == 0 && of.doomed.empty();
-        at = spent ? sessions_.erase(at) : std::next(at);
+    // Sent under the lock: a request that begins now and may bring one of these objects again must
+    // come after their release.
+    const std::lock_guard lock{refs_mutex_};
+    flushing_ = false;
+    const bool any_under_way = sessions_.contains("") && sessions_[""].under_way != 0;
+    for (auto at = sessions_.begin(); at != sessions_.end();) {
+      auto& [session, of] = *at;
+      const bool busy = of.under_way != 0 || any_under_way;
+      if (!of.doomed.empty() && (all || !busy || of.doomed.size() >= max_doomed)) {
+        v1::ClientFrame frame;
+        auto* request = frame.mutable_release_refs();
+        request->set_session(session);
+        while (!of.doomed.empty() && request->refs_size() < static_cast<int>(max_release))
+          request->add_refs(std::move(of.doomed.extract(of.doomed.begin()).value()));
+        submit(frame, [](std::exception_ptr, v1::ServerFrame*) {});
       }
+      const bool spent = of.under_way == 0 && of.doomed.empty();
+      at = spent ? sessions_.erase(at) : std::next(at);
     }
-    for (auto& frame : frames)
-      submit(frame, [](std::exception_ptr, v1::ServerFrame*) {});
   } catch (...) { // No memory: the objects live until their session ends.
   }
 }
