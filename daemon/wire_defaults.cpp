@@ -22,7 +22,7 @@ result<defaults> decode_defaults(codec as, std::string_view bytes) {
       case text_field(3): return take_text(what.environment, r, "environment");
       case text_field(4):
         return read_fields(view_of(r), [&](pbf_reader& o) { return read_run_option(fields, o); });
-      case number_field(5): own_session = r.get_bool(); return done{};
+      case number_field(5): own_session = r.get_uint64() != 0; return done{};
       default: return skip(r);
     }
   });
