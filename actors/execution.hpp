@@ -94,7 +94,7 @@ struct submission {
   std::string source;
   std::string filename;
   std::uint32_t first_line = 1;
-  std::string code; ///< Handle from Compile, instead of source.
+  std::string code;       ///< Handle from Compile, instead of source.
   std::string name_space; ///< Id or name of a namespace of the session; empty for the base one.
   bool scratch = false;   ///< In a fresh namespace that is dropped at the end.
   /// Encoded and validated vivarium.v1.Value, see bridge::run_mode: variables, or the operands of a
@@ -146,7 +146,8 @@ public:
   /// How it ended; absent until it has.
   const std::optional<verdict>& end() const noexcept { return verdict_; }
 
-  /// Rounds of a stream that are over, and credit that they did not use because they were over early.
+  /// Rounds of a stream that are over, and credit that they did not use because they were over
+  /// early.
   std::uint64_t rounds_done() const noexcept { return rounds_done_; }
   std::uint64_t credit_unused() const noexcept { return credit_unused_; }
 
@@ -168,8 +169,8 @@ public:
     std::string{}.swap(request_.source);
     std::string{}.swap(request_.operands);
   }
-  /// Protects events from here on from being dropped: those of a stream that its client has not taken
-  /// yet. Who reads a stream sets it, and orders no more rounds than may be held.
+  /// Protects events from here on from being dropped: those of a stream that its client has not
+  /// taken yet. Who reads a stream sets it, and orders no more rounds than may be held.
   static constexpr std::uint64_t keep_nothing = ~std::uint64_t{0};
   void keep_from(std::uint64_t sequence) noexcept { keep_from_ = sequence; }
   /// Tells followers that a round of a stream is over.

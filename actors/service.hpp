@@ -36,7 +36,8 @@ struct session_info {
   std::string python_version;
   std::optional<vivarium::cause> cause;
   std::vector<std::string> tags;
-  vivarium::usage used; ///< By its executions in all; `wall` is the time that it spent running them.
+  vivarium::usage
+      used; ///< By its executions in all; `wall` is the time that it spent running them.
   std::uint64_t namespaces = 0; ///< Beside the base one.
   std::int64_t worker_pid = 0;  ///< On the daemon's host; 0 when there is none.
   std::string init_error;       ///< Formatted traceback; only when that is why it is dead.
@@ -45,7 +46,7 @@ struct session_info {
 /// Source to be run before a session is ready.
 struct init_script {
   std::string source;
-  std::string variables; ///< Encoded and validated Value, a dict; may be empty.
+  std::string variables;                ///< Encoded and validated Value, a dict; may be empty.
   std::chrono::milliseconds timeout{0}; ///< 0: a minute.
   std::string filename;
   std::uint32_t first_line = 1;
@@ -63,8 +64,8 @@ struct session_request {
   std::string working_directory;
   std::vector<std::pair<std::string, std::string>> environment_variables;
   bridge::value_options values;
-  std::uint64_t max_refs = 0;              ///< 0: the configured maximum.
-  std::chrono::milliseconds ref_ttl{0};    ///< 0: no limit.
+  std::uint64_t max_refs = 0;           ///< 0: the configured maximum.
+  std::chrono::milliseconds ref_ttl{0}; ///< 0: no limit.
   std::vector<std::string> tags;
   std::string request_id;
 };
@@ -149,8 +150,8 @@ public:
   void cancel(const std::string& tenant, const std::string& id, reply<bool> to);
   /// Applies `on_disconnect` for a client that waited for `what` and went away.
   void abandon(const std::string& tenant, const execution_ptr& what);
-  /// Orders another round of a stream, see bridge::pull; 0 ends it in order, so that its generator is
-  /// closed.
+  /// Orders another round of a stream, see bridge::pull; 0 ends it in order, so that its generator
+  /// is closed.
   void pull(const std::string& tenant, const execution_ptr& what, std::uint64_t credit);
   /// Lists executions of one session, or of the tenant when `session` is empty.
   void list_executions(const std::string& tenant, const std::string& session,

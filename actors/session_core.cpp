@@ -257,8 +257,8 @@ void session_core::on_denied(const sandbox::denied_call& call) {
 }
 
 void session_core::maybe_stop() {
-  bool served = one_shot_ && info_.executions > 0 && sent_.empty() && parked_.empty()
-                && waiting_.empty();
+  bool served =
+      one_shot_ && info_.executions > 0 && sent_.empty() && parked_.empty() && waiting_.empty();
   if (served && info_.state != session_state::dead)
     return close(reply<done>{}, "closed");
   if (info_.state != session_state::dead)

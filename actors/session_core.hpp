@@ -38,7 +38,7 @@ struct session_ports {
 struct session_plan {
   session_info info; ///< Id, name and environment; the rest is the session's to fill.
   std::string tenant;
-  session_request wish; ///< What the client asked for; its idle timeout is set.
+  session_request wish;  ///< What the client asked for; its idle timeout is set.
   bool one_shot = false; ///< Ends itself after its first execution.
 };
 
@@ -50,8 +50,8 @@ struct session_plan {
 // them, so that one wake-up serves many. Those the worker has been sent stand in sent_ in the order
 // in which it takes them up: the front is the one that has the interpreter. One that has begun and
 // waits (for an event of its asyncio loop, for the client to want more of its stream) is parked_
-// until it ends or, a stream, until its next round stands in line like a new request. Each is stopped
-// by its own number, so that a late interrupt never meets the next one.
+// until it ends or, a stream, until its next round stands in line like a new request. Each is
+// stopped by its own number, so that a late interrupt never meets the next one.
 //
 // The daemon's own business with the worker (a session's settings, its init script, its namespaces)
 // travels as executions as well, internal ones; those of the start go before everything else.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The part of a session that ends executions: what the worker says of them, completed and where need be
-// overruled by what the daemon and the kernel know.
+// The part of a session that ends executions: what the worker says of them, completed and where
+// need be overruled by what the daemon and the kernel know.
 
 #include "actors/session_core.hpp"
 #include "bridge/validate.hpp"
@@ -128,8 +128,8 @@ void session_core::complete(in_flight& flight, verdict how) {
     start_front();
   if (ended.settled)
     return;
-  bool large = !what->request().internal
-               && what->log_bytes() + how.content.size() > large_execution;
+  bool large =
+      !what->request().internal && what->log_bytes() + how.content.size() > large_execution;
   what->finish(std::move(how));
   if (large)
     ports_.report_large(what);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The part of a session that keeps its worker busy: what it has been sent, in which order it takes it
-// up, and what waits inside it.
+// The part of a session that keeps its worker busy: what it has been sent, in which order it takes
+// it up, and what waits inside it.
 
 #include "actors/session_core.hpp"
 #include "sandbox/attest.hpp"
@@ -263,7 +263,7 @@ void session_core::update_state() {
   if (info_.state == session_state::dead || info_.state == session_state::starting)
     return;
   auto before = info_.state;
-  info_.state = stopping_ > 0                             ? session_state::interrupting
+  info_.state = stopping_ > 0                         ? session_state::interrupting
                 : sent_.empty() && parked_async_ == 0 ? session_state::ready
                                                       : session_state::busy;
   if (info_.state == session_state::ready && before != session_state::ready)

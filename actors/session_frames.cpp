@@ -143,7 +143,8 @@ bool session_core::handle_items(std::string_view body) {
 bool session_core::handle_parked(std::string_view body) {
   auto message = bridge::decode_parked(body);
   auto* flight = message ? find(message->execution) : nullptr;
-  // An asynchronous generator may have used up its first credit before the worker says that it is one.
+  // An asynchronous generator may have used up its first credit before the worker says that it is
+  // one.
   bool between_rounds = flight != nullptr && parked_.contains(message->execution);
   if (flight == nullptr || flight->asynchronous
       || (between_rounds && flight->what->request().stream_credit == 0)) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The daemon's own business with a worker: the settings and the init script of its session, its
-// namespaces, what belongs to connections. All of it travels as internal executions, in the order of
-// the queue, with deadlines like any other: each of them may run a tenant's code.
+// namespaces, what belongs to connections. All of it travels as internal executions, in the order
+// of the queue, with deadlines like any other: each of them may run a tenant's code.
 
 #include "actors/session_core.hpp"
 #include "bridge/value_view.hpp"
@@ -118,8 +118,7 @@ void session_core::begin_setup() {
   if (wish_.ref_ttl.count() > 0)
     wishes.emplace_back("ref_ttl_ms", int_value(wish_.ref_ttl.count()));
   if (!wishes.empty())
-    add(bridge::run_mode::configure, list_of({bridge::dict_value(wishes)}),
-        config_.init_timeout);
+    add(bridge::run_mode::configure, list_of({bridge::dict_value(wishes)}), config_.init_timeout);
   if (auto init = std::exchange(wish_.init, std::nullopt)) {
     submission what;
     what.source = std::move(init->source);
@@ -162,8 +161,8 @@ void session_core::setup_failed(const verdict& how) {
 
 execution_ptr session_core::order(submission what, verdict_function then) {
   what.internal = true;
-  auto made = std::make_shared<execution>(std::string{}, info_.id, std::move(what),
-                                          config_.log_bytes);
+  auto made =
+      std::make_shared<execution>(std::string{}, info_.id, std::move(what), config_.log_bytes);
   made->values = bridge::plain_values;
   made->subscribe(std::make_shared<ending>(std::move(then)));
   return made;
@@ -196,9 +195,9 @@ result<std::string> session_core::operands_for(const namespace_request& what,
                      "there is no namespace '" + from.name + "' in this session to copy from"};
       source = found->number;
     }
-    sources.push_back(bridge::tuple_value(
-        std::array{int_value(static_cast<std::int64_t>(source)), names_value(from.only),
-                   names_value(from.except)}));
+    sources.push_back(
+        bridge::tuple_value(std::array{int_value(static_cast<std::int64_t>(source)),
+                                       names_value(from.only), names_value(from.except)}));
   }
   return list_of({int_value(static_cast<std::int64_t>(number)), bridge::list_value(sources),
                   what.variables.empty() ? bridge::dict_value({}) : what.variables});
@@ -212,13 +211,13 @@ void session_core::create_namespace(const namespace_request& what,
     if (auto ok = check_name(what.name); !ok)
       return to.refuse(ok.why());
     if (namespaces_.find(what.name) != nullptr)
-      return to.refuse(error{errc::already_exists, "the session has a namespace '" + what.name
-                                                       + "' already"});
+      return to.refuse(
+          error{errc::already_exists, "the session has a namespace '" + what.name + "' already"});
   }
   if (namespaces_.size() >= config_.max_namespaces)
-    return to.refuse(error{errc::limit_exceeded,
-                           "the session has " + std::to_string(namespaces_.size())
-                               + " namespaces, which is the maximum"});
+    return to.refuse(error{errc::limit_exceeded, "the session has "
+                                                     + std::to_string(namespaces_.size())
+                                                     + " namespaces, which is the maximum"});
   // Sources are looked up first: it cannot be its own.
   auto checked = operands_for(what, 0);
   if (!checked)

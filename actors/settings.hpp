@@ -17,7 +17,7 @@ struct environment_settings {
   std::string python = "/usr/bin/python3";
   std::vector<std::string> preload;
   std::vector<std::string> wrapper; ///< Program and arguments before the interpreter's own.
-  bool eager = true; ///< Start its zygote with the daemon instead of on first use.
+  bool eager = true;                ///< Start its zygote with the daemon instead of on first use.
 };
 
 /// What the actors need of the configuration. Values; checked by whoever parsed them.

@@ -175,8 +175,7 @@ void tenant_core::close(const std::string& session, const reply<done>& to) {
 // -- what is in sessions
 // ---------------------------------------------------------------------------
 
-void tenant_core::create_namespace(const namespace_request& what,
-                                   const reply<namespace_info>& to) {
+void tenant_core::create_namespace(const namespace_request& what, const reply<namespace_info>& to) {
   auto* live = find_session(what.session);
   if (live == nullptr)
     return to.refuse(no_such_session(what.session));
@@ -334,11 +333,8 @@ tenant_actor::behavior_type tenant(tenant_actor::stateful_pointer<tenant_actor_s
         self->state.core->create_namespace(what, to);
       },
       [self](atom::destroy, const std::string& session, const std::string& which,
-             const reply<done>& to) {
-        self->state.core->destroy_namespace(session, which, to);
-      },
-      [self](atom::list, const std::string& session,
-             const reply<std::vector<namespace_info>>& to) {
+             const reply<done>& to) { self->state.core->destroy_namespace(session, which, to); },
+      [self](atom::list, const std::string& session, const reply<std::vector<namespace_info>>& to) {
         self->state.core->list_namespaces(session, to);
       },
       [self](atom::memory, const std::string& session, const reply<worker_memory>& to) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The executions of a tenant: where they are placed, how they are found again, when they are forgotten.
+// The executions of a tenant: where they are placed, how they are found again, when they are
+// forgotten.
 
 #include "actors/tenant.hpp"
 #include "proto/ids.hpp"

@@ -19,8 +19,8 @@ constexpr protozero::pbf_tag_type field_kind = 1;
 constexpr protozero::pbf_tag_type field_message = 5;
 
 constexpr std::string_view kind_names[] = {
-    "none",         "syntax",          "python",   "timeout",         "import",    "io",
-    "memory",       "limit",           "busy",     "cancelled",       "not_found", "permission",
+    "none",         "syntax",          "python",   "timeout",          "import",    "io",
+    "memory",       "limit",           "busy",     "cancelled",        "not_found", "permission",
     "session_lost", "route_not_found", "internal", "invalid_argument", "value"};
 
 std::string signal_name(int number) {

@@ -44,7 +44,8 @@ void override_error(std::string& encoded, error_kind kind, std::string_view mess
 /// Returns the kind of an encoded error; `none` when it has none or a number that is not known.
 [[nodiscard]] error_kind kind_of_error(std::string_view encoded);
 
-/// Returns a text field of an encoded, validated error: 5 its message, 7 its traceback, 12 its code.
+/// Returns a text field of an encoded, validated error: 5 its message, 7 its traceback, 12 its
+/// code.
 [[nodiscard]] std::string text_of_error(std::string_view encoded, std::uint32_t field);
 
 /// Tells from a wait status how a process ended: "exited" with its code, "signal" with the signal's

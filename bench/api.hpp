@@ -63,7 +63,6 @@ public:
   std::string_view call(unsigned kind, std::string_view body);
 
 private:
-
   ws_client& connection_;
   std::uint64_t last_id_ = 1'000'000'000;
 };

@@ -90,12 +90,9 @@ void http_unix(const target& to) {
 }
 
 constexpr std::array rows{
-    row{"eval-ws-unix", websocket_unix},
-    row{"eval-ws-tcp", websocket_tcp},
-    row{"eval-ws-unix-new-source", new_source},
-    row{"eval-http-binary", http_binary},
-    row{"eval-http-json", http_json},
-    row{"eval-http-unix-binary", http_unix},
+    row{"eval-ws-unix", websocket_unix},        row{"eval-ws-tcp", websocket_tcp},
+    row{"eval-ws-unix-new-source", new_source}, row{"eval-http-binary", http_binary},
+    row{"eval-http-json", http_json},           row{"eval-http-unix-binary", http_unix},
 };
 
 } // namespace

@@ -64,8 +64,8 @@ char* frame_reader::prepare(std::size_t wanted) {
     std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
     end_ -= std::exchange(begin_, 0);
   }
-  // A header alone gets nothing. Once some of its body has come there is room for all of it at once,
-  // of which only what arrives is ever written to, and so becomes memory.
+  // A header alone gets nothing. Once some of its body has come there is room for all of it at
+  // once, of which only what arrives is ever written to, and so becomes memory.
   if (buffer_.size() - end_ < wanted) {
     raw_memory bigger{std::max(
         {end_ + wanted, 2 * end_, end_ >= believed_from ? end_ + missing() : std::size_t{0}})};

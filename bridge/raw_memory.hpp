@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <cstdint>
+#include <cstdlib>
 #include <new>
 #include <string>
 #include <utility>
@@ -37,8 +37,8 @@ inline void make_room(std::string& out, std::size_t content) {
 }
 
 /// Memory for bytes that are about to be read from somewhere: never cleared, and where it is large,
-/// mapped for itself, in huge pages where the kernel has them. A page costs a fault when it is first
-/// written to, which for megabytes is more than copying them; one that is never written costs
+/// mapped for itself, in huge pages where the kernel has them. A page costs a fault when it is
+/// first written to, which for megabytes is more than copying them; one that is never written costs
 /// nothing, so that large memory may be asked for before its content has arrived.
 class raw_memory {
 public:

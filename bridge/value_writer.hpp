@@ -9,8 +9,8 @@
 
 namespace vivarium::bridge {
 
-// Small values that the daemon itself makes, e.g. the operands of an operation: each function returns
-// an encoded vivarium.v1.Value, and takes encoded ones for what it contains.
+// Small values that the daemon itself makes, e.g. the operands of an operation: each function
+// returns an encoded vivarium.v1.Value, and takes encoded ones for what it contains.
 
 [[nodiscard]] std::string none_value();
 [[nodiscard]] std::string int_value(std::int64_t value);

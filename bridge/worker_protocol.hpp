@@ -35,7 +35,7 @@ enum class run_mode : std::uint8_t {
   release_owner = 7,
   /// [settings]: a dict with any of "cwd" (str), "env" (dict), "max_refs", "ref_ttl_ms" (int).
   configure = 8,
-  keep_initial = 9,  ///< []: new namespaces begin with what the base one has now.
+  keep_initial = 9,    ///< []: new namespaces begin with what the base one has now.
   leave_contexts = 10, ///< []: leaves all that was entered and not left.
   /// [what, arguments...]: "variables"; "interpreter"; "memory"; "collect", generation or None;
   /// "tracemalloc", enabled, frames. The result is a dict.
@@ -72,8 +72,8 @@ struct evaluate {
   std::uint64_t start_before_us = 0;  ///< CLOCK_MONOTONIC; not started later than this. 0: always.
   std::uint32_t max_result_bytes = 0; ///< A larger result is an error of kind `limit`.
   std::uint32_t max_output_bytes = 0; ///< stdout and stderr together; what is over is only counted.
-  std::uint64_t name_space = 0;       ///< 0 is the base one, `scratch_namespace` a new one for this.
-  std::string_view operands = {};     ///< Encoded vivarium.v1.Value, not yet checked; may be empty.
+  std::uint64_t name_space = 0;   ///< 0 is the base one, `scratch_namespace` a new one for this.
+  std::string_view operands = {}; ///< Encoded vivarium.v1.Value, not yet checked; may be empty.
   value_options values = plain_values;
   std::uint64_t owner = 0; ///< Connection that its refs belong to; 0: the session.
   /// Above 0 the result is iterated, and this is the credit of the first round, see `pull`.
@@ -87,8 +87,8 @@ inline constexpr std::uint64_t scratch_namespace = ~std::uint64_t{0};
 inline constexpr std::uint64_t stream_round_bytes = 1u << 20;
 
 /// Orders the next round of a stream, or its end. A round is over when it has brought `credit`
-/// items, or `stream_round_bytes` of content, the item that reaches them included; both sides count.
-/// Between rounds the iterator is suspended and the worker serves others.
+/// items, or `stream_round_bytes` of content, the item that reaches them included; both sides
+/// count. Between rounds the iterator is suspended and the worker serves others.
 struct pull {
   std::uint64_t execution = 0;
   std::uint64_t credit = 0; ///< 0: close the iterator and finish.

@@ -26,8 +26,8 @@ encoded append_item_form(std::string& out, runtime& self, const execution& about
 /// Says what is wrong with a result that is over one of the limits.
 std::string why_not(encoded how, const execution& ended);
 
-/// Tells that an execution waits and others have the interpreter: whoever watches the clock must know
-/// whom to stop.
+/// Tells that an execution waits and others have the interpreter: whoever watches the clock must
+/// know whom to stop.
 void tell_parked(runtime& self, std::uint64_t number);
 
 } // namespace vivarium::interp

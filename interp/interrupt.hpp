@@ -32,9 +32,9 @@ public:
   /// Handles what was noted. False: an exception is set.
   bool deliver();
 
-  /// Raises the interrupt of the running execution once more, a moment later, because it was lost: in
-  /// a destructor or a callback of a weak reference CPython drops exceptions, and it would drop one
-  /// that came while it tells so.
+  /// Raises the interrupt of the running execution once more, a moment later, because it was lost:
+  /// in a destructor or a callback of a weak reference CPython drops exceptions, and it would drop
+  /// one that came while it tells so.
   void again() noexcept;
 
   /// Whether an execution that now comes was interrupted before.

@@ -266,7 +266,7 @@ bool send_item(runtime& self, std::uint64_t number, PyObject* item, after_item& 
   if (!sent)
     return false;
   bool look = hand_out(self, found->second, item_bytes);
-  next = found->second.rounds.empty()      ? after_item::wait_for_credit
+  next = found->second.rounds.empty()     ? after_item::wait_for_credit
          : look && requests_waiting(self) ? after_item::let_others_run
                                           : after_item::go_on;
   return true;

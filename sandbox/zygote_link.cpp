@@ -146,8 +146,8 @@ bool keep_channel_numbers() {
   unique_fd null{::open("/dev/null", O_RDWR | O_CLOEXEC)};
   if (!null)
     return false;
-  for (int fd : {worker_requests_fd, worker_answers_fd, worker_stdout_copy_fd,
-                 worker_stderr_copy_fd})
+  for (int fd :
+       {worker_requests_fd, worker_answers_fd, worker_stdout_copy_fd, worker_stderr_copy_fd})
     if (null.get() != fd && ::dup3(null.get(), fd, O_CLOEXEC) < 0)
       return false;
   if (null.get() == worker_requests_fd || null.get() == worker_answers_fd)

@@ -50,8 +50,8 @@ public:
   /// Forks by libc `fork()`. Returns the child's pid in the zygote; returns 0 in the child, which
   /// is then sealed and has told the daemon so. A child that cannot be sealed reports and exits by
   /// itself. A failed fork is reported, and an error returned in the zygote.
-  /// In the child `first` is called before anything of it is closed or sealed: what is to be told of
-  /// the fork may close files that were open in the zygote.
+  /// In the child `first` is called before anything of it is closed or sealed: what is to be told
+  /// of the fork may close files that were open in the zygote.
   result<int> fork_worker(std::uint64_t worker, void (*first)() = nullptr);
 
 private:

@@ -27,10 +27,10 @@ client client::connect(std::string_view url, const connect_options& how) {
   using outcome = std::pair<std::exception_ptr, std::shared_ptr<detail::core>>;
   std::promise<outcome> promise;
   auto connected = promise.get_future();
-  detail::core::connect(
-      url, how, [&promise](std::exception_ptr why, std::shared_ptr<detail::core> made) {
-        promise.set_value(outcome{std::move(why), std::move(made)});
-      });
+  detail::core::connect(url, how,
+                        [&promise](std::exception_ptr why, std::shared_ptr<detail::core> made) {
+                          promise.set_value(outcome{std::move(why), std::move(made)});
+                        });
   auto [why, made] = connected.get();
   if (why)
     std::rethrow_exception(why);

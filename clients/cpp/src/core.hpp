@@ -63,8 +63,8 @@ public:
   /// Gets a failure, or an answer of its own.
   using handler = std::function<void(std::exception_ptr, v1::ServerFrame*)>;
 
-  /// Connects; calls back with a failure or null, and what was made of it: also what failed, for whoever
-  /// asked to let go of where its thread can be waited for.
+  /// Connects; calls back with a failure or null, and what was made of it: also what failed, for
+  /// whoever asked to let go of where its thread can be waited for.
   static void connect(std::string_view url, const connect_options& how,
                       std::function<void(std::exception_ptr, std::shared_ptr<core>)> then);
 

@@ -296,8 +296,8 @@ asio::awaitable<opened> open(std::shared_ptr<dialing> state, link_options how, l
       auto tls = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_client);
       prepare(*tls, how);
       // Named: GCC 12 forgets temporaries of a co_await that throws.
-      auto link = std::make_shared<ws_link<tls_stream>>(
-          tls_stream{std::move(state->socket), *tls}, tls, std::move(events));
+      auto link = std::make_shared<ws_link<tls_stream>>(tls_stream{std::move(state->socket), *tls},
+                                                        tls, std::move(events));
       out = co_await finish(link, *state, how);
     } else {
       auto link = std::make_shared<ws_link<plain_stream>>(std::move(state->socket), nullptr,
