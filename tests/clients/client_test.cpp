@@ -190,14 +190,23 @@ TEST_CASE("a killed daemon fails every request, and none hangs", "[clients][inte
   daemon_fixture daemon;
   auto client = daemon.connect();
   auto session = client.session();
-  auto waiting = std::async(std::launch::async, [&] { return session.eval("while True: pass"); });
-  std::promise<void> told;
-  session.prepare_eval("1").then(
-      [&](std::exception_ptr why, const value&) { told.set_exception(why); });
+  std::promise<void> running;
+  std::promise<void> queued;
+  const auto tell = [](std::promise<void>& whom) {
+    return [&whom](std::exception_ptr why, const value&) {
+      if (why)
+        whom.set_exception(std::move(why));
+      else
+        whom.set_value();
+    };
+  };
+  // A connection sends in order, so the second cannot overtake the first, which never ends.
+  session.prepare_eval("while True: pass").then(tell(running));
+  session.prepare_eval("1").then(tell(queued));
   auto events = session.start("1").follow();
   daemon.kill();
-  CHECK_THROWS_AS(waiting.get(), connection_error);
-  CHECK_THROWS_AS(told.get_future().get(), connection_error);
+  CHECK_THROWS_AS(running.get_future().get(), connection_error);
+  CHECK_THROWS_AS(queued.get_future().get(), connection_error);
   CHECK_THROWS_AS(events.take(100), connection_error);
   CHECK_THROWS_AS(session.eval("1"), connection_error);
   CHECK_THROWS_AS(client.sessions(), connection_error);
