@@ -63,6 +63,12 @@ bool http_session::judge_head() {
     reject(417, error{errc::invalid_argument, "the only expectation known is 100-continue"});
     return false;
   }
+  if (auto announced = parser_.missing();
+      request.expects_continue && announced > at_.limits.http.body_bytes) {
+    reject(413, wire::too_many_bytes("the request's body", announced, at_.limits.http.body_bytes,
+                                     "server.body_bytes"));
+    return false;
+  }
   if (request.expects_continue && request.http11 && parser_.head_done()) {
     connection_->out().append("HTTP/1.1 100 Continue\r\n\r\n");
     connection_->flush();

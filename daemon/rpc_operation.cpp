@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/rpc_calls.hpp"
+#include "daemon/rpc_awaiting.hpp"
 
 #include <utility>
 
@@ -11,47 +11,19 @@ using wire::codec;
 
 /// A question to a session's interpreter: an execution whose value is made the typed answer, and
 /// whose error an error of the protocol.
-class operation_call final : public basic_call,
-                             public follower,
-                             public std::enable_shared_from_this<operation_call> {
+class operation_call final : public awaiting_call {
 public:
   operation_call(service& core, const question& asked, std::shared_ptr<asker> who,
                  std::uint64_t tag)
-      : basic_call{std::move(who), tag, asked.response}, core_{core}, tenant_{asked.tenant},
-        what_{asked.what} {}
+      : awaiting_call{core, asked, std::move(who), tag}, what_{asked.what} {}
 
   void begin(const question& asked) {
     auto what = decode(asked);
-    if (!what) {
-      refuse(std::move(what).why());
-      return;
+    if (what) {
+      what->request_id = asked.request_id;
+      session_ = what->session;
     }
-    what->request_id = asked.request_id;
-    session_ = what->session;
-    core_.submit(tenant_, *std::move(what),
-                 reply<execution_ptr>{[self = shared_from_this()](result<execution_ptr> taken) {
-                   self->submitted(std::move(taken));
-                 }});
-  }
-
-  void on_progress(execution& source) override {
-    if (source.end())
-      settle(*source.end());
-  }
-
-  void abandon() override {
-    basic_call::abandon();
-    if (!running_)
-      return; // `submitted` will see that nobody waits.
-    running_->unsubscribe(this);
-    if (!running_->end())
-      core_.abandon(tenant_, running_);
-  }
-
-  void give_up() override {
-    given_up_ = true;
-    if (running_ && !running_->end())
-      core_.cancel(tenant_, running_->id(), reply<bool>{[](result<bool>) {}});
+    submit(std::move(what));
   }
 
 private:
@@ -77,24 +49,8 @@ private:
     }
   }
 
-  void submitted(result<execution_ptr> taken) {
-    if (!taken) {
-      refuse(std::move(taken).why());
-      return;
-    }
-    running_ = *std::move(taken);
-    if (running_->end()) {
-      settle(*running_->end());
-    } else if (over()) {
-      core_.abandon(tenant_, running_);
-    } else {
-      running_->subscribe(shared_from_this());
-      if (given_up_)
-        give_up();
-    }
-  }
-
-  void settle(const verdict& how) {
+  void settle(const execution& source) override {
+    const auto& how = *source.end();
     if (how.outcome != verdict::kind::value)
       refuse(wire::error_of(how));
     else if (what_ == method::get_memory_stats)
@@ -105,21 +61,18 @@ private:
 
   /// The worker's word on its memory goes together with the kernel's.
   void ask_kernel(std::string value) {
-    auto take = [self = shared_from_this(), value = std::move(value)](result<worker_memory> seen) {
+    auto self = std::static_pointer_cast<operation_call>(shared_from_this());
+    auto take = [self, value = std::move(value)](result<worker_memory> seen) {
       if (seen)
         self->answer(wire::encode_memory_stats(self->response(), value, *seen));
       else
         self->refuse(std::move(seen).why());
     };
-    core_.memory_of(tenant_, session_, reply<worker_memory>{std::move(take)});
+    core().memory_of(tenant(), session_, reply<worker_memory>{std::move(take)});
   }
 
-  service& core_;
-  std::string tenant_;
   std::string session_;
-  execution_ptr running_;
   method what_;
-  bool given_up_ = false;
 };
 
 } // namespace

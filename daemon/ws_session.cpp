@@ -39,7 +39,8 @@ void ws_session::on_input(byte_buffer& in) {
 
 void ws_session::take(const ws::item& what) {
   switch (what.what) {
-    case ws::item::kind::message: take_message(what); break;
+    case ws::item::kind::message:
+    case ws::item::kind::too_large: take_message(what); break;
     case ws::item::kind::ping:
       scratch_.clear();
       ws::append_head(scratch_, ws::opcode::pong, what.data.size());
@@ -60,6 +61,12 @@ void ws_session::take_message(const ws::item& what) {
     say_goodbye(ws::close_unsupported, codec_ == wire::codec::json
                                            ? "this subprotocol takes text messages"
                                            : "this subprotocol takes binary messages");
+    return;
+  }
+  if (what.what == ws::item::kind::too_large) {
+    send_failure(wire::id_at_front(codec_, what.data),
+                 wire::too_many_bytes("the message", what.size, at_.limits.frame_bytes,
+                                      "server.frame_bytes"));
     return;
   }
   wire::client_frame frame;
