@@ -5,9 +5,10 @@
 
 namespace vivarium::rpc {
 
-awaiting_call::awaiting_call(service& core, const question& asked, std::shared_ptr<asker> who,
+awaiting_call::awaiting_call(const context& with, const question& asked, std::shared_ptr<asker> who,
                              std::uint64_t tag)
-    : basic_call{std::move(who), tag, asked.response}, core_{core}, tenant_{asked.tenant} {}
+    : basic_call{std::move(who), tag, asked.response}, core_{with.core}, aside_{with.aside},
+      tenant_{asked.tenant} {}
 
 void awaiting_call::submit(result<submission> what) {
   if (!what) {
@@ -27,7 +28,7 @@ void awaiting_call::submitted(result<execution_ptr> taken) {
   }
   running_ = *std::move(taken);
   if (running_->end()) {
-    settle(*running_);
+    settle(running_);
   } else if (over()) {
     core_.abandon(tenant_, running_);
   } else {
@@ -39,7 +40,7 @@ void awaiting_call::submitted(result<execution_ptr> taken) {
 
 void awaiting_call::on_progress(execution& source) {
   if (source.end())
-    settle(source);
+    settle(source.shared_from_this());
 }
 
 void awaiting_call::abandon() {

@@ -14,7 +14,7 @@ class awaiting_call : public basic_call,
                       public follower,
                       public std::enable_shared_from_this<awaiting_call> {
 public:
-  awaiting_call(service& core, const question& asked, std::shared_ptr<asker> who,
+  awaiting_call(const context& with, const question& asked, std::shared_ptr<asker> who,
                 std::uint64_t tag);
 
   void on_progress(execution& source) override;
@@ -25,15 +25,17 @@ protected:
   /// Submits it, or refuses the call with what is wrong with it.
   void submit(result<submission> what);
   /// Called once, when `source` has its verdict: answers or refuses.
-  virtual void settle(const execution& source) = 0;
+  virtual void settle(const execution_ptr& source) = 0;
 
   [[nodiscard]] service& core() const noexcept { return core_; }
+  [[nodiscard]] side_thread& aside() const noexcept { return aside_; }
   [[nodiscard]] const std::string& tenant() const noexcept { return tenant_; }
 
 private:
   void submitted(result<execution_ptr> taken);
 
   service& core_;
+  side_thread& aside_;
   std::string tenant_;
   execution_ptr running_;
   bool given_up_ = false;

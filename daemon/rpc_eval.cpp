@@ -13,23 +13,31 @@ public:
   using awaiting_call::awaiting_call;
 
   void begin(const question& asked) {
-    auto decode = asked.what == method::call ? wire::decode_call : wire::decode_eval;
-    auto what = decode(asked.request, asked.bytes, asked.defaults);
-    if (what)
-      if (auto ok = rpc::settle(*what, asked); !ok)
-        what = std::move(ok).why();
-    submit(std::move(what));
+    auto decode = [](const question& from) {
+      auto by_method = from.what == method::call ? wire::decode_call : wire::decode_eval;
+      return by_method(from.request, from.bytes, from.defaults);
+    };
+    read(shared_from_this(), aside(), asked, decode,
+         [this](result<submission> what, const question& from) {
+           if (what)
+             if (auto ok = rpc::settle(*what, from); !ok)
+               what = std::move(ok).why();
+           submit(std::move(what));
+         });
   }
 
 private:
-  void settle(const execution& source) override { answer(wire::encode_eval(response(), source)); }
+  void settle(const execution_ptr& source) override {
+    answer_with(shared_from_this(), aside(), size_of(*source),
+                [as = response(), source] { return wire::encode_eval(as, *source); });
+  }
 };
 
 } // namespace
 
 std::shared_ptr<basic_call> begin_eval(const context& with, const question& asked,
                                        std::shared_ptr<asker> who, std::uint64_t tag) {
-  auto made = std::make_shared<eval_call>(with.core, asked, std::move(who), tag);
+  auto made = std::make_shared<eval_call>(with, asked, std::move(who), tag);
   made->begin(asked);
   return made;
 }

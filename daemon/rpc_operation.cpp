@@ -13,17 +13,19 @@ using wire::codec;
 /// whose error an error of the protocol.
 class operation_call final : public awaiting_call {
 public:
-  operation_call(service& core, const question& asked, std::shared_ptr<asker> who,
+  operation_call(const context& with, const question& asked, std::shared_ptr<asker> who,
                  std::uint64_t tag)
-      : awaiting_call{core, asked, std::move(who), tag}, what_{asked.what} {}
+      : awaiting_call{with, asked, std::move(who), tag}, what_{asked.what} {}
 
   void begin(const question& asked) {
-    auto what = decode(asked);
-    if (what) {
-      what->request_id = asked.request_id;
-      session_ = what->session;
-    }
-    submit(std::move(what));
+    read(shared_from_this(), aside(), asked, decode,
+         [this](result<submission> what, const question& from) {
+           if (what) {
+             what->request_id = from.request_id;
+             session_ = what->session;
+           }
+           submit(std::move(what));
+         });
   }
 
 private:
@@ -39,24 +41,27 @@ private:
     }
   }
 
-  result<std::string> encode(std::string_view value) const {
-    switch (what_) {
-      case method::release_refs: return wire::encode_released(response(), value);
-      case method::list_variables: return wire::encode_variables(response(), value);
-      case method::get_interpreter: return wire::encode_interpreter(response(), value);
-      case method::collect_garbage: return wire::encode_collected(response(), value);
-      default: return wire::encode_tracemalloc(response(), value);
+  static result<std::string> encode(method what, wire::codec as, std::string_view value) {
+    switch (what) {
+      case method::release_refs: return wire::encode_released(as, value);
+      case method::list_variables: return wire::encode_variables(as, value);
+      case method::get_interpreter: return wire::encode_interpreter(as, value);
+      case method::collect_garbage: return wire::encode_collected(as, value);
+      default: return wire::encode_tracemalloc(as, value);
     }
   }
 
-  void settle(const execution& source) override {
-    const auto& how = *source.end();
+  void settle(const execution_ptr& source) override {
+    const auto& how = *source->end();
     if (how.outcome != verdict::kind::value)
       refuse(wire::error_of(how));
     else if (what_ == method::get_memory_stats)
       ask_kernel(how.content);
     else
-      answer(encode(how.content));
+      answer_with(shared_from_this(), aside(), how.content.size(),
+                  [what = what_, as = response(), source] {
+                    return encode(what, as, source->end()->content);
+                  });
   }
 
   /// The worker's word on its memory goes together with the kernel's.
@@ -79,7 +84,7 @@ private:
 
 std::shared_ptr<basic_call> begin_operation(const context& with, const question& asked,
                                             std::shared_ptr<asker> who, std::uint64_t tag) {
-  auto made = std::make_shared<operation_call>(with.core, asked, std::move(who), tag);
+  auto made = std::make_shared<operation_call>(with, asked, std::move(who), tag);
   made->begin(asked);
   return made;
 }
