@@ -99,6 +99,7 @@ result<unique_fd> encode_plan(const jailed_plan& what) {
   out.number(plan.limits.workspace_inodes);
   out.number(plan.limits.threads);
   out.number(plan.limits.descriptors);
+  out.number(plan.limits.file_bytes);
   out.number(plan.without.bits());
   out.number(plan.uid_base);
   out.number(static_cast<std::uint64_t>(what.mode));
@@ -136,6 +137,7 @@ std::optional<jailed_plan> decode_plan(int fd) {
   plan.limits.workspace_inodes = static_cast<std::uint32_t>(in.number());
   plan.limits.threads = static_cast<std::uint32_t>(in.number());
   plan.limits.descriptors = static_cast<std::uint32_t>(in.number());
+  plan.limits.file_bytes = in.number();
   plan.without = layer_set::from_bits(static_cast<std::uint32_t>(in.number()));
   plan.uid_base = static_cast<std::uint32_t>(in.number());
   out.mode = static_cast<uid_mode>(in.number());
