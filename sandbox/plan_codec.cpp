@@ -101,6 +101,7 @@ std::string plan_bytes(const jailed_plan& what) {
   out.number(plan.limits.workspace_inodes);
   out.number(plan.limits.threads);
   out.number(plan.limits.descriptors);
+  out.number(plan.limits.file_bytes);
   out.number(plan.without.bits());
   out.number(plan.uid_base);
   out.number(static_cast<std::uint64_t>(what.mode));
@@ -144,6 +145,7 @@ std::optional<jailed_plan> plan_of(std::string bytes) {
   plan.limits.workspace_inodes = static_cast<std::uint32_t>(in.number());
   plan.limits.threads = static_cast<std::uint32_t>(in.number());
   plan.limits.descriptors = static_cast<std::uint32_t>(in.number());
+  plan.limits.file_bytes = in.number();
   plan.without = layer_set::from_bits(static_cast<std::uint32_t>(in.number()));
   plan.uid_base = static_cast<std::uint32_t>(in.number());
   auto mode = in.number();

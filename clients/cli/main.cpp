@@ -38,6 +38,10 @@ void add_place_options(CLI::App& command, command_line& line) {
   command.add_option("--environment", line.how.environment, "Environment of a new session");
   command.add_option("--timeout", line.timeout, "Deadline, e.g. 100ms, 2s, 1m");
   command.add_option("--cpu", line.cpu, "Budget of CPU time, e.g. 500ms");
+  command
+      .add_option("--limit", line.how.limits,
+                  "Limit of a new session, e.g. memory=64MiB, cpu=10s; may be repeated")
+      ->allow_extra_args(false);
   command.add_option("--namespace", line.how.space, "Name or id of a namespace of the session");
 }
 

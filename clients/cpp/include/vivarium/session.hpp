@@ -25,6 +25,7 @@ struct session_info {
   std::uint64_t namespaces = 0;
   std::string init_error;
   std::uint32_t worker_pid = 0; ///< On the daemon's host.
+  session_limits limits;        ///< That hold for it.
 };
 
 /// A namespace as it stands.
