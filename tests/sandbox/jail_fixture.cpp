@@ -189,6 +189,7 @@ inmate jail_under_test::make(std::uint64_t number) {
   out.to_worker = std::move(ready.to_worker);
   out.from_worker = std::move(ready.from_worker);
   out.listener = std::move(ready.listener);
+  out.size = ready.size;
   return out;
 }
 
