@@ -9,8 +9,7 @@ import tomllib
 from . import processes, waiting
 
 # How long a neighbour may have to wait for an answer before an attack counts as a success.
-# A machine whose watchdog is longer than the usual minute is slower by as much.
-PATIENCE = 5.0 * max(1.0, waiting.WATCHDOG / 60)
+PATIENCE = 5.0 * waiting.SLOWNESS
 
 
 class Bystander:
@@ -96,6 +95,7 @@ def belongings(daemon):
         "descriptors": open_descriptors(daemon),
         "mounts": len(processes.mounts()),
         "files": len(temporary_files(daemon)),
+        "groups": len(daemon.groups()),
     }
 
 
