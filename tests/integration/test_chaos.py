@@ -45,6 +45,12 @@ class Witness(bystander.Bystander):
         """Whether something is or has been killed since that takes every session along."""
         return self.ledger.shaking or self.jolts != self.ledger.jolts
 
+    def stands(self):
+        """Whether the daemon has a new jail: it may lend workers of a dead one for a moment."""
+        fallen = self.ledger.fallen
+        return fallen is None or any(launcher.pid != fallen.pid for launcher
+                                     in processes.launchers(self.ledger.daemon.pid))
+
     def open(self):
         """Opens a session, again after a jolt."""
         def opened():
@@ -52,6 +58,8 @@ class Witness(bystander.Bystander):
                 return True
             self.own, self.jolts = (), self.ledger.jolts
             self.ledger.up.wait(waiting.WATCHDOG)
+            if not self.stands():
+                return False
             self.client.close()
             self.client = self.ledger.daemon.unix_client()
             try:
@@ -116,7 +124,7 @@ class Chaos:
         self.count_restarts()
 
     def kill(self, find):
-        """Kills one of the processes that find() returns, none of which is the bystander's."""
+        """Kills one of the processes that find() returns; returns it, or the trouble there is."""
         def killed():
             found = find(self.daemon.pid)
             if not found:
@@ -126,8 +134,9 @@ class Chaos:
             if not processes.alive(victim):
                 return False
             os.kill(victim.pid, signal.SIGKILL)
-            return True
-        waiting.wait_for(killed, "a process to kill")
+            return victim
+        return waiting.wait_for(
+            lambda: killed() or self.ledger.trouble or self.witness.trouble, "a process to kill")
 
     def spared(self, found):
         """Without the bystander's; nobody, while it has no session."""
@@ -151,7 +160,8 @@ class Chaos:
     def launcher(self):
         """Process 1 of the jail: all sessions end."""
         with self.ledger.jolt():
-            self.kill(processes.launchers)
+            victim = self.kill(processes.launchers)
+            self.ledger.fallen = victim if isinstance(victim, processes.Process) else None
 
     def connection(self):
         """A client's connection."""
@@ -184,6 +194,7 @@ class Chaos:
         self.ledger.epoch += 1
         with self.ledger.jolt():
             yield
+            self.ledger.fallen = None
             if os.path.exists(self.daemon.port_file):
                 os.unlink(self.daemon.port_file)
         self.daemon.start()

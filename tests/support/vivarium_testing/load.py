@@ -33,6 +33,7 @@ class Ledger:
         self.epoch = 0  # Grows before the daemon is killed.
         self.shaking = False  # What takes every session along is being killed,
         self.jolts = 0        # and has been so often.
+        self.fallen = None    # The launcher that was killed last.
         self.done = threading.Event()
         self.lock = threading.Lock()
         self.asked = self.right = 0
