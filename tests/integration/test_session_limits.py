@@ -628,13 +628,20 @@ def controllers(folder):
 
 
 def cgroup_folder():
-    """Makes a group below this process's own and returns its folder; None where that is not allowed."""
+    """Makes a group and returns its folder; None where that is not allowed.
+
+    It is below VIVARIUM_CGROUP, whose controllers are shared out, else below this process's own.
+    """
+    name = f"/vivarium-test-{os.getpid()}"
     try:
+        if "VIVARIUM_CGROUP" in os.environ:
+            os.mkdir(os.environ["VIVARIUM_CGROUP"] + name)
+            return os.environ["VIVARIUM_CGROUP"] + name
         with open("/proc/self/cgroup", encoding="ascii") as lines:
             [own] = [line[3:].strip() for line in lines if line.startswith("0::/")]
         with open("/proc/self/mountinfo", encoding="utf-8") as lines:
             points = [line.split()[4] for line in lines if " - cgroup2 " in line]
-        folder = points[0] + own.rstrip("/") + f"/vivarium-test-{os.getpid()}"
+        folder = points[0] + own.rstrip("/") + name
         os.mkdir(folder)
         return folder
     except (OSError, ValueError, IndexError):
