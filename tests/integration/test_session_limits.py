@@ -636,6 +636,13 @@ def cgroup_folder():
             points = [line.split()[4] for line in lines if " - cgroup2 " in line]
         folder = points[0] + own.rstrip("/") + f"/vivarium-test-{os.getpid()}"
         os.mkdir(folder)
+        try:
+            # Where the kernel allows it: in a group without members, or the root.
+            with open(f"{os.path.dirname(folder)}/cgroup.subtree_control", "w",
+                      encoding="ascii") as shared:
+                shared.write("+memory +pids +cpu")
+        except OSError:
+            pass
         return folder
     except (OSError, ValueError, IndexError):
         return None
