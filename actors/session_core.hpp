@@ -102,7 +102,8 @@ public:
   /// Sends the worker what has been prepared for it. Called when no message waits for the session
   /// any more, so that one system call serves many requests.
   void flush();
-  void on_tick();
+  /// Looks at what is due at `now`.
+  void on_tick(clock_type::time_point now = clock_type::now());
   void on_exited(const worker_end& end);
   void on_gone(std::uint64_t worker);
 

@@ -21,9 +21,8 @@ constexpr auto cpu_check_floor = 1ms;
 
 } // namespace
 
-void session_core::on_tick() {
+void session_core::on_tick(clock_type::time_point now) {
   wake_armed_ = clock_type::time_point::max();
-  auto now = clock_type::now();
   if (info_.state == session_state::dead)
     return;
   if (channel_closed_ && now >= reap_by_)

@@ -35,6 +35,7 @@ public:
   void answer(std::uint64_t tag, std::string body) override;
   void refuse(std::uint64_t tag, error why) override;
   void ready(std::uint64_t tag) override;
+  void prepared(std::uint64_t) override {} // The next request waits for the answer anyway.
 
 private:
   /// What is known of the request that is being answered.
@@ -55,8 +56,9 @@ private:
 
   bool judge_head();
   void serve();
-  void serve_call(const rpc::method_info& method);
-  void serve_stream(const rpc::method_info& method);
+  void serve_method();
+  void serve_call(const connect::request& asked, std::optional<connect::refusal> no);
+  void serve_stream(const connect::request& asked, std::optional<connect::refusal> no);
   void begin_call(const connect::request& asked);
   void upgrade();
   void respond(int status, std::string_view type, std::string body, std::string_view extra = {});
