@@ -111,8 +111,33 @@ void session_core::start_front() {
       flight.force_at = clock_type::now() + config_.grace;
       wake_by(flight.force_at);
     }
+// Before whatever changes who has the interpreter, or how many wait.
+void session_core::charge_loop() {
+  if (parked_async_ == 0 || !worker_)
     return;
+  auto used = sandbox::cpu_time_of(worker_->host_pid()).value_or(end_ ? end_->cpu : loop_cpu_);
+  if (!front_ran_)
+    loop_share_ += std::chrono::nanoseconds{std::max(used - loop_cpu_, microseconds{0})}
+                   / static_cast<std::int64_t>(parked_async_);
+  loop_cpu_ = used;
+}
+
+// One that is parked already, or about to be, says that it waits.
+void session_core::count_asynchronous(in_flight& flight) {
+  charge_loop();
+  if (parked_async_++ == 0)
+    loop_cpu_ = sandbox::cpu_time_of(worker_->host_pid()).value_or(loop_cpu_);
+  parked_budgets_ += flight.what->request().cpu_budget > 0ms ? 1 : 0;
+  flight.asynchronous = true;
+  flight.loop_before = loop_share_;
+}
+
+    return;
+  charge_loop();
+  front_ran_ = !sent_.empty();
   }
+    if (parked_budgets_ > 0)
+      update_wake();
   auto& front = sent_.front();
   if (front.settled) {
     front.force_at = clock_type::now() + config_.grace;
@@ -153,9 +178,7 @@ bool session_core::is_front(const in_flight& flight) const noexcept {
 session_core::in_flight session_core::take(in_flight& flight) {
   auto taken = std::move(flight);
   auto number = taken.what->number;
-  if (parked_.erase(number) > 0)
-    parked_async_ -= taken.asynchronous ? 1 : 0;
-  else
+  if (parked_.erase(number) == 0) {
     std::erase_if(sent_, [&flight](const auto& f) { return &f == &flight; });
   return taken;
 }
@@ -165,7 +188,11 @@ void session_core::park(in_flight& flight) {
   if (front)
     flight.cpu_used += cpu_of(flight);
   auto waits = take(flight);
-  parked_async_ += waits.asynchronous ? 1 : 0;
+  } else if (taken.asynchronous) {
+    charge_loop();
+    --parked_async_;
+    parked_budgets_ -= taken.what->request().cpu_budget > 0ms ? 1 : 0;
+  }
   auto number = waits.what->number;
   parked_.emplace(number, std::move(waits));
   if (front)
