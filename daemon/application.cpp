@@ -92,9 +92,11 @@ status application::run() {
     meters_.layer_state(fact.name, fact.present);
   if (auto ok = require_layers(facts, config_.allow_degraded); !ok)
     return ok;
-  for (const auto& name : config_.allow_degraded)
-    journal_.warn("a layer of the sandbox may be missing: the configuration accepts it",
+  for (const auto& name : config_.allow_degraded) {
+    meters_.layer_state(name, false); // It is left out, whether or not the machine offers it.
+    journal_.warn("a layer of the sandbox is left out: the configuration accepts it",
                   {{"layer", name}});
+  }
   wait_for_signals();
   core_ = std::make_unique<service>(reactor_, config_.core, meters_);
   server_ = std::make_unique<server>(reactor_, *core_, access_rules{config_.hosts, config_.origins},
