@@ -7,9 +7,10 @@
 #   make check    format, layers, the .proto files, clang-tidy on what changed
 #   make bench    measures, against a floor measured in the same run
 #   make fuzz     runs every fuzz target for FUZZ_SECONDS (60) each
+#   make test-kernel  runs the sandbox suite and more on Debian 12's own kernel, emulated: slow; needs root
 #   make clean-root  runs the README on a bare Debian 12, as a new user would; needs root
 #   make format   formats the C++ sources in place
-.PHONY: run test check bench fuzz clean-root format clean
+.PHONY: run test test-kernel check bench fuzz clean-root format clean
 .DEFAULT_GOAL := run
 
 JOBS ?= $(shell nproc)
@@ -24,6 +25,12 @@ run:
 test:
 	scripts/install-packages build run test
 	scripts/run-tests
+
+test-kernel:
+	scripts/install-packages build run test kernel-test
+	cmake --preset dev
+	cmake --build --preset dev -j $(JOBS)
+	scripts/kernel-test
 
 check:
 	scripts/install-packages build test

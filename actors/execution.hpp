@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/byte_charge.hpp"
+#include "actors/session_limits.hpp"
 #include "bridge/worker_protocol.hpp"
 #include "proto/error.hpp"
 
@@ -61,6 +62,7 @@ struct verdict {
   session_outcome session = session_outcome::kept;
   std::optional<vivarium::cause> cause;
   bool output_truncated = false;
+  std::uint64_t displays_dropped = 0;
 };
 
 /// One event of an execution's log.
@@ -106,7 +108,8 @@ struct submission {
   std::uint64_t owner = 0;
   /// Above 0: the result is iterated; the credit of the first round, see bridge::pull.
   std::uint64_t stream_credit = 0;
-  std::chrono::milliseconds idle_timeout{0}; ///< Of a stream; 0: the configured default.
+  std::shared_ptr<const limits_request> limits; ///< Of a session made for it; null for the usual.
+  std::chrono::milliseconds idle_timeout{0};    ///< Of a stream; 0: the configured default.
   bridge::run_mode mode = bridge::run_mode::execute;
   bridge::value_form form = bridge::value_form::typed;
   std::uint8_t answer_format = 0; ///< The asker's ResultFormat, for whoever encodes the verdict.

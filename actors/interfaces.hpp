@@ -39,6 +39,12 @@ using session_actor = caf::typed_actor<
     caf::reacts_to<atom::granted, worker_ptr>,
     // The pool cannot give a worker.
     caf::reacts_to<atom::refused, error>,
+    // The worker's files have their size; 0, or the errno why not.
+    caf::reacts_to<atom::resized, int>,
+    // The worker is in its control group, the folder; or why not.
+    caf::reacts_to<atom::placed, std::string, error>,
+    // The worker is over a limit that only looking can enforce.
+    caf::reacts_to<atom::beyond, cause>,
     // The worker's answer pipe has something to read.
     caf::reacts_to<atom::input>,
     // The worker's request pipe takes bytes again.
@@ -58,6 +64,8 @@ using pool_actor = caf::typed_actor<
     caf::reacts_to<atom::cancel, session_actor>,
     // Kills a worker and all of its processes; `gone` follows.
     caf::reacts_to<atom::release, std::uint64_t>,
+    // Gives a worker's files a size in bytes and inodes; `resized` follows.
+    caf::reacts_to<atom::resize, std::uint64_t, std::uint64_t, std::uint32_t>,
     // Sends the soft interrupt for an execution number to a worker.
     caf::reacts_to<atom::interrupt, std::uint64_t, std::uint64_t>,
     // The jail's control socket has something to read.

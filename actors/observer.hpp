@@ -34,6 +34,11 @@ public:
   virtual void jail_restarted(const std::string& environment) = 0;
   /// A worker tried a system call that the sandbox refuses. `call`: the kernel's name of it.
   virtual void call_denied(const std::string& environment, const std::string& call) = 0;
+  /// A session met one of its limits. `which`: Cause.limit, or the wire name of the limit.
+  virtual void limit_reached(const std::string& tenant, const std::string& environment,
+                             const std::string& which) = 0;
+  /// The watch went round once.
+  virtual void memory_polled(std::chrono::microseconds took) = 0;
   /// An actor ended unexpectedly and was restarted by its supervisor.
   virtual void actor_restarted(const std::string& kind) = 0;
 };

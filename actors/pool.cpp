@@ -5,6 +5,7 @@
 #include "actors/verdicts.hpp"
 #include "bridge/worker_protocol.hpp"
 #include "sandbox/attest.hpp"
+#include "sandbox/memory.hpp"
 
 #include <caf/all.hpp>
 
@@ -82,7 +83,7 @@ void pool_core::start_jail() {
       .runtime = config.runtime,
       .preload = environment.preload,
       .wrapper = environment.wrapper,
-      .limits = config.worker,
+      .limits = config.sealed,
       .without = config.without,
       .uid_base = plan_.uid_base,
   };
@@ -215,6 +216,19 @@ void pool_core::interrupt(std::uint64_t worker, std::uint64_t number) {
     spdlog::warn("environment '{}': interrupt not sent: {}", plan_.environment, ok.why().detail);
 }
 
+void pool_core::resize(std::uint64_t worker, std::uint64_t bytes, std::uint32_t inodes) {
+  auto ok = jail_ ? jail_->resize(worker, bytes, inodes)
+                  : status{error{errc::unavailable, "the jail has ended"}};
+  if (!ok)
+    told(sandbox::worker_resized{worker, EAGAIN});
+}
+
+void pool_core::told(const sandbox::worker_resized& resized) {
+  auto it = workers_.find(resized.worker);
+  if (it != workers_.end() && it->second.owner)
+    caf::anon_send(it->second.owner, atom::resized_v, resized.errno_value);
+}
+
 void pool_core::drain() {
   draining_ = true;
   refuse_waiting(error{errc::unavailable, "the daemon is stopping"});
@@ -302,6 +316,8 @@ void pool_core::on_control() {
       told(*failed);
     } else if (auto* exited = std::get_if<sandbox::worker_exited>(&*next)) {
       told(*exited);
+    } else if (auto* resized = std::get_if<sandbox::worker_resized>(&*next)) {
+      told(*resized);
     } else if (auto* gone = std::get_if<sandbox::worker_gone>(&*next)) {
       forget(gone->worker);
     }
@@ -376,6 +392,8 @@ void pool_core::on_greeting(std::uint64_t number) {
   e.held->set_python_version(hello->python_version);
   if (auto ok = sandbox::attest_worker(e.held->host_pid(), plan_.config.without); !ok)
     return refuse("attest", ok.why().detail);
+  if (auto now = sandbox::read_memory(e.held->host_pid()))
+    e.held->set_born_with(*now);
   failures_in_a_row_ = worker_failures_ = 0;
   proven_ = true;
   *plan_.board = {};
@@ -540,6 +558,9 @@ pool_actor::behavior_type pool(pool_actor::stateful_pointer<pool_actor_state> se
       [self](atom::release, std::uint64_t worker) { self->state.core->release(worker); },
       [self](atom::interrupt, std::uint64_t worker, std::uint64_t number) {
         self->state.core->interrupt(worker, number);
+      },
+      [self](atom::resize, std::uint64_t worker, std::uint64_t bytes, std::uint32_t inodes) {
+        self->state.core->resize(worker, bytes, inodes);
       },
       [self](atom::input) { self->state.core->on_control(); },
       [self](atom::input, std::uint64_t worker) { self->state.core->on_greeting(worker); },

@@ -55,6 +55,7 @@ public:
   void cancel(const session_actor& who);
   void release(std::uint64_t worker);
   void interrupt(std::uint64_t worker, std::uint64_t number);
+  void resize(std::uint64_t worker, std::uint64_t bytes, std::uint32_t inodes);
   void on_control();
   void on_greeting(std::uint64_t worker);
   void on_tick();
@@ -87,6 +88,7 @@ private:
   void told(sandbox::worker_ready&& ready);
   void told(const sandbox::worker_failed& failed);
   void told(const sandbox::worker_exited& exited);
+  void told(const sandbox::worker_resized& resized);
   void watch_control();
   void watch_greeting(std::uint64_t number, worker& from);
   void worker_failed(const std::string& reason);

@@ -27,14 +27,28 @@ struct system_config : caf::actor_system_config {
   }
 };
 
+// Nothing can raise a limit of a sealed worker: it comes with the widest that any session may have.
+// Its files are as large as usual, and can be made larger.
+sandbox::worker_limits sealed_limits(const settings& config) {
+  auto out = kernel_limits(wider(config.limits, config.limits_max));
+  out.workspace_bytes = config.limits[limit::workspace];
+  out.workspace_inodes = static_cast<std::uint32_t>(config.limits[limit::inodes]);
+  return out;
+}
+
 // Turns of the reactor that the end may take: actors that quit need only a few.
 constexpr int last_turns = 100'000;
 
 } // namespace
 
 struct service::impl {
-  impl(boost::asio::io_context& r, settings c, observer& w)
-      : reactor{r}, config{std::move(c)}, watch{w}, system_settings{r}, system{system_settings} {
+  impl(boost::asio::io_context& r, settings c, observer& w,
+       std::unique_ptr<sandbox::cgroup_tree> groups)
+      : reactor{r}, config{std::move(c)}, watch{w}, workers{r, w, config.watch},
+        system_settings{r}, system{system_settings} {
+    config.sealed = sealed_limits(config);
+    if (groups)
+      cgroups.emplace(reactor, std::move(*groups));
     std::signal(SIGPIPE, SIG_IGN); // A dead worker or client is an error code, not our death.
     if (auto claimed = sandbox::uid_claim::take(config.uid_base))
       uids.emplace(std::move(*claimed));
@@ -102,10 +116,10 @@ struct service::impl {
   }
 
   tenant_actor spawn_tenant(const std::string& name) {
-    return system.spawn(tenant, tenant_plan{reactor, config, watch, load, name,
-                                            [this](const std::string& environment) {
-                                              return pool_of(environment);
-                                            }});
+    return system.spawn(
+        tenant,
+        tenant_plan{reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, name,
+                    [this](const std::string& environment) { return pool_of(environment); }});
   }
 
   struct pool_entry {
@@ -127,6 +141,8 @@ struct service::impl {
   settings config;
   observer& watch;
   load_gauge load;
+  resource_watch workers;
+  std::optional<cgroup_keeper> cgroups;
   std::optional<sandbox::uid_claim> uids;
   system_config system_settings;
   caf::actor_system system;
@@ -136,8 +152,9 @@ struct service::impl {
   std::uint64_t last_owner = 0;
 };
 
-service::service(boost::asio::io_context& reactor, settings config, observer& watch)
-    : impl_{std::make_unique<impl>(reactor, std::move(config), watch)} {}
+service::service(boost::asio::io_context& reactor, settings config, observer& watch,
+                 std::unique_ptr<sandbox::cgroup_tree> cgroups)
+    : impl_{std::make_unique<impl>(reactor, std::move(config), watch, std::move(cgroups))} {}
 
 service::~service() = default;
 

@@ -5,6 +5,7 @@
 #include "actors/observer.hpp"
 #include "actors/reply.hpp"
 #include "actors/settings.hpp"
+#include "sandbox/cgroup_tree.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -41,6 +42,7 @@ struct session_info {
   std::uint64_t namespaces = 0; ///< Beside the base one.
   std::int64_t worker_pid = 0;  ///< On the daemon's host; 0 when there is none.
   std::string init_error;       ///< Formatted traceback; only when that is why it is dead.
+  session_limits limits;        ///< That hold for it.
 };
 
 /// Source to be run before a session is ready.
@@ -64,7 +66,7 @@ struct session_request {
   std::string working_directory;
   std::vector<std::pair<std::string, std::string>> environment_variables;
   bridge::value_options values;
-  std::uint64_t max_refs = 0;           ///< 0: the configured maximum.
+  limits_request limits;                ///< Of its own.
   std::chrono::milliseconds ref_ttl{0}; ///< 0: no limit.
   std::vector<std::string> tags;
   std::string request_id;
@@ -123,7 +125,9 @@ struct compiled {
 class service {
 public:
   /// Starts the actor system on `reactor`. The first zygotes start at once.
-  service(boost::asio::io_context& reactor, settings config, observer& watch);
+  /// `cgroups`: where sessions get control groups of their own; null for none.
+  service(boost::asio::io_context& reactor, settings config, observer& watch,
+          std::unique_ptr<sandbox::cgroup_tree> cgroups = nullptr);
   service(const service&) = delete;
   service& operator=(const service&) = delete;
   ~service();

@@ -11,7 +11,8 @@ namespace {
 
 using pointer = session_actor::stateful_pointer<session_actor_state>;
 
-session_ports ports_of(pointer self, const session_surroundings& around) {
+session_ports ports_of(pointer self, const session_surroundings& around,
+                       const std::string& tenant) {
   // Handles, not the raw pointer, go into what may run after the actor has ended.
   session_actor me{self};
   caf::actor_addr address = self->address();
@@ -19,7 +20,12 @@ session_ports ports_of(pointer self, const session_surroundings& around) {
     if (auto strong = caf::actor_cast<caf::actor>(address))
       caf::anon_send(strong, atom);
   };
-  return session_ports{
+  // To whom the watch and the keeper tell what they have to tell.
+  auto tell = [address](auto atom, auto&& what) {
+    if (auto strong = caf::actor_cast<caf::actor>(address))
+      caf::anon_send(strong, atom, std::forward<decltype(what)>(what));
+  };
+  session_ports out{
       .ask_pool = [pool = around.pool, me] { caf::anon_send(pool(), atom::acquire_v, me); },
       .leave_pool = [pool = around.pool, me] { caf::anon_send(pool(), atom::cancel_v, me); },
       .kill = [pool = around.pool](
@@ -43,7 +49,34 @@ session_ports ports_of(pointer self, const session_surroundings& around) {
       .report_end = around.report_end,
       .report_large = around.report_large,
       .stop = [self] { self->quit(); },
+      .resize =
+          [pool = around.pool](std::uint64_t worker, std::uint64_t bytes, std::uint32_t inodes) {
+            caf::anon_send(pool(), atom::resize_v, worker, bytes, inodes);
+          },
+      .watch =
+          [&workers = around.workers, tell](const resource_watch::ticket& one) {
+            one->beyond = [tell](cause why) { tell(atom::beyond_v, std::move(why)); };
+            workers.add(one);
+          },
+      .enter_cgroup = nullptr,
+      .leave_cgroup = nullptr,
   };
+  if (auto* groups = around.cgroups) {
+    out.enter_cgroup = [groups, address, tenant](const std::string& session,
+                                                 const sandbox::cgroup_limits& limits,
+                                                 pid_t worker) {
+      groups->place(tenant, session, limits, worker, [groups, address](result<std::string> made) {
+        auto strong = caf::actor_cast<caf::actor>(address);
+        if (strong)
+          caf::anon_send(strong, atom::placed_v, made ? *made : std::string{},
+                         made ? error{} : made.why());
+        else if (made)
+          groups->end(*std::move(made)); // The session ended meanwhile.
+      });
+    };
+    out.leave_cgroup = [groups](std::string folder) { groups->end(std::move(folder)); };
+  }
+  return out;
 }
 
 } // namespace
@@ -52,7 +85,7 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
   speak_through_spdlog(self);
   auto& state = self->state;
   state.timer.emplace(around.reactor);
-  auto ports = ports_of(self, around);
+  auto ports = ports_of(self, around, plan.tenant);
   // The core lets go of its worker when it is lost; the copy kept here must not outlive that.
   auto stop = std::move(ports.stop);
   ports.stop = [self, stop] {
@@ -107,6 +140,15 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
       },
       [then_flush](atom::refused, const error& why) {
         then_flush([&](session_core& core) { core.on_refused(why); });
+      },
+      [then_flush](atom::resized, int errno_value) {
+        then_flush([&](session_core& core) { core.on_resized(errno_value); });
+      },
+      [then_flush](atom::placed, const std::string& folder, const error& why) {
+        then_flush([&](session_core& core) { core.on_placed(folder, why); });
+      },
+      [then_flush](atom::beyond, const cause& why) {
+        then_flush([&](session_core& core) { core.on_beyond(why); });
       },
       [then_flush](atom::input) { then_flush([](session_core& core) { core.on_input(); }); },
       [then_flush](atom::writable) { then_flush([](session_core& core) { core.on_writable(); }); },

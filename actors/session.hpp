@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/cgroup_keeper.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/session_core.hpp"
 
@@ -26,6 +27,8 @@ struct session_surroundings {
   const settings& config;
   observer& watch;
   load_gauge& load;
+  resource_watch& workers;
+  cgroup_keeper* cgroups;           ///< Null where there are none.
   std::function<pool_actor()> pool; ///< The pool of its environment, as it is now.
   std::function<void(session_info)> report_end;
   std::function<void(const execution_ptr&)> report_large;

@@ -33,9 +33,9 @@ error lost_error(const session_info& info) {
 
 session_core::session_core(session_plan plan, const settings& config, observer& watch,
                            load_gauge& load, session_ports ports)
-    : info_{std::move(plan.info)}, tenant_{std::move(plan.tenant)}, wish_{std::move(plan.wish)},
-      idle_timeout_{wish_.idle_timeout}, one_shot_{plan.one_shot}, config_{config}, watch_{watch},
-      load_{load}, ports_{std::move(ports)} {
+    : info_{std::move(plan.info)}, limits_{info_.limits}, tenant_{std::move(plan.tenant)},
+      wish_{std::move(plan.wish)}, idle_timeout_{wish_.idle_timeout}, one_shot_{plan.one_shot},
+      config_{config}, watch_{watch}, load_{load}, ports_{std::move(ports)} {
   info_.state = session_state::starting;
   ports_.ask_pool();
   wake_by(asked_for_worker_ + config_.start_timeout);
@@ -69,13 +69,15 @@ void session_core::run(const execution_ptr& what, const reply<execution_ptr>& to
   if (what->request().fail_if_busy && !idle)
     return refuse(error{errc::busy, "the session is busy and the request asked not to wait"},
                   error_kind::busy);
-  if (waiting_.size() >= config_.queue_length)
+  if (waiting_.size() >= limits_[limit::queue]) {
+    watch_.limit_reached(tenant_, info_.environment, "queue");
     return refuse(error{errc::limit_exceeded,
                         "the session's queue is full: " + std::to_string(waiting_.size())
                             + " executions wait, the maximum is "
-                            + std::to_string(config_.queue_length)
-                            + "; try again when some have ended"},
+                            + std::to_string(limits_[limit::queue])
+                            + " (limits.queue); try again when some have ended"},
                   error_kind::busy);
+  }
   to.give(what);
   waiting_.push_back(what);
   dispatch();
@@ -169,7 +171,7 @@ void session_core::on_granted(worker_ptr worker) {
   info_.worker_pid = worker_->host_pid();
   ports_.watch_input();
   worker_->on_denied([this](const sandbox::denied_call& call) { on_denied(call); });
-  begin_setup();
+  specialise();
 }
 
 void session_core::on_refused(const error& why) {
@@ -200,7 +202,7 @@ void session_core::on_exited(const worker_end& end) {
   if (!channel_closed_ && worker_)
     on_input();
   if (info_.state != session_state::dead)
-    lose(death_ ? *death_ : cause_of(end));
+    lose(death_ ? *death_ : cause_of_end(end));
 }
 
 void session_core::on_gone(std::uint64_t worker) {
@@ -226,6 +228,8 @@ void session_core::lose(const cause& why) {
   info_.state = session_state::dead;
   info_.worker_pid = 0;
   info_.cause = why;
+  if (why.what == "memory" || why.what == "cpu" || why.what == "deadline")
+    watch_.limit_reached(tenant_, info_.environment, why.limit.empty() ? why.what : why.limit);
   finish_all(why);
   let_go(); // which also has the pool kill what may be left of it
   maybe_stop();
@@ -240,7 +244,10 @@ void session_core::leave_pool() {
 void session_core::let_go() {
   if (worker_)
     worker_->on_denied(nullptr);
+  watched_.reset();
   worker_.reset();
+  if (!cgroup_.empty())
+    ports_.leave_cgroup(std::exchange(cgroup_, {}));
 }
 
 void session_core::on_denied(const sandbox::denied_call& call) {

@@ -6,6 +6,7 @@
 #include "actors/messages.hpp"
 #include "actors/namespace_table.hpp"
 #include "actors/observer.hpp"
+#include "actors/resource_watch.hpp"
 #include "actors/service.hpp"
 #include "actors/verdicts.hpp"
 #include "actors/worker.hpp"
@@ -32,6 +33,13 @@ struct session_ports {
   std::function<void(session_info)> report_end;        ///< The session is dead; said once.
   std::function<void(const execution_ptr&)> report_large; ///< It ended and holds many bytes.
   std::function<void()> stop;                             ///< Nothing is left to do, ever.
+  /// Gives the worker's files another size; `on_resized` follows.
+  std::function<void(std::uint64_t, std::uint64_t, std::uint32_t)> resize;
+  /// Watches the worker for as long as the ticket lives; `on_beyond` may follow.
+  std::function<void(const resource_watch::ticket&)> watch;
+  /// Puts the worker into a control group; `on_placed` follows. Null where there are none.
+  std::function<void(const std::string&, const sandbox::cgroup_limits&, pid_t)> enter_cgroup;
+  std::function<void(std::string)> leave_cgroup; ///< Ends what is in it, and removes it.
 };
 
 /// What a session is made from.
@@ -83,12 +91,19 @@ public:
 
   void on_granted(worker_ptr worker);
   void on_refused(const error& why);
+  /// The worker's files have their size; 0, or the errno why not.
+  void on_resized(int errno_value);
+  /// The worker is in its control group, which is that folder; or why it is not.
+  void on_placed(const std::string& folder, const error& why);
+  /// The worker took more than it may.
+  void on_beyond(const cause& why);
   void on_input();
   void on_writable();
   /// Sends the worker what has been prepared for it. Called when no message waits for the session
   /// any more, so that one system call serves many requests.
   void flush();
-  void on_tick();
+  /// Looks at what is due at `now`.
+  void on_tick(clock_type::time_point now = clock_type::now());
   void on_exited(const worker_end& end);
   void on_gone(std::uint64_t worker);
 
@@ -111,6 +126,10 @@ private:
     std::chrono::microseconds cpu_used = {}; // before it was parked
     std::uint64_t output_seen = 0;
     bool output_cut = false;
+    std::uint64_t peak_before = 0; // of the worker, as far as it was read
+    std::uint64_t display_bytes = 0;
+    std::uint64_t displays = 0; // shown; what is over the limit is dropped
+    std::uint64_t displays_dropped = 0;
     stop_reason stop = stop_reason::none;
     clock_type::time_point force_at{}; // when patience ends, once it is being stopped
     std::string denied_call = {};      // the last system call it was refused
@@ -135,6 +154,19 @@ private:
   void let_go();
   void leave_pool();
   void on_denied(const sandbox::denied_call& call);
+
+  // session_specialise.cpp: a worker is given the limits of its session.
+  void specialise();
+  void specialised();
+  void on_late_start();
+  void cannot_specialise(const error& why);
+  void watch_worker();
+  [[nodiscard]] cause cause_of_end(const worker_end& end) const;
+
+  // session_truth.cpp: limits that Python met, seen from outside.
+  void explain(verdict& how, const in_flight& flight);
+  [[nodiscard]] std::uint64_t peak_memory();
+  [[nodiscard]] std::string hint_for(std::string_view text) const;
 
   // session_setup.cpp: the daemon's own business with the worker.
   void begin_setup();
@@ -193,6 +225,7 @@ private:
   void finish_all(const cause& why);
 
   session_info info_;
+  const session_limits& limits_; // in info_
   std::string tenant_;
   session_request wish_;
   std::chrono::milliseconds idle_timeout_;
@@ -203,6 +236,9 @@ private:
   session_ports ports_;
 
   worker_ptr worker_;
+  resource_watch::ticket watched_;
+  std::string cgroup_;              // folder of its control group; empty: none
+  unsigned specialising_ = 0;       // answers awaited before the worker may see a tenant's byte
   std::uint64_t worker_number_ = 0; // also after the worker object has gone; 0: never had one
   bool worker_gone_ = false;
   bool channel_closed_ = false;
@@ -239,7 +275,8 @@ private:
   std::chrono::microseconds loop_cpu_{};
   bool front_ran_ = false; // since then
   clock_type::time_point denial_log_after_{};
-  bool opened_ = false; // It was ready once.
+  std::uint64_t peak_seen_ = 0; // of the worker's resident memory
+  bool opened_ = false;         // It was ready once.
   bool reported_ = false;
   bool unflushed_ = false;
   std::size_t charged_ = 0; // of those sent, at the back: their bytes may still be here

@@ -117,13 +117,14 @@ void session_core::complete(in_flight& flight, verdict how) {
     if (how.error_kind == static_cast<std::uint32_t>(error_kind::permission)
         && !flight.denied_call.empty())
       how.cause = cause{"denied", flight.denied_call, 0, 0, enforcer::kernel};
-    bool memory = how.error_kind == static_cast<std::uint32_t>(error_kind::memory);
-    if (memory || clock_type::now() - what->started() > worth_a_peak)
-      how.usage.peak_memory_bytes =
-          sandbox::peak_resident_bytes_of(worker_->host_pid()).value_or(0);
-    if (memory && how.usage.peak_memory_bytes >= config_.worker.memory_bytes)
-      how.cause = cause{"memory", "memory_bytes", config_.worker.memory_bytes,
-                        how.usage.peak_memory_bytes, enforcer::kernel};
+    if (clock_type::now() - what->started() > worth_a_peak)
+      how.usage.peak_memory_bytes = peak_memory();
+    if (how.outcome == verdict::kind::error && !how.cause)
+      explain(how, flight);
+    if (how.output_truncated)
+      watch_.limit_reached(tenant_, info_.environment, "output_bytes");
+    if (how.displays_dropped > 0)
+      watch_.limit_reached(tenant_, info_.environment, "displays");
   }
   auto ended = take(flight);
   stopping_ -= ended.stop != stop_reason::none ? 1 : 0;
@@ -181,12 +182,18 @@ void session_core::lose_flight(in_flight& flight, bool front, const cause& why,
     stopped_verdict(how, flight, true);
   } else {
     how.outcome = verdict::kind::error;
-    auto kind = why.what == "internal" ? error_kind::internal : error_kind::session_lost;
+    bool internal = why.what == "internal";
+    // Whoever had the worker is told which limit it was; the others lose their session.
+    auto kind = internal                        ? error_kind::internal
+                : front && why.what == "memory" ? error_kind::memory
+                : front && why.what == "cpu"    ? error_kind::limit
+                                                : error_kind::session_lost;
     how.error_kind = static_cast<std::uint32_t>(kind);
     how.content = make_error(kind, text);
   }
+  how.displays_dropped = flight.displays_dropped;
   if (worker_) {
-    how.usage.peak_memory_bytes = sandbox::peak_resident_bytes_of(worker_->host_pid()).value_or(0);
+    how.usage.peak_memory_bytes = peak_memory();
     if (auto used = sandbox::cpu_time_of(worker_->host_pid()); used && computes)
       how.usage.cpu = *used - flight.cpu_before;
   }

@@ -79,8 +79,8 @@ void session_core::send(const execution_ptr& what) {
       .form = request.form,
       .start_before_us = static_cast<std::uint64_t>(
           duration_cast<microseconds>(deadline.time_since_epoch()).count()),
-      .max_result_bytes = config_.result_bytes,
-      .max_output_bytes = config_.output_bytes,
+      .max_result_bytes = static_cast<std::uint32_t>(limits_[limit::result]),
+      .max_output_bytes = static_cast<std::uint32_t>(limits_[limit::output]),
       .name_space = what->name_space,
       .operands = request.operands,
       .values = what->values,
@@ -158,6 +158,7 @@ void session_core::start_front() {
   }
   front.cpu_before = last_cpu_ + cpu_unread_;
   front.running_since = clock_type::now();
+  front.peak_before = peak_seen_;
   if (!front.rounds.empty()) {
     front.round_since = front.running_since;
     wake_by(front.round_since + front.what->request().idle_timeout);
@@ -302,6 +303,8 @@ void session_core::update_state() {
   info_.state = stopping_ > 0                         ? session_state::interrupting
                 : sent_.empty() && parked_async_ == 0 ? session_state::ready
                                                       : session_state::busy;
+  if (watched_)
+    watched_->busy = info_.state != session_state::ready;
   if (info_.state == session_state::ready && before != session_state::ready)
     idle_since_ = clock_type::now();
 }

@@ -87,7 +87,7 @@ bool session_core::handle_output(std::string_view body) {
   if (flight->settled)
     return true;
   flight->output_seen += message->text.size();
-  if (flight->output_seen > config_.output_bytes + output_slack) {
+  if (flight->output_seen > limits_[limit::output] + output_slack) {
     flight->output_cut = true;
     return true;
   }
@@ -108,8 +108,16 @@ bool session_core::handle_display(std::string_view body) {
     violated(ok.why().detail);
     return false;
   }
-  if (!flight->settled)
-    flight->what->append(event::kind::display, std::string{message->content});
+  if (flight->settled)
+    return true;
+  if (flight->displays >= limits_[limit::displays]
+      || flight->display_bytes + message->content.size() > limits_[limit::display]) {
+    ++flight->displays_dropped;
+    return true;
+  }
+  ++flight->displays;
+  flight->display_bytes += message->content.size();
+  flight->what->append(event::kind::display, std::string{message->content});
   return true;
 }
 
@@ -191,6 +199,7 @@ std::optional<verdict> session_core::verdict_from(const in_flight& flight,
   verdict how;
   how.output_truncated = message.output_truncated || flight.output_cut;
   how.usage.output_bytes = std::min(message.output_bytes, most_output_of(flight));
+  how.displays_dropped = flight.displays_dropped;
   status fine = done{};
   switch (message.kind) {
     case outcome::value:
@@ -223,7 +232,7 @@ std::optional<verdict> session_core::verdict_from(const in_flight& flight,
     violated(fine.why().detail);
     return std::nullopt;
   }
-  if (message.content.size() > config_.result_bytes + output_slack) {
+  if (message.content.size() > limits_[limit::result] + output_slack) {
     violated("a result over the limit");
     return std::nullopt;
   }

@@ -112,9 +112,8 @@ void session_core::begin_setup() {
       variables.emplace_back(name, text_value(value));
     wishes.emplace_back("env", bridge::dict_value(variables));
   }
-  auto refs = std::min(wish_.max_refs == 0 ? config_.max_refs : wish_.max_refs, config_.max_refs);
-  if (refs != settings{}.max_refs)
-    wishes.emplace_back("max_refs", int_value(static_cast<std::int64_t>(refs)));
+  if (limits_[limit::refs] != facts_of(limit::refs).usual)
+    wishes.emplace_back("max_refs", int_value(static_cast<std::int64_t>(limits_[limit::refs])));
   if (wish_.ref_ttl.count() > 0)
     wishes.emplace_back("ref_ttl_ms", int_value(wish_.ref_ttl.count()));
   if (!wishes.empty())
@@ -161,8 +160,8 @@ void session_core::setup_failed(const verdict& how) {
 
 execution_ptr session_core::order(submission what, verdict_function then) {
   what.internal = true;
-  auto made =
-      std::make_shared<execution>(std::string{}, info_.id, std::move(what), config_.log_bytes);
+  auto made = std::make_shared<execution>(std::string{}, info_.id, std::move(what),
+                                          limits_[limit::event_log]);
   made->values = bridge::plain_values;
   made->subscribe(std::make_shared<ending>(std::move(then)));
   return made;
@@ -214,10 +213,13 @@ void session_core::create_namespace(const namespace_request& what,
       return to.refuse(
           error{errc::already_exists, "the session has a namespace '" + what.name + "' already"});
   }
-  if (namespaces_.size() >= config_.max_namespaces)
+  if (namespaces_.size() >= limits_[limit::namespaces]) {
+    watch_.limit_reached(tenant_, info_.environment, "namespaces");
     return to.refuse(error{errc::limit_exceeded, "the session has "
                                                      + std::to_string(namespaces_.size())
-                                                     + " namespaces, which is the maximum"});
+                                                     + " namespaces, which is the maximum "
+                                                       "(limits.namespaces)"});
+  }
   // Sources are looked up first: it cannot be its own.
   auto checked = operands_for(what, 0);
   if (!checked)

@@ -21,16 +21,15 @@ constexpr auto cpu_check_floor = 1ms;
 
 } // namespace
 
-void session_core::on_tick() {
+void session_core::on_tick(clock_type::time_point now) {
   wake_armed_ = clock_type::time_point::max();
-  auto now = clock_type::now();
   if (info_.state == session_state::dead)
     return;
   if (channel_closed_ && now >= reap_by_)
     return lose(cause{.what = "exited", .limit = {}, .enforced_by = enforcer::kernel});
-  if (info_.state == session_state::starting && !worker_
+  if (info_.state == session_state::starting && (!worker_ || specialising_ > 0)
       && now >= asked_for_worker_ + config_.start_timeout)
-    return on_refused(error{errc::unavailable, "no worker became ready in time"});
+    return on_late_start();
 
   while (!waiting_.empty()
          && now >= waiting_.front()->submitted() + waiting_.front()->request().timeout)
@@ -108,7 +107,7 @@ void session_core::update_wake() {
   if (info_.state == session_state::dead)
     return;
   auto next = clock_type::time_point::max();
-  if (info_.state == session_state::starting && !worker_)
+  if (info_.state == session_state::starting && (!worker_ || specialising_ > 0))
     next = asked_for_worker_ + config_.start_timeout;
   if (channel_closed_)
     next = std::min(next, reap_by_);

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/session_limits.hpp"
+#include "actors/watch_settings.hpp"
+#include "sandbox/cgroup.hpp"
 #include "sandbox/limits.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,9 +28,14 @@ struct environment_settings {
 struct settings {
   std::map<std::string, environment_settings> environments; ///< By name; holds "default".
   std::string launcher;                                     ///< Path of vivarium-zygote.
-  std::string runtime; ///< Directory with the native module and its package.
-  sandbox::worker_limits worker;
-  sandbox::layer_set without; ///< sandbox.allow_degraded
+  std::string runtime;           ///< Directory with the native module and its package.
+  session_limits limits;         ///< Of sessions that ask for nothing else.
+  limit_maxima limits_max;       ///< What a session may ask for.
+  watch_settings watch;          ///< How workers are looked at.
+  sandbox::worker_limits sealed; ///< What workers come with: as wide as any session may have.
+  sandbox::cgroup_choice cgroup;
+  std::optional<std::uint32_t> session_cpu_percent; ///< Where there are control groups.
+  sandbox::layer_set without;                       ///< sandbox.allow_degraded
   std::uint32_t uid_base = 1'879'048'192;
 
   std::size_t pool_ready = 8; ///< Workers kept ready per environment.
@@ -38,7 +47,6 @@ struct settings {
   std::chrono::seconds start_timeout{30};           ///< For a session to get its worker.
 
   std::size_t max_sessions = 10'000;    ///< Per tenant.
-  std::size_t queue_length = 1'000;     ///< Waiting executions per session.
   std::size_t queue_bytes = 256u << 20; ///< Of sources and operands that wait, per tenant.
   std::chrono::milliseconds timeout{120'000};
   std::chrono::milliseconds max_timeout{86'400'000};
@@ -47,11 +55,6 @@ struct settings {
   std::chrono::milliseconds stream_timeout{1'800'000}; ///< Of a whole stream.
   std::chrono::milliseconds stream_idle{120'000};      ///< Until an item comes that was asked for.
   std::chrono::milliseconds init_timeout{60'000};
-  std::size_t max_namespaces = 10'000; ///< Per session.
-  std::uint64_t max_refs = 100'000;    ///< Per session.
-  std::uint32_t result_bytes = 32u << 20;
-  std::uint32_t output_bytes = 1u << 20;
-  std::size_t log_bytes = 4u << 20;
   std::chrono::seconds log_ttl{600};
   std::size_t kept_executions = 100; ///< Ended executions kept per session, whatever their age.
   std::size_t source_bytes = 16u << 20;

@@ -68,7 +68,11 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
     return error{errc::limit_exceeded, "the tenant has " + std::to_string(sessions_.size())
                                            + " sessions, the maximum is "
                                            + std::to_string(plan_.config.max_sessions)};
+  auto limits = clamp_or_refuse(wish.limits, plan_.config.limits, plan_.config.limits_max);
+  if (!limits)
+    return limits.why();
   session_plan order;
+  order.info.limits = *limits;
   order.info.id = make_id(id_kind::session);
   order.info.name = wish.name;
   order.info.environment = env;
@@ -88,6 +92,8 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .config = plan_.config,
       .watch = plan_.watch,
       .load = plan_.load,
+      .workers = plan_.workers,
+      .cgroups = plan_.cgroups,
       .pool = [pool = plan_.pool, env] { return pool(env); },
       .report_end =
           [me](session_info ended) {

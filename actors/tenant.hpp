@@ -24,6 +24,8 @@ struct tenant_plan {
   const settings& config;
   observer& watch;
   load_gauge& load;
+  resource_watch& workers;
+  cgroup_keeper* cgroups; ///< Null where there are none.
   std::string name;
   std::function<pool_actor(const std::string&)> pool; ///< The pool of an environment.
 };

@@ -58,6 +58,8 @@ result<tenant_core::live_session*> tenant_core::place(const submission& what) {
   session_request wish;
   wish.name = what.session;
   wish.environment = what.environment;
+  if (what.limits)
+    wish.limits = *what.limits;
   if (what.session.empty())
     return open(std::move(wish), true);
   if (auto* there = find_session(what.session))
@@ -72,7 +74,7 @@ result<tenant_core::live_session*> tenant_core::place(const submission& what) {
 execution_ptr tenant_core::remember(live_session& where, submission&& what) {
   auto made = std::make_shared<execution>(make_id(id_kind::execution),
                                           where.one_shot ? std::string{} : where.info.id,
-                                          std::move(what), plan_.config.log_bytes);
+                                          std::move(what), where.info.limits[limit::event_log]);
   executions_.emplace(made->id(), known_execution{made, where.handle});
   where.executions.push_back(made);
   if (where.executions.size() >= plan_.config.kept_executions + tidy_slack)

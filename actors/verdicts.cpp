@@ -135,6 +135,17 @@ std::string describe(const cause& why) {
     return "the part of the daemon that served it failed";
   if (why.what == "deadline")
     return "an execution did not stop within the grace period after its deadline";
+  if (why.what == "memory" && why.limit == "machine_memory")
+    return "the machine ran out of memory (" + std::to_string(why.observed >> 20)
+           + " MiB were available, sandbox.memory_reserve is "
+           + std::to_string(why.configured >> 20)
+           + " MiB) and the session that took the most was ended";
+  if (why.what == "memory")
+    return "its worker took " + std::to_string(why.observed)
+           + " bytes of memory, over its limit of " + std::to_string(why.configured)
+           + " (limits.memory)";
+  if (why.what == "cpu" && why.limit == "session_cpu_ms")
+    return "it used up its CPU time, " + std::to_string(why.configured) + " ms in all (limits.cpu)";
   if (why.what == "cpu")
     return "an execution did not stop within the grace period after its CPU budget was used up";
   if (why.what == "cancelled")

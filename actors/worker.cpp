@@ -37,7 +37,7 @@ constexpr auto denial_pause = std::chrono::milliseconds{5};
 
 worker::worker(boost::asio::io_context& reactor, sandbox::worker_ready ready,
                release_function on_release)
-    : number_{ready.worker}, host_pid_{ready.host_pid},
+    : number_{ready.worker}, host_pid_{ready.host_pid}, size_{ready.size},
       requests_{reactor, ready.to_worker.release()}, answers_{reactor, ready.from_worker.release()},
       listener_{reactor}, denials_left_{quick_denials}, on_release_{std::move(on_release)} {
   if (ready.listener)

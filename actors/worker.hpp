@@ -5,6 +5,7 @@
 #include "proto/result.hpp"
 #include "sandbox/jail.hpp"
 #include "sandbox/listener.hpp"
+#include "sandbox/memory.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -35,6 +36,14 @@ public:
 
   [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
   [[nodiscard]] pid_t host_pid() const noexcept { return host_pid_; }
+  /// Hangs up when nothing of the worker is left; -1 when it has none.
+  [[nodiscard]] int listener_fd() noexcept {
+    return listener_.is_open() ? listener_.native_handle() : -1;
+  }
+  [[nodiscard]] const sandbox::fork_size& size() const noexcept { return size_; }
+  /// Memory that it took before a tenant's first byte.
+  [[nodiscard]] const sandbox::memory_reading& born_with() const noexcept { return born_with_; }
+  void set_born_with(const sandbox::memory_reading& what) noexcept { born_with_ = what; }
   [[nodiscard]] const std::string& python_version() const noexcept { return python_version_; }
   void set_python_version(std::string_view text) { python_version_ = text; }
 
@@ -73,6 +82,8 @@ private:
 
   std::uint64_t number_;
   pid_t host_pid_;
+  sandbox::fork_size size_;
+  sandbox::memory_reading born_with_;
   std::string python_version_;
   boost::asio::posix::stream_descriptor requests_;
   boost::asio::posix::stream_descriptor answers_;

@@ -39,17 +39,25 @@ std::string_view name_of_special(double value) {
 }
 
 std::string base64(std::string_view bytes) {
-  static constexpr std::string_view alphabet =
+  static constexpr char alphabet[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    auto held = std::min<std::size_t>(3, bytes.size() - i);
-    for (std::size_t k = 0; k < 3; ++k)
-      group = group << 8 | (k < held ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (std::size_t k = 0; k < 4; ++k)
-      out += k <= held ? alphabet[group >> (18 - 6 * k) & 63] : '=';
+  std::string out((bytes.size() + 2) / 3 * 4, '=');
+  char* to = out.data();
+  const auto* at = reinterpret_cast<const unsigned char*>(bytes.data());
+  const auto* end = at + bytes.size();
+  for (; end - at >= 3; at += 3) {
+    std::uint32_t group = at[0] << 16 | at[1] << 8 | at[2];
+    *to++ = alphabet[group >> 18];
+    *to++ = alphabet[group >> 12 & 63];
+    *to++ = alphabet[group >> 6 & 63];
+    *to++ = alphabet[group & 63];
+  }
+  if (at != end) { // One or two bytes are left; the rest of their group is padding.
+    std::uint32_t group = at[0] << 16 | (end - at == 2 ? at[1] << 8 : 0);
+    *to++ = alphabet[group >> 18];
+    *to++ = alphabet[group >> 12 & 63];
+    if (end - at == 2)
+      *to = alphabet[group >> 6 & 63];
   }
   return out;
 }

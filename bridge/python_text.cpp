@@ -11,6 +11,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace vivarium::bridge {
@@ -18,20 +19,21 @@ namespace vivarium::bridge {
 namespace {
 
 constexpr std::size_t decimal_bytes_at_most = 1786; // 4,300 digits.
-constexpr std::string_view hex_digits = "0123456789abcdef";
+constexpr char hex_digits[] = "0123456789abcdef";
 
-// The absolute value as 32 bit limbs, least first.
+// The absolute value as 32 bit limbs, least first. Whole limbs at a time: a number may have
+// millions.
 std::vector<std::uint32_t> magnitude(std::string_view bytes, bool negative) {
-  std::vector<std::uint32_t> limbs((bytes.size() + 3) / 4 + 1, 0);
-  std::uint32_t carry = negative ? 1 : 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    auto byte = static_cast<unsigned char>(bytes[i]);
-    std::uint32_t digit = negative ? static_cast<unsigned char>(~byte) + carry : byte;
-    carry = negative ? digit >> 8 : 0;
-    limbs[i / 4] |= (digit & 0xff) << (8 * (i % 4));
+  std::vector<std::uint32_t> limbs(bytes.size() / 4 + 1, negative ? ~std::uint32_t{0} : 0);
+  if (!bytes.empty())
+    std::memcpy(limbs.data(), bytes.data(), bytes.size());
+  if (negative) {
+    std::uint32_t carry = 1;
+    for (auto& limb : limbs) {
+      limb = ~limb + carry;
+      carry = carry != 0 && limb == 0 ? 1 : 0;
+    }
   }
-  if (carry != 0)
-    limbs[bytes.size() / 4] |= 1u << (8 * (bytes.size() % 4));
   while (limbs.size() > 1 && limbs.back() == 0)
     limbs.pop_back();
   return limbs;
@@ -57,16 +59,15 @@ void append_decimal(std::string& out, std::vector<std::uint32_t> limbs) {
 }
 
 void append_hex(std::string& out, const std::vector<std::uint32_t>& limbs) {
+  auto leading = static_cast<std::size_t>(std::countl_zero(limbs.back() | 1) / 4);
   out += "0x";
-  bool leading = true;
-  for (std::size_t i = limbs.size(); i-- > 0;) {
-    for (int shift = 28; shift >= 0; shift -= 4) {
-      auto digit = limbs[i] >> shift & 15;
-      leading = leading && digit == 0 && (i > 0 || shift > 0);
-      if (!leading)
-        out += hex_digits[digit];
-    }
-  }
+  auto at = out.size();
+  out.resize(at + limbs.size() * 8 - leading);
+  char* to = out.data() + out.size();
+  const char* const first = out.data() + at;
+  for (std::uint32_t limb : limbs)
+    for (int i = 0; i < 8 && to != first; ++i, limb >>= 4)
+      *--to = hex_digits[limb & 15];
 }
 
 void append_escaped(std::string& out, unsigned char byte) {

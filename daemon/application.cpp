@@ -87,7 +87,8 @@ status application::open_listeners() {
 }
 
 status application::run() {
-  auto facts = sandbox::probe_host();
+  sandbox::prefer_other_victims();
+  auto facts = sandbox::probe_host(config_.core.cgroup);
   for (const auto& fact : facts)
     meters_.layer_state(fact.name, fact.present);
   if (auto ok = require_layers(facts, config_.allow_degraded); !ok)
@@ -98,7 +99,10 @@ status application::run() {
                   {{"layer", name}});
   }
   wait_for_signals();
-  core_ = std::make_unique<service>(reactor_, config_.core, meters_);
+  auto groups = open_cgroups();
+  if (!groups)
+    return groups.why();
+  core_ = std::make_unique<service>(reactor_, config_.core, meters_, *std::move(groups));
   server_ = std::make_unique<server>(reactor_, *core_, access_rules{config_.hosts, config_.origins},
                                      config_.network, meters_, journal_);
   if (!config_.metrics)
@@ -116,6 +120,29 @@ status application::run() {
   server_.reset();
   core_.reset();
   return std::move(outcome_);
+}
+
+result<std::unique_ptr<sandbox::cgroup_tree>> application::open_cgroups() {
+  using kind = sandbox::cgroup_choice::kind;
+  const auto& choice = config_.core.cgroup;
+  std::unique_ptr<sandbox::cgroup_tree> out;
+  auto site = sandbox::find_cgroup(choice);
+  auto opened = site.usable ? sandbox::cgroup_tree::open(site)
+                            : error{errc::sandbox_unavailable, site.finding};
+  meters_.layer_state("cgroup_v2", bool{opened} && site.memory);
+  if (opened) {
+    journal_.info("control groups", {{"folder", opened->folder()},
+                                     {"memory", site.memory ? "enforced" : "advisory"},
+                                     {"reclaimed", std::to_string(opened->reclaimed())}});
+    out = std::make_unique<sandbox::cgroup_tree>(*std::move(opened));
+  } else if (choice.what == kind::required || choice.what == kind::path) {
+    return error{errc::sandbox_unavailable,
+                 "sandbox.cgroup asks for control groups: " + opened.why().detail};
+  } else if (choice.what == kind::automatic) {
+    journal_.warn("no control groups: the memory limit is advisory against a determined attacker",
+                  {{"detail", opened.why().detail}});
+  }
+  return out;
 }
 
 void application::announce_when_ready() {

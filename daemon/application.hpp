@@ -30,6 +30,8 @@ public:
 
 private:
   status open_listeners();
+  /// Null when there are none and none are asked for.
+  result<std::unique_ptr<sandbox::cgroup_tree>> open_cgroups();
   [[nodiscard]] std::vector<std::string> addresses(status& why) const;
   void announce_when_ready();
   void wait_for_signals();

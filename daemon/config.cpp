@@ -79,6 +79,23 @@ void read_tls(table_reader in, config& into) {
   in.finish();
 }
 
+void read_cgroup(table_reader& in, settings& into) {
+  using kind = sandbox::cgroup_choice::kind;
+  std::string text = "auto";
+  in.take("cgroup", text);
+  auto& chosen = into.cgroup;
+  if (text == "auto" || text == "off" || text == "required")
+    chosen.what = text == "auto" ? kind::automatic : text == "off" ? kind::off : kind::required;
+  else if (text.starts_with('/'))
+    chosen = {kind::path, text};
+  else
+    in.complain("cgroup", "must be \"auto\", \"off\", \"required\" or an absolute path");
+  std::uint32_t percent = 0;
+  in.take_count("session_cpu_percent", percent, {1, 1'000'000});
+  if (percent > 0)
+    into.session_cpu_percent = percent;
+}
+
 void read_sandbox(table_reader in, config& into) {
   in.take("allow_degraded", into.allow_degraded);
   for (const auto& name : into.allow_degraded) {
@@ -89,26 +106,44 @@ void read_sandbox(table_reader in, config& into) {
     else
       in.complain("allow_degraded", "\"" + name + "\" is not the name of a layer");
   }
+  read_cgroup(in, into.core);
+  in.take_size("memory_reserve", into.core.watch.reserve, {0, 1024 * gib});
   in.take_count("uid_base", into.core.uid_base, {65'536, 4'000'000'000});
   in.finish();
 }
 
+void take_limit(table_reader& in, const limit_facts& about, std::uint64_t& into) {
+  range allowed{static_cast<std::int64_t>(about.least), static_cast<std::int64_t>(about.most)};
+  switch (about.unit) {
+    case limit_unit::bytes: return in.take_size(about.key, into, allowed);
+    case limit_unit::count: return in.take_count(about.key, into, allowed);
+    case limit_unit::milliseconds: break;
+  }
+  std::chrono::milliseconds time{into};
+  in.take_duration(about.key, time, allowed);
+  into = static_cast<std::uint64_t>(time.count());
+}
+
 void read_limits(table_reader in, config& into) {
   auto& core = into.core;
-  auto& worker = core.worker;
-  in.take_size("memory", worker.memory_bytes, {16 * mib, 1024 * gib});
-  in.take_size("workspace", worker.workspace_bytes, {kib, 1024 * gib});
-  in.take_count("workspace_inodes", worker.workspace_inodes, {16, 100'000'000});
-  in.take_count("threads", worker.threads, {1, 10'000});
-  in.take_count("descriptors", worker.descriptors, {16, 1'000'000});
-  in.take_size("output", core.output_bytes, {kib, gib});
-  in.take_size("result", core.result_bytes, {kib, 60 * mib});
+  for (const auto& one : all_limits())
+    take_limit(in, one, core.limits[one.which]);
+  auto most = in.below("max");
+  read_maxima(most, core.limits_max);
+  most.finish();
+  for (const auto& one : all_limits()) {
+    auto& usual = core.limits[one.which];
+    const auto& highest = core.limits_max[one.which];
+    if (!highest || *highest >= usual)
+      continue;
+    if (in.raw()->contains(one.key))
+      in.complain(one.key, "is more than limits.max." + std::string{one.key});
+    usual = *highest; // What nobody configured follows.
+  }
   in.take_size("source", core.source_bytes, {kib, 60 * mib});
-  in.take_size("event_log", core.log_bytes, {kib, gib});
   in.take_duration("event_log_ttl", core.log_ttl, {second, day});
   in.take_count("kept_executions", core.kept_executions, {0, 1'000'000});
   in.take_count("sessions", core.max_sessions, {1, 1'000'000});
-  in.take_count("queue", core.queue_length, {1, 1'000'000});
   in.take_size("queue_bytes", core.queue_bytes, {mib, 1024 * gib});
   in.take_duration("timeout", core.timeout, {1, 365 * day});
   in.take_duration("max_timeout", core.max_timeout, {1, 365 * day});
@@ -165,6 +200,16 @@ void read_log(table_reader in, config& into) {
 }
 
 } // namespace
+
+void read_maxima(table_reader& in, limit_maxima& into) {
+  for (const auto& one : all_limits()) {
+    // Absent must stay absent, and 0 is a value.
+    auto value = no_limit;
+    take_limit(in, one, value);
+    if (value != no_limit)
+      into[one.which] = value;
+  }
+}
 
 config::config() {
   core.environments = default_environments();

@@ -78,4 +78,7 @@ private:
   std::set<std::string, std::less<>> known_;
 };
 
+/// Reads maxima of limits: of `[limits.max]`, or of a tenant.
+void read_maxima(table_reader& in, limit_maxima& into);
+
 } // namespace vivarium

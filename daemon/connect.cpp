@@ -96,6 +96,8 @@ std::optional<refusal> uncompress(request& into, std::string_view coding, std::s
   if (into.message.empty())
     return std::nullopt; // An empty message is not compressed, whatever the header says.
   auto plain = gunzip(into.message, limit);
+  if (!plain && plain.why().code == errc::too_large)
+    return refusal{0, error{errc::too_large, plain.why().detail + " (server.body_bytes)"}};
   if (!plain)
     return refusal{0, std::move(plain).why()};
   into.owned = *std::move(plain);
@@ -147,6 +149,10 @@ std::optional<refusal> read_get(request& into, const http_request& http, std::si
   return std::nullopt;
 }
 
+error too_large_body(const http_request& http, std::size_t limit) {
+  return wire::too_many_bytes("the request's body", http.body_size, limit, "server.body_bytes");
+}
+
 constexpr std::string_view accepts =
     "Accept-Post: application/json, application/proto, application/connect+json, "
     "application/connect+proto\r\n";
@@ -175,6 +181,8 @@ std::optional<refusal> read_unary(request& into, const http_request& http,
       into.codec = wire::codec::proto;
     else
       return unsupported("application/json or application/proto");
+    if (http.body_size > limit)
+      return refusal{413, too_large_body(http, limit)};
     coding = trim(http.header("content-encoding"));
     into.message = http.body;
     if (auto no = uncompress(into, coding, limit))
@@ -200,6 +208,8 @@ std::optional<refusal> read_stream(request& into, const http_request& http, std:
     return unsupported("application/connect+json or application/connect+proto");
   if (auto no = read_common(into, http))
     return no;
+  if (http.body_size > limit)
+    return refusal{0, too_large_body(http, limit)};
   std::string_view body = http.body;
   if (body.empty())
     return refusal{0, error{errc::unimplemented, "a server stream takes exactly one message"}};

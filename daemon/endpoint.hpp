@@ -33,6 +33,7 @@ struct network_limits {
 
 /// What all conversations share. Owned by the server; outlives every connection.
 struct endpoint {
+  side_thread aside;
   rpc::context calls;
   access_rules access;
   network_limits limits;

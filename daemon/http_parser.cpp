@@ -35,7 +35,7 @@ public:
       : request_{request}, limits_{limits} {
     eager(true);
     header_limit(static_cast<std::uint32_t>(limits.header_bytes));
-    body_limit(static_cast<std::uint64_t>(limits.body_bytes));
+    body_limit(boost::none); // Counted here.
   }
 
 private:
@@ -71,6 +71,8 @@ private:
       ec = http::error::bad_transfer_encoding;
     else if (request_.count("content-length") > 1)
       ec = http::error::bad_content_length;
+    else if (content_length().value_or(0) > most_drained())
+      ec = http::error::body_limit;
     request_.keep_alive = keep_alive();
     request_.upgrade = upgrade();
     auto expect = request_.header("expect");
@@ -78,14 +80,18 @@ private:
         beast::iequals(string_view{expect.data(), expect.size()}, "100-continue");
   }
 
-  void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code&) override {
+  void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code& ec) override {
+    if (!length)
+      return;
+    grow(*length, ec);
     // A length is only a claim: what it may reserve is bounded.
-    if (length)
+    if (kept())
       request_.body.reserve(std::min<std::uint64_t>(*length, 1u << 20));
   }
 
   std::size_t on_body_impl(string_view bytes, error_code&) override {
-    request_.body.append(bytes.data(), bytes.size());
+    if (kept())
+      request_.body.append(bytes.data(), bytes.size());
     return bytes.size();
   }
 
@@ -94,12 +100,27 @@ private:
       ec = http::error::bad_chunk_extension;
   }
 
-  std::size_t on_chunk_body_impl(std::uint64_t, string_view bytes, error_code&) override {
-    request_.body.append(bytes.data(), bytes.size());
+  std::size_t on_chunk_body_impl(std::uint64_t, string_view bytes, error_code& ec) override {
+    grow(bytes.size(), ec);
+    if (kept())
+      request_.body.append(bytes.data(), bytes.size());
+    else
+      std::string{}.swap(request_.body);
     return bytes.size();
   }
 
   void on_finish_impl(error_code&) override {}
+
+  bool kept() const noexcept { return request_.body_size <= limits_.body_bytes; }
+
+  std::uint64_t most_drained() const noexcept { return limits_.body_bytes * body_drained_at_most; }
+
+  void grow(std::uint64_t n, error_code& ec) {
+    if (n > most_drained() || request_.body_size > most_drained() - n)
+      ec = http::error::body_limit;
+    else
+      request_.body_size += n;
+  }
 
   void spend(std::size_t n, error_code& ec) {
     spent_ += n;
@@ -149,7 +170,7 @@ http_parser::progress http_parser::feed(std::string_view bytes, std::size_t& con
       bool body = ec == http::error::body_limit;
       impl_->status = head ? 431 : body ? 413 : 400;
       impl_->reason = head   ? "the request's head is too large"
-                      : body ? "the request's body is too large"
+                      : body ? "the request's body is far too large (server.body_bytes)"
                              : "not a valid HTTP request: " + ec.message();
       return progress::refused;
     }

@@ -14,8 +14,12 @@ struct http_limits {
   /// From the first byte to the empty line; blanks around values do not count.
   std::size_t header_bytes = 16u << 10;
   std::size_t headers = 100;
+  /// A larger body is read but not kept, so that who sends it can be answered.
   std::size_t body_bytes = 64u << 20;
 };
+
+/// A body of more than so many times the limit is refused at once.
+inline constexpr std::uint64_t body_drained_at_most = 16;
 
 /// Cuts a byte stream into HTTP/1.1 requests (Beast's parser, without its streams: bytes that came
 /// in one read may hold several requests, and nothing is copied twice). Strict about what request

@@ -68,6 +68,7 @@ void http_request::clear() {
   if (body.capacity() > keep)
     std::string{}.swap(body);
   body.clear();
+  body_size = 0;
   text_.clear();
   target_size_ = 0;
   headers_.clear();

@@ -23,6 +23,7 @@ public:
   bool upgrade = false;
   bool expects_continue = false;
   std::string body;
+  std::uint64_t body_size = 0; ///< What came or is announced; a body over the limit is not kept.
 
   /// Path and query of the target, the way they were sent.
   [[nodiscard]] std::string_view path() const noexcept;

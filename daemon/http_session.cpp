@@ -69,6 +69,12 @@ bool http_session::judge_head() {
     reject(417, error{errc::invalid_argument, "the only expectation known is 100-continue"});
     return false;
   }
+  if (auto announced = parser_.missing();
+      request.expects_continue && announced > at_.limits.http.body_bytes) {
+    reject(413, wire::too_many_bytes("the request's body", announced, at_.limits.http.body_bytes,
+                                     "server.body_bytes"));
+    return false;
+  }
   if (request.expects_continue && request.http11 && parser_.head_done()) {
     connection_->out().append("HTTP/1.1 100 Continue\r\n\r\n");
     connection_->flush();
@@ -82,10 +88,7 @@ void http_session::serve() {
   bool get = now_.verb == http_verb::get || now_.verb == http_verb::head;
   if (const auto* method = rpc::find_by_path(path)) {
     now_.method = method;
-    if (method->stream)
-      serve_stream(*method);
-    else
-      serve_call(*method);
+    serve_method();
   } else if (path == "/v1/ws") {
     upgrade();
   } else if (path != "/healthz" && path != "/readyz" && (path != "/metrics" || !at_.show_metrics)) {
@@ -104,21 +107,48 @@ void http_session::serve() {
   }
 }
 
-void http_session::serve_call(const rpc::method_info& method) {
-  connect::request asked;
-  auto no = connect::read_unary(asked, parser_.request(), method, at_.limits.http.body_bytes);
-  now_.codec = asked.codec;
-  now_.gzip_answer = asked.gzip_answer;
-  if (no) {
-    respond_error(no->status, no->why, no->extra);
+void http_session::serve_method() {
+  struct reading {
+    connect::request asked;
+    std::optional<connect::refusal> no;
+  };
+  auto one = std::make_shared<reading>();
+  // The request stays as it is until it has been answered.
+  auto read = [one, &http = parser_.request(), method = now_.method,
+               most = at_.limits.http.body_bytes] {
+    one->no = method->stream ? connect::read_stream(one->asked, http, most)
+                             : connect::read_unary(one->asked, http, *method, most);
+  };
+  auto go_on = [this, one] {
+    if (now_.method->stream)
+      serve_stream(one->asked, std::move(one->no));
+    else
+      serve_call(one->asked, std::move(one->no));
+  };
+  const auto& http = parser_.request();
+  bool packed = http.count("content-encoding") + http.count("connect-content-encoding") > 0;
+  if (!packed || http.body.size() < long_gzip) {
+    read();
+    go_on();
     return;
   }
-  begin_call(asked);
+  now_.answering = true;
+  at_.calls.aside.run(read, [self = shared_from_this(), tag = tag_, go_on] {
+    if (tag == self->tag_ && self->connection_ != nullptr)
+      go_on();
+  });
 }
 
-void http_session::serve_stream(const rpc::method_info&) {
-  connect::request asked;
-  auto no = connect::read_stream(asked, parser_.request(), at_.limits.http.body_bytes);
+void http_session::serve_call(const connect::request& asked, std::optional<connect::refusal> no) {
+  now_.codec = asked.codec;
+  now_.gzip_answer = asked.gzip_answer;
+  if (no)
+    respond_error(no->status, no->why, no->extra);
+  else
+    begin_call(asked);
+}
+
+void http_session::serve_stream(const connect::request& asked, std::optional<connect::refusal> no) {
   now_.codec = asked.codec;
   if (no && no->status != 0) {
     respond_error(no->status, no->why, no->extra);
@@ -141,12 +171,23 @@ void http_session::begin_call(const connect::request& asked) {
   auto call = rpc::begin(at_.calls, question, shared_from_this(), tag);
   if (tag != tag_ || connection_ == nullptr)
     return; // The outcome has been told already.
-  // The call has taken what it needs, and may run for long.
-  if (auto& body = parser_.request().body; body.capacity() > large_body)
-    std::string{}.swap(body);
+  if (call && !call->preparing())
+    let_go_of_body();
   now_.call = std::move(call);
   if (now_.streaming)
     pump();
+}
+
+// The call has taken what it needs, and may run for long.
+void http_session::let_go_of_body() {
+  if (auto& body = parser_.request().body; body.capacity() > large_body)
+    std::string{}.swap(body);
+}
+
+// The next request waits for the answer anyway.
+void http_session::prepared(std::uint64_t tag) {
+  if (tag == tag_ && connection_ != nullptr)
+    let_go_of_body();
 }
 
 void http_session::upgrade() {

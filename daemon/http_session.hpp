@@ -37,6 +37,7 @@ public:
   void answer(std::uint64_t tag, std::string body) override;
   void refuse(std::uint64_t tag, error why) override;
   void ready(std::uint64_t tag) override;
+  void prepared(std::uint64_t tag) override;
 
 private:
   /// What is known of the request that is being answered.
@@ -57,9 +58,11 @@ private:
 
   bool judge_head();
   void serve();
-  void serve_call(const rpc::method_info& method);
-  void serve_stream(const rpc::method_info& method);
+  void serve_method();
+  void serve_call(const connect::request& asked, std::optional<connect::refusal> no);
+  void serve_stream(const connect::request& asked, std::optional<connect::refusal> no);
   void begin_call(const connect::request& asked);
+  void let_go_of_body();
   void upgrade();
   void respond(int status, std::string_view type, std::string body, std::string_view extra = {});
   void respond_error(int status, const error& why, std::string_view extra = {});

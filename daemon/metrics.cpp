@@ -122,6 +122,12 @@ struct metrics::families {
       counter("vivarium_workers_refused_total", "Workers that could not be made or attested.");
   Family<Counter>& denied =
       counter("vivarium_denied_calls_total", "System calls that the sandbox refused, by name.");
+  Family<Counter>& limits_reached =
+      counter("vivarium_limits_reached_total",
+              "Limits that sessions met, by name: what was stopped, cut, dropped or refused.");
+  Histogram& memory_poll = histogram("vivarium_memory_poll_duration_seconds",
+                                     "One round of looks at the memory of workers.")
+                               .Add({}, seconds_buckets());
   Family<Counter>& zygotes = counter("vivarium_zygotes_started_total", "Zygotes started.");
   Family<Counter>& jails = counter("vivarium_jails_restarted_total", "Jails started again.");
   Family<Counter>& actors =
@@ -260,6 +266,17 @@ void metrics::jail_restarted(const std::string& environment) {
 
 void metrics::call_denied(const std::string& environment, const std::string& call) {
   families_->denied.Add({{"environment", environment}, {"method", call}}).Increment();
+}
+
+void metrics::limit_reached(const std::string& tenant, const std::string& environment,
+                            const std::string& which) {
+  families_->limits_reached
+      .Add({{"tenant", tenant}, {"environment", environment}, {"cause", which}})
+      .Increment();
+}
+
+void metrics::memory_polled(std::chrono::microseconds took) {
+  families_->memory_poll.Observe(seconds_of(took));
 }
 
 void metrics::actor_restarted(const std::string& kind) {

@@ -39,6 +39,9 @@ public:
   void zygote_started(const std::string& environment) override;
   void jail_restarted(const std::string& environment) override;
   void call_denied(const std::string& environment, const std::string& call) override;
+  void limit_reached(const std::string& tenant, const std::string& environment,
+                     const std::string& which) override;
+  void memory_polled(std::chrono::microseconds took) override;
   void actor_restarted(const std::string& kind) override;
 
   // From the network side.

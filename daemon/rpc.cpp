@@ -26,7 +26,28 @@ std::shared_ptr<basic_call> begin_any(const context& with, const question& asked
   }
 }
 
+/// Whether a request may hold source, values or many ids.
+bool may_be_long(method what) noexcept {
+  switch (what) {
+    case method::eval:
+    case method::call:
+    case method::start:
+    case method::stream:
+    case method::batch:
+    case method::compile:
+    case method::create_session:
+    case method::create_namespace:
+    case method::release_refs: return true;
+    default: return false;
+  }
+}
+
 } // namespace
+
+error too_long_for_short(std::size_t size) {
+  return error{errc::too_large, "this request has " + std::to_string(size)
+                                    + " bytes; the maximum is " + std::to_string(most_of_short)};
+}
 
 status settle_owner(std::uint64_t& owner, const question& asked) {
   if (owner != wire::owner_is_asker)
@@ -49,6 +70,10 @@ status settle(submission& what, const question& asked) {
 
 std::shared_ptr<call> begin(const context& with, const question& asked, std::shared_ptr<asker> who,
                             std::uint64_t tag) {
+  if (asked.bytes.size() > most_of_short && !may_be_long(asked.what)) {
+    who->refuse(tag, too_long_for_short(asked.bytes.size()));
+    return nullptr;
+  }
   auto begun = begin_any(with, asked, std::move(who), tag);
   if (begun && begun->over())
     begun.reset();

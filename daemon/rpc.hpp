@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/service.hpp"
+#include "daemon/side_thread.hpp"
 #include "daemon/wire.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -71,6 +72,8 @@ public:
   virtual void refuse(std::uint64_t tag, error why) = 0;
   /// A stream has items, or has ended: pull them with `next`.
   virtual void ready(std::uint64_t tag) = 0;
+  /// The request of a call that was `preparing()` has been read, whatever it came to.
+  virtual void prepared(std::uint64_t tag) = 0;
 };
 
 /// A message of a stream.
@@ -93,6 +96,9 @@ public:
   virtual std::optional<result<piece>> next(std::uint64_t) { return std::nullopt; }
   /// Whether the stream has given its last item.
   [[nodiscard]] virtual bool ended() const noexcept { return false; }
+  /// Whether its request is still being read beside the reactor; `asker::prepared` tells the end of
+  /// that. What came after it from the same client has to wait, to keep its place.
+  [[nodiscard]] virtual bool preparing() const noexcept { return false; }
 };
 
 /// A connection that things may belong to.
@@ -107,6 +113,7 @@ public:
 struct context {
   service& core;
   boost::asio::any_io_executor executor;
+  side_thread& aside;
 };
 
 /// What a client asks.
@@ -121,6 +128,10 @@ struct question {
   const wire::defaults* defaults = nullptr; ///< What the connection has set, if anything.
   std::uint64_t credit = 0;                 ///< Of a stream; 0 where the protocol knows none.
 };
+
+/// Requests that hold no more than some names are refused from here on; no honest one comes near.
+inline constexpr std::size_t most_of_short = 64u << 10;
+[[nodiscard]] error too_long_for_short(std::size_t size);
 
 /// Begins a call; its outcome goes to `who`. Returns nothing when the outcome has been told
 /// already.

@@ -19,12 +19,22 @@ constexpr std::size_t most_bytes = 64u << 20;
 /// encoded as soon as it is there, so that nothing but its bytes is kept.
 class batch_call final : public basic_call, public std::enable_shared_from_this<batch_call> {
 public:
-  batch_call(service& core, const question& asked, std::shared_ptr<asker> who, std::uint64_t tag)
-      : basic_call{std::move(who), tag, asked.response}, core_{core}, tenant_{asked.tenant},
-        request_id_{asked.request_id} {}
+  batch_call(const context& with, const question& asked, std::shared_ptr<asker> who,
+             std::uint64_t tag)
+      : basic_call{std::move(who), tag, asked.response}, core_{with.core}, aside_{with.aside},
+        tenant_{asked.tenant}, request_id_{asked.request_id} {}
 
   void begin(const question& asked) {
-    auto items = wire::decode_batch(asked.request, asked.bytes, asked.defaults);
+    auto decode = [](const question& from) {
+      return wire::decode_batch(from.request, from.bytes, from.defaults);
+    };
+    read(shared_from_this(), aside_, asked, decode,
+         [this](result<std::vector<result<submission>>> items, const question& from) {
+           take(std::move(items), from);
+         });
+  }
+
+  void take(result<std::vector<result<submission>>> items, const question& asked) {
     if (!items) {
       refuse(std::move(items).why());
       return;
@@ -71,12 +81,13 @@ private:
         return;
       }
       if (!taken) {
-        done(nullptr, &taken.why());
+        if (auto batch = std::exchange(batch_, nullptr))
+          batch->reject(place_, taken.why());
         return;
       }
       running_ = *std::move(taken);
       if (running_->end()) {
-        done(running_.get(), nullptr);
+        done();
         return;
       }
       running_->subscribe(shared_from_this());
@@ -86,7 +97,7 @@ private:
 
     void on_progress(execution& source) override {
       if (source.end())
-        done(&source, nullptr);
+        done();
     }
 
     void cancel() {
@@ -105,9 +116,9 @@ private:
 
   private:
     service& core() const noexcept { return core_; }
-    void done(const execution* source, const error* why) {
+    void done() {
       if (auto batch = std::exchange(batch_, nullptr))
-        batch->ended(place_, source, why);
+        batch->ended(place_, running_);
     }
 
     std::shared_ptr<batch_call> batch_;
@@ -128,15 +139,18 @@ private:
       auto place = next_++;
       ++under_way_;
       if (!item)
-        ended(place, nullptr, &item.why());
+        reject(place, item.why());
       else if (given_up_)
         reject(place, error{errc::cancelled, "the client gave the batch up"});
       else
         submit(place, *std::move(item));
     }
     going_on_ = false;
-    if (waiting_.empty() && under_way_ == 0)
-      answer(wire::encode_batch(response(), std::exchange(results_, {})));
+    if (!waiting_.empty() || under_way_ != 0)
+      return;
+    auto results = std::make_shared<std::vector<std::string>>(std::exchange(results_, {}));
+    answer_with(self, aside_, response() == wire::codec::json ? bytes_ : 0,
+                [as = response(), results] { return wire::encode_batch(as, *results); });
   }
 
   void submit(std::size_t place, submission what) {
@@ -147,11 +161,25 @@ private:
                      [made](result<execution_ptr> taken) { made->submitted(std::move(taken)); }});
   }
 
-  void reject(std::size_t place, const error& why) { ended(place, nullptr, &why); }
+  void reject(std::size_t place, const error& why) {
+    keep(place, wire::encode_batch_result(response(), why, request_id_));
+  }
 
-  void ended(std::size_t place, const execution* source, const error* why) {
-    auto encoded = source != nullptr ? wire::encode_batch_result(response(), *source)
-                                     : wire::encode_batch_result(response(), *why, request_id_);
+  void ended(std::size_t place, const execution_ptr& source) {
+    if (size_of(*source) < long_json) {
+      keep(place, wire::encode_batch_result(response(), *source));
+      return;
+    }
+    auto out = std::make_shared<std::optional<result<std::string>>>();
+    aside_.run(
+        [out, as = response(), source] { out->emplace(wire::encode_batch_result(as, *source)); },
+        [self = shared_from_this(), place, out] { self->keep(place, *std::move(*out)); });
+  }
+
+  /// Keeps the answer to an item, which is then over.
+  void keep(std::size_t place, result<std::string> encoded) {
+    if (over())
+      return; // It was abandoned: nobody is waited for any more.
     if (encoded && bytes_ + encoded->size() > most_bytes)
       encoded = error{errc::too_large, "the results of the batch are over 64 MiB together"};
     if (!encoded)
@@ -166,6 +194,7 @@ private:
   }
 
   service& core_;
+  side_thread& aside_;
   std::string tenant_;
   std::string request_id_;
   std::deque<result<submission>> waiting_;
@@ -182,7 +211,7 @@ private:
 
 std::shared_ptr<basic_call> begin_batch(const context& with, const question& asked,
                                         std::shared_ptr<asker> who, std::uint64_t tag) {
-  auto made = std::make_shared<batch_call>(with.core, asked, std::move(who), tag);
+  auto made = std::make_shared<batch_call>(with, asked, std::move(who), tag);
   made->begin(asked);
   return made;
 }

@@ -14,9 +14,10 @@ class follow_call final : public basic_call,
                           public follower,
                           public std::enable_shared_from_this<follow_call> {
 public:
-  follow_call(service& core, const std::string& tenant, std::shared_ptr<asker> who,
+  follow_call(const context& with, const std::string& tenant, std::shared_ptr<asker> who,
               std::uint64_t tag, wire::codec response)
-      : basic_call{std::move(who), tag, response}, core_{core}, tenant_{tenant} {}
+      : basic_call{std::move(who), tag, response}, core_{with.core}, aside_{with.aside},
+        tenant_{tenant} {}
 
   void begin(const question& asked) {
     auto what = wire::decode_follow(asked.request, asked.bytes);
@@ -35,8 +36,12 @@ public:
   void on_progress(execution&) override { tell_ready(); }
 
   std::optional<result<piece>> next(std::uint64_t credit) override {
-    if (!source_ || ended_ || credit == 0)
+    if (!source_ || ended_ || credit == 0 || writing_)
       return std::nullopt;
+    if (auto made = std::exchange(made_, std::nullopt)) {
+      ended_ = last_;
+      return piece_of(*std::move(made));
+    }
     const auto& log = source_->log();
     auto first = source_->first_held();
     std::uint64_t lost = position_ < first ? first - position_ : 0;
@@ -49,11 +54,14 @@ public:
     if (what.what == event::kind::verdict && !source_->end())
       return std::nullopt; // It is being written just now.
     position_ = at + 1;
-    ended_ = what.what == event::kind::verdict;
-    auto body = wire::encode_follow(response(), *source_, what, lost);
-    if (!body)
-      return std::move(body).why();
-    return piece{*std::move(body)};
+    last_ = what.what == event::kind::verdict;
+    auto size = last_ ? size_of(*source_) : what.data.size();
+    if (response() == wire::codec::json && size >= long_json) {
+      write_aside(what, lost);
+      return std::nullopt;
+    }
+    ended_ = last_;
+    return piece_of(wire::encode_follow(response(), *source_, what, lost));
   }
 
   [[nodiscard]] bool ended() const noexcept override { return ended_; }
@@ -71,6 +79,26 @@ public:
   }
 
 private:
+  static result<piece> piece_of(result<std::string> body) {
+    if (!body)
+      return std::move(body).why();
+    return piece{*std::move(body)};
+  }
+
+  /// The log may drop the event meanwhile, so that it is copied; of the execution only what does
+  /// not change any more is looked at.
+  void write_aside(const event& what, std::uint64_t lost) {
+    writing_ = true;
+    auto out = std::make_shared<std::optional<result<std::string>>>();
+    aside_.run([out, as = response(), source = source_, what,
+                lost] { out->emplace(wire::encode_follow(as, *source, what, lost)); },
+               [self = shared_from_this(), out] {
+                 self->writing_ = false;
+                 self->made_ = *std::move(*out);
+                 self->tell_ready();
+               });
+  }
+
   void found(result<execution_ptr> what) {
     if (!what) {
       refuse(std::move(what).why());
@@ -90,9 +118,13 @@ private:
   }
 
   service& core_;
+  side_thread& aside_;
   std::string tenant_;
   execution_ptr source_;
   std::uint64_t position_ = 1;
+  std::optional<result<std::string>> made_; // An event that was written beside the reactor.
+  bool writing_ = false;
+  bool last_ = false; // The event that was met last is the verdict.
   bool ended_ = false;
 };
 
@@ -101,7 +133,7 @@ private:
 std::shared_ptr<basic_call> begin_follow(const context& with, const question& asked,
                                          std::shared_ptr<asker> who, std::uint64_t tag) {
   auto made =
-      std::make_shared<follow_call>(with.core, asked.tenant, std::move(who), tag, asked.response);
+      std::make_shared<follow_call>(with, asked.tenant, std::move(who), tag, asked.response);
   made->begin(asked);
   return made;
 }

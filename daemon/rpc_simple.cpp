@@ -14,15 +14,26 @@ class simple_call final : public basic_call, public std::enable_shared_from_this
 public:
   using basic_call::basic_call;
 
-  void begin(service& core, const question& asked) {
+  void begin(const context& with, const question& asked) {
+    switch (asked.what) {
+      case method::start: return read_long(with, asked, decode_start, &simple_call::start);
+      case method::compile: return read_long(with, asked, decode_compile, &simple_call::compile);
+      case method::create_session:
+        return read_long(with, asked, decode_session, &simple_call::create_session);
+      case method::create_namespace:
+        return read_long(with, asked, decode_namespace, &simple_call::create_namespace);
+      default: break;
+    }
+    ask(with.core, asked);
+  }
+
+private:
+  /// Requests that hold no more than some names.
+  void ask(service& core, const question& asked) {
     const auto& tenant = asked.tenant;
     auto as = asked.request;
     auto bytes = asked.bytes;
     switch (asked.what) {
-      case method::start: start(core, asked); return;
-      case method::compile: compile(core, asked); return;
-      case method::create_session: create_session(core, asked); return;
-      case method::create_namespace: create_namespace(core, asked); return;
       case method::destroy_namespace:
         if (auto what = wire::decode_destroy_namespace(as, bytes); check(what))
           core.destroy_namespace(tenant, what->session, what->name_space, to<done>(encode_nothing));
@@ -60,9 +71,29 @@ public:
     refuse(error{errc::internal, "a call of the wrong kind"});
   }
 
-private:
-  void start(service& core, const question& asked) {
-    auto what = wire::decode_start(asked.request, asked.bytes, asked.defaults);
+  /// Requests that may be long: reads one and goes on with it.
+  template <class T>
+  void read_long(const context& with, const question& asked, result<T> (*decode)(const question&),
+                 void (simple_call::*go_on)(service&, result<T>, const question&)) {
+    read(shared_from_this(), with.aside, asked, decode,
+         [this, &core = with.core, go_on](result<T> what, const question& from) {
+           (this->*go_on)(core, std::move(what), from);
+         });
+  }
+  static result<submission> decode_start(const question& from) {
+    return wire::decode_start(from.request, from.bytes, from.defaults);
+  }
+  static result<submission> decode_compile(const question& from) {
+    return wire::decode_compile(from.request, from.bytes);
+  }
+  static result<session_request> decode_session(const question& from) {
+    return wire::decode_create_session(from.request, from.bytes);
+  }
+  static result<namespace_request> decode_namespace(const question& from) {
+    return wire::decode_create_namespace(from.request, from.bytes);
+  }
+
+  void start(service& core, result<submission> what, const question& asked) {
     if (!check(what))
       return;
     if (auto ok = settle(*what, asked); !check(ok))
@@ -73,16 +104,14 @@ private:
                 }));
   }
 
-  void compile(service& core, const question& asked) {
-    auto what = wire::decode_compile(asked.request, asked.bytes);
+  void compile(service& core, result<submission> what, const question& asked) {
     if (!check(what))
       return;
     what->request_id = asked.request_id;
     core.compile(asked.tenant, *std::move(what), to<compiled>(wire::encode_compile));
   }
 
-  void create_session(service& core, const question& asked) {
-    auto what = wire::decode_create_session(asked.request, asked.bytes);
+  void create_session(service& core, result<session_request> what, const question& asked) {
     if (!check(what))
       return;
     what->request_id = asked.request_id;
@@ -94,8 +123,7 @@ private:
                         }));
   }
 
-  void create_namespace(service& core, const question& asked) {
-    auto what = wire::decode_create_namespace(asked.request, asked.bytes);
+  void create_namespace(service& core, result<namespace_request> what, const question& asked) {
     if (!check(what))
       return;
     what->request_id = asked.request_id;
@@ -132,7 +160,7 @@ private:
 std::shared_ptr<basic_call> begin_simple(const context& with, const question& asked,
                                          std::shared_ptr<asker> who, std::uint64_t tag) {
   auto made = std::make_shared<simple_call>(std::move(who), tag, asked.response);
-  made->begin(with.core, asked);
+  made->begin(with, asked);
   return made;
 }
 

@@ -21,24 +21,14 @@ public:
               std::uint64_t tag, wire::codec response)
       : basic_call{std::move(who), tag, response}, core_{core}, tenant_{tenant} {}
 
-  void begin(const question& asked) {
-    auto what = wire::decode_stream(asked.request, asked.bytes, asked.defaults);
-    if (!what) {
-      refuse(std::move(what).why());
-      return;
-    }
-    if (auto ok = settle(what->what, asked); !ok) {
-      refuse(std::move(ok).why());
-      return;
-    }
-    // Over a WebSocket the client's credit is all that bounds a round, beside the worker's own
-    // bytes.
-    window_ = asked.credit != 0 ? wire::most_window : what->window;
-    what->what.stream_credit = std::min(asked.credit != 0 ? asked.credit : window_, window_);
-    core_.submit(tenant_, std::move(what->what),
-                 reply<execution_ptr>{[self = shared_from_this()](result<execution_ptr> taken) {
-                   self->submitted(std::move(taken));
-                 }});
+  void begin(side_thread& aside, const question& asked) {
+    auto decode = [](const question& from) {
+      return wire::decode_stream(from.request, from.bytes, from.defaults);
+    };
+    read(shared_from_this(), aside, asked, decode,
+         [this](result<wire::stream_request> what, const question& from) {
+           submit(std::move(what), from);
+         });
   }
 
   void on_progress(execution&) override { tell_ready(); }
@@ -86,6 +76,25 @@ public:
   }
 
 private:
+  void submit(result<wire::stream_request> what, const question& asked) {
+    if (!what) {
+      refuse(std::move(what).why());
+      return;
+    }
+    if (auto ok = settle(what->what, asked); !ok) {
+      refuse(std::move(ok).why());
+      return;
+    }
+    // Over a WebSocket the client's credit is all that bounds a round, beside the worker's own
+    // bytes.
+    window_ = asked.credit != 0 ? wire::most_window : what->window;
+    what->what.stream_credit = std::min(asked.credit != 0 ? asked.credit : window_, window_);
+    core_.submit(tenant_, std::move(what->what),
+                 reply<execution_ptr>{[self = shared_from_this()](result<execution_ptr> taken) {
+                   self->submitted(std::move(taken));
+                 }});
+  }
+
   void submitted(result<execution_ptr> taken) {
     if (!taken) {
       refuse(std::move(taken).why());
@@ -183,7 +192,7 @@ std::shared_ptr<basic_call> begin_stream(const context& with, const question& as
                                          std::shared_ptr<asker> who, std::uint64_t tag) {
   auto made =
       std::make_shared<stream_call>(with.core, asked.tenant, std::move(who), tag, asked.response);
-  made->begin(asked);
+  made->begin(with.aside, asked);
   return made;
 }
 

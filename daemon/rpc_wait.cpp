@@ -16,7 +16,8 @@ class wait_call final : public basic_call,
 public:
   wait_call(const context& with, std::shared_ptr<asker> who, std::uint64_t tag,
             wire::codec response)
-      : basic_call{std::move(who), tag, response}, core_{with.core}, timer_{with.executor} {}
+      : basic_call{std::move(who), tag, response}, core_{with.core}, aside_{with.aside},
+        timer_{with.executor} {}
 
   void begin(const question& asked) {
     auto what = wire::decode_wait(asked.request, asked.bytes);
@@ -34,7 +35,7 @@ public:
 
   void on_progress(execution& source) override {
     if (source.end())
-      settle(source);
+      settle(source.shared_from_this());
   }
 
   void abandon() override {
@@ -54,7 +55,7 @@ private:
       return;
     }
     if ((*what)->end() || timeout_.count() == 0) {
-      answer(wire::encode_wait(response(), **what));
+      settle(*what);
       return;
     }
     if (over())
@@ -65,12 +66,14 @@ private:
     timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& why) {
       auto self = weak.lock();
       if (self && !why && self->awaited_)
-        self->settle(*self->awaited_);
+        self->settle(self->awaited_);
     });
   }
 
-  void settle(execution& source) {
-    answer(wire::encode_wait(response(), source));
+  void settle(const execution_ptr& source) {
+    auto size = source->end() ? size_of(*source) : 0;
+    answer_with(shared_from_this(), aside_, size,
+                [as = response(), source] { return wire::encode_wait(as, *source); });
     leave();
   }
 
@@ -81,6 +84,7 @@ private:
   }
 
   service& core_;
+  side_thread& aside_;
   boost::asio::steady_timer timer_;
   std::chrono::milliseconds timeout_{0};
   execution_ptr awaited_;

@@ -18,7 +18,8 @@ constexpr int sweeps_for_goodbye = 3;
 
 server::server(boost::asio::io_context& reactor, service& core, access_rules access,
                network_limits limits, metrics& meters, log& journal)
-    : reactor_{reactor}, endpoint_{{core, reactor.get_executor()},
+    : reactor_{reactor}, endpoint_{side_thread{reactor.get_executor()},
+                                   {core, reactor.get_executor(), endpoint_.aside},
                                    std::move(access),
                                    limits,
                                    meters,

@@ -103,6 +103,13 @@ void append_connect_detail(std::string& out, std::string_view type, std::string_
 
 } // namespace
 
+error too_many_bytes(std::string_view what, std::uint64_t size, std::size_t limit,
+                     std::string_view option) {
+  return error{errc::too_large, std::string{what} + " has " + std::to_string(size)
+                                    + " bytes; the maximum is " + std::to_string(limit) + " ("
+                                    + std::string{option} + ")"};
+}
+
 failure_face face_of(errc code) noexcept {
   switch (code) {
     case errc::invalid_argument: return {"invalid_argument", 400, kind_invalid_argument};

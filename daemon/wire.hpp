@@ -212,6 +212,11 @@ inline constexpr std::uint32_t most_frames = 100;                ///< Of tracema
 /// An error of the protocol for an operation that ended with an encoded ExecutionError.
 [[nodiscard]] error error_of(const verdict& how);
 
+/// The error of a client whose message is over a limit: what it is, its size, the option that
+/// bounds it.
+[[nodiscard]] error too_many_bytes(std::string_view what, std::uint64_t size, std::size_t limit,
+                                   std::string_view option);
+
 /// How the protocols show an error.
 struct failure_face {
   std::string_view code; ///< Connect's, e.g. "not_found".

@@ -75,6 +75,7 @@ status read_call_field(call_fields& into, pbf_reader& r) {
                          [&into](pbf_reader& o) { return read_run_option(into.run, o); });
     case number_field(11): what.create_session = r.get_uint64() != 0; return done{};
     case text_field(12): return take_text(what.environment, r, "environment");
+    case text_field(13): return read_run_limits(what, view_of(r));
     default: return skip(r);
   }
 }

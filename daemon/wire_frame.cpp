@@ -2,12 +2,14 @@
 #include "daemon/wire_frame.hpp"
 
 #include "bridge/natural.hpp"
+#include "daemon/json_scanner.hpp"
 #include "daemon/rpc.hpp"
 #include "daemon/wire_bytes.hpp"
 #include "daemon/wire_eval_json.hpp"
 
 #include <array>
 #include <charconv>
+#include <limits>
 
 namespace vivarium::wire {
 
@@ -34,6 +36,24 @@ status open_binary(client_frame& into, std::string_view bytes) {
     into.body = view_of(r);
     return done{};
   });
+}
+
+std::uint64_t id_in_json(std::string_view beginning) {
+  scanner json{beginning};
+  std::uint64_t id = 0;
+  std::string_view passed;
+  if (!json.take('{'))
+    return 0;
+  do {
+    if (!json.simple(passed) || !json.take(':'))
+      return 0;
+    if (passed == "id") {
+      bool whole = json.number(id, std::numeric_limits<std::uint64_t>::max())
+                   && (beginning.back() < '0' || beginning.back() > '9' || !json.at_end());
+      return whole ? id : 0; // At the very end a number may be cut short.
+    }
+  } while (json.extent(passed) && json.take(','));
+  return 0;
 }
 
 std::uint32_t field_named(std::string_view name) noexcept {
@@ -67,6 +87,21 @@ status open_frame(client_frame& into, codec as, std::string_view bytes) {
     return std::move(binary).why();
   into.owned = *std::move(binary);
   return open_binary(into, into.owned);
+}
+
+std::uint64_t id_at_front(codec as, std::string_view beginning) {
+  if (as == codec::json)
+    return id_in_json(beginning);
+  std::uint64_t id = 0;
+  // Ends where the beginning does, inside a field: what was read up to there counts.
+  static_cast<void>(read_fields(beginning, [&id](protozero::pbf_reader& r) -> status {
+    if (id == 0 && field_of(r) == number_field(1))
+      id = r.get_uint64();
+    else
+      r.skip();
+    return done{};
+  }));
+  return id;
 }
 
 void append_frame_head(std::string& out, codec as, std::uint64_t id, std::uint32_t field,

@@ -35,6 +35,9 @@ inline constexpr std::uint32_t draining_field = 15;
 /// Opens a message of the connection.
 [[nodiscard]] status open_frame(client_frame& into, codec as, std::string_view bytes);
 
+/// Returns the id of a message of which only the beginning is there; 0 when it does not show.
+[[nodiscard]] std::uint64_t id_at_front(codec as, std::string_view beginning);
+
 /// Appends what comes before and after the body of a ServerFrame.
 void append_frame_head(std::string& out, codec as, std::uint64_t id, std::uint32_t field,
                        std::string_view name, std::size_t body_size);

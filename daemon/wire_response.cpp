@@ -2,6 +2,7 @@
 #include "bridge/natural.hpp"
 #include "daemon/wire.hpp"
 #include "daemon/wire_bytes.hpp"
+#include "daemon/wire_limits.hpp"
 #include "daemon/wire_verdict.hpp"
 
 #include <string>
@@ -55,6 +56,7 @@ std::string encode_info(const session_info& what) {
   append_number(out, 11, what.namespaces);
   append_text(out, 12, what.init_error);
   append_number(out, 13, static_cast<std::uint64_t>(what.worker_pid));
+  append_limits(out, 14, what.limits);
   return out;
 }
 

@@ -3,6 +3,7 @@
 
 #include "daemon/wire_eval_json.hpp"
 #include "daemon/wire_fields.hpp"
+#include "daemon/wire_limits.hpp"
 
 #include <utility>
 
@@ -65,11 +66,19 @@ status read_eval_field(eval_fields& into, pbf_reader& reader) {
     case text_field(15): into.variables.add_json(view_of(reader)); return done{};
     case text_field(16): return read_value_options(into.values, view_of(reader));
     case number_field(17): what.scratch = reader.get_uint64() != 0; return done{};
+    case text_field(18): return read_run_limits(what, view_of(reader));
     default: return skip(reader);
   }
 }
 
 } // namespace
+
+status read_run_limits(submission& into, std::string_view bytes) {
+  auto all = std::make_shared<limits_request>(into.limits ? *into.limits : limits_request{});
+  auto ok = read_limits(*all, bytes);
+  into.limits = std::move(all);
+  return ok;
+}
 
 status read_run_option(eval_fields& into, pbf_reader& reader) {
   switch (field_of(reader)) {

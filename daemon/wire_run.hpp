@@ -25,6 +25,9 @@ struct eval_fields {
 [[nodiscard]] status read_run_option(eval_fields& into, protozero::pbf_reader& reader);
 
 /// Fills in what the request leaves unset, and checks what holds for all that runs.
+/// Reads the limits of a session that is made for a request.
+[[nodiscard]] status read_run_limits(submission& into, std::string_view bytes);
+
 [[nodiscard]] status settle_run(eval_fields& fields, const defaults* base);
 
 /// Checks what was read and makes it a submission.

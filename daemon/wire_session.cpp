@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bridge/validate.hpp"
 #include "daemon/wire_fields.hpp"
+#include "daemon/wire_limits.hpp"
 #include "daemon/wire_value.hpp"
 
 #include <algorithm>
@@ -123,9 +124,13 @@ status read_session_field(session_request& what, parts& more, pbf_reader& r) {
     case text_field(8): return take_text(what.working_directory, r, "working_directory");
     case text_field(9): return take_variable(what, r);
     case text_field(10): return read_value_options(more.values, view_of(r));
-    case number_field(11): what.max_refs = r.get_uint64(); return done{};
+    case number_field(11):
+      if (auto most = r.get_uint64(); most > 0 && !what.limits[limit::refs])
+        what.limits[limit::refs] = most;
+      return done{};
     case number_field(12): return take_ms(what.ref_ttl, r, "ref_ttl_ms");
     case text_field(13): return take_tag(what, r);
+    case text_field(14): return read_limits(what.limits, view_of(r));
     default: return skip(r);
   }
 }

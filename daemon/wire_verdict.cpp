@@ -78,6 +78,7 @@ std::string rest_of_verdict(const execution& source, fold output) {
   if (end.cause)
     append_bytes(out, 8, encode_cause(*end.cause));
   append_number(out, 9, truncated(source, output) ? 1 : 0);
+  append_number(out, 10, end.displays_dropped);
   return out;
 }
 
@@ -114,7 +115,7 @@ void append_stream_json(std::string& out, std::string_view name, std::string_vie
 
 bool plain_outcome(const execution& source, result_format format, fold output) {
   const auto& end = *source.end();
-  if (end.outcome == verdict::kind::error || end.cause)
+  if (end.outcome == verdict::kind::error || end.cause || end.displays_dropped > 0)
     return false;
   if (end.outcome == verdict::kind::value && format != result_format::json)
     return false;

@@ -4,6 +4,7 @@
 #include "bridge/validate.hpp"
 #include "daemon/base64.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -14,24 +15,23 @@ namespace vivarium::ws {
 namespace {
 
 constexpr std::size_t max_control = 125;
+// What one fragmented message has taken is kept for the next one up to here.
+constexpr std::size_t kept_capacity = 64u << 10;
 
 item violation(std::uint16_t code, std::string_view reason) {
   return {item::kind::violation, opcode::close, code, reason};
 }
-
-/// What the first bytes of a frame say.
-struct frame_head {
-  bool last = false;
-  opcode type = opcode::continuation;
-  std::size_t size = 0; ///< Of the head, with mask.
-  std::uint64_t length = 0;
-};
 
 std::uint64_t big_endian(const char* bytes, std::size_t count) noexcept {
   std::uint64_t out = 0;
   for (std::size_t i = 0; i < count; ++i)
     out = out << 8 | static_cast<std::uint8_t>(bytes[i]);
   return out;
+}
+
+item out_of_order(bool under_way) {
+  return violation(close_protocol_error, under_way ? "a new message inside a fragmented one"
+                                                   : "a continuation of nothing");
 }
 
 bool known(std::uint8_t code) noexcept {
@@ -90,15 +90,21 @@ void unmask(char* bytes, std::size_t size, const char (&mask)[4]) noexcept {
 
 item reader::next(byte_buffer& in) {
   missing_ = 0;
-  if (assembling_ == opcode::continuation && !assembled_.empty())
+  if (assembling_ == opcode::continuation && !assembled_.empty()) {
     assembled_.clear(); // It was returned by the call before.
+    if (assembled_.capacity() > kept_capacity)
+      assembled_.shrink_to_fit();
+  }
+  if (passing_ && passing_->left > 0)
+    return skip(in);
   frame_head head;
   auto wrong = read_head(in.view(), head);
   if (wrong.what == item::kind::violation || head.size == 0)
     return wrong;
-  // Judged by its head alone: a frame that is too large is never waited for.
-  if (head.length > max_message_ || assembled_.size() + head.length > max_message_)
-    return violation(close_too_big, "the message is too large");
+  // Judged by its head alone: a frame that is too large is never held.
+  auto before = passing_ ? passing_->size : assembled_.size();
+  if (head.type < opcode::close && (passing_ || head.length > max_message_ - before))
+    return begin_skipping(head, in);
   auto length = static_cast<std::size_t>(head.length);
   if (in.size() < head.size + length) {
     missing_ = head.size + length - in.size();
@@ -131,11 +137,55 @@ item reader::take_control(opcode type, std::string_view payload) {
   return {item::kind::close, type, code, payload.substr(2)};
 }
 
+item reader::begin_skipping(const frame_head& head, byte_buffer& in) {
+  bool under_way = assembling_ != opcode::continuation;
+  if ((head.type == opcode::continuation) != under_way)
+    return out_of_order(under_way);
+  auto before = passing_ ? passing_->size : assembled_.size();
+  if (head.length > max_message_ * skipped_at_most - before)
+    return violation(close_too_big, "the message is far too large");
+  if (!passing_ && assembled_.size() > kept_of_too_large) {
+    assembled_.resize(kept_of_too_large);
+    assembled_.shrink_to_fit();
+  }
+  auto wanted = static_cast<std::size_t>(
+      std::min<std::uint64_t>(kept_of_too_large - assembled_.size(), head.length));
+  if (in.size() < head.size + wanted) {
+    missing_ = head.size + wanted - in.size();
+    return {};
+  }
+  char mask[4];
+  char* payload = in.data() + head.size;
+  std::memcpy(mask, payload - 4, 4);
+  unmask(payload, wanted, mask);
+  assembled_.append(payload, wanted);
+  in.consume(head.size + wanted);
+  if (!under_way)
+    assembling_ = head.type;
+  passing_ = passing{before + head.length, head.length - wanted, head.last};
+  return skip(in);
+}
+
+item reader::skip(byte_buffer& in) {
+  auto gone = static_cast<std::size_t>(std::min<std::uint64_t>(passing_->left, in.size()));
+  in.consume(gone);
+  passing_->left -= gone;
+  if (passing_->left > 0) {
+    missing_ = static_cast<std::size_t>(passing_->left);
+    return {};
+  }
+  if (!passing_->last)
+    return {item::kind::fragment, assembling_, 0, {}};
+  item out{item::kind::too_large, assembling_, 0, assembled_, passing_->size};
+  passing_.reset();
+  assembling_ = opcode::continuation;
+  return out;
+}
+
 item reader::take_data(opcode type, bool last, std::string_view payload) {
   bool under_way = assembling_ != opcode::continuation;
   if ((type == opcode::continuation) != under_way)
-    return violation(close_protocol_error, under_way ? "a new message inside a fragmented one"
-                                                     : "a continuation of nothing");
+    return out_of_order(under_way);
   std::string_view whole = payload;
   if (!last || under_way) {
     if (!under_way)

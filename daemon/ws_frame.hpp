@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,13 +31,22 @@ inline constexpr std::uint16_t close_policy = 1008;
 inline constexpr std::uint16_t close_too_big = 1009;
 inline constexpr std::uint16_t close_try_again = 1013;
 
+/// What the first bytes of a frame say.
+struct frame_head {
+  bool last = false;
+  opcode type = opcode::continuation;
+  std::size_t size = 0; ///< Of the head, with mask.
+  std::uint64_t length = 0;
+};
+
 /// What the reader found.
 struct item {
   enum class kind : std::uint8_t {
     need_more,
-    fragment, ///< Part of a message; go on.
-    message,  ///< `data` is a whole message of type `type`; a text is valid UTF-8.
-    ping,     ///< `data` wants to be sent back.
+    fragment,  ///< Part of a message; go on.
+    message,   ///< `data` is a whole message of type `type`; a text is valid UTF-8.
+    too_large, ///< A message of `size` bytes has gone by; `data` is how it began, unchecked.
+    ping,      ///< `data` wants to be sent back.
     pong,
     close,     ///< `code` and `data` are the peer's; answer and close.
     violation, ///< `code` and `data` tell the peer what it did wrong; the stream is unusable.
@@ -45,9 +55,16 @@ struct item {
   opcode type = opcode::binary;
   std::uint16_t code = 0;
   std::string_view data;
+  std::uint64_t size = 0; ///< Of a message that is too large.
 };
 
-/// Takes a client's stream apart.
+/// Of a message that is too large so much is kept: enough to see whose it is.
+inline constexpr std::size_t kept_of_too_large = 256;
+/// A message of more than so many times the limit is a violation at once.
+inline constexpr std::uint64_t skipped_at_most = 16;
+
+/// Takes a client's stream apart. What is over the limit passes by without being held, so that its
+/// sender can be answered.
 class reader {
 public:
   explicit reader(std::size_t max_message) noexcept : max_message_{max_message} {}
@@ -63,10 +80,20 @@ public:
 private:
   item take_control(opcode type, std::string_view payload);
   item take_data(opcode type, bool last, std::string_view payload);
+  item begin_skipping(const frame_head& head, byte_buffer& in);
+  item skip(byte_buffer& in);
+
+  /// A message that is too large, as far as its frames have come.
+  struct passing {
+    std::uint64_t size = 0; ///< With all of the present frame.
+    std::uint64_t left = 0; ///< Of the present frame.
+    bool last = false;      ///< There is no frame after it.
+  };
 
   std::size_t max_message_;
   std::size_t missing_ = 0;
-  std::string assembled_; // of a fragmented message
+  std::string assembled_; // of a fragmented message; the beginning of one that is too large
+  std::optional<passing> passing_;
   opcode assembling_ = opcode::continuation;
 };
 

@@ -20,7 +20,7 @@ ws_session::ws_session(connection& on, endpoint& at, const handshake& agreed, st
       reader_{at.limits.frame_bytes}, heard_{clock_type::now()} {}
 
 bool ws_session::wants_input() const noexcept {
-  return connection_ != nullptr && !connection_->congested();
+  return connection_ != nullptr && !connection_->congested() && !reading_aside_;
 }
 
 void ws_session::on_input(byte_buffer& in) {
@@ -39,7 +39,8 @@ void ws_session::on_input(byte_buffer& in) {
 
 void ws_session::take(const ws::item& what) {
   switch (what.what) {
-    case ws::item::kind::message: take_message(what); break;
+    case ws::item::kind::message:
+    case ws::item::kind::too_large: take_message(what); break;
     case ws::item::kind::ping:
       scratch_.clear();
       ws::append_head(scratch_, ws::opcode::pong, what.data.size());
@@ -62,11 +63,45 @@ void ws_session::take_message(const ws::item& what) {
                                            : "this subprotocol takes binary messages");
     return;
   }
+  if (what.what == ws::item::kind::too_large) {
+    send_failure(wire::id_at_front(codec_, what.data),
+                 wire::too_many_bytes("the message", what.size, at_.limits.frame_bytes,
+                                      "server.frame_bytes"));
+    return;
+  }
+  if (codec_ == wire::codec::json && what.data.size() >= long_json) {
+    open_aside(what.data);
+    return;
+  }
   wire::client_frame frame;
   if (auto ok = wire::open_frame(frame, codec_, what.data); !ok)
     send_failure(0, ok.why());
   else
     take_frame(frame);
+}
+
+void ws_session::open_aside(std::string_view message) {
+  reading_aside_ = true;
+  struct opening {
+    std::string bytes;
+    wire::client_frame frame;
+    status how = done{};
+  };
+  auto one = std::make_shared<opening>();
+  one->bytes = message;
+  at_.calls.aside.run(
+      [one, as = codec_] { one->how = wire::open_frame(one->frame, as, one->bytes); },
+      [self = shared_from_this(), one] {
+        self->reading_aside_ = false;
+        if (self->connection_ == nullptr)
+          return;
+        if (!one->how)
+          self->send_failure(0, one->how.why());
+        else
+          self->take_frame(one->frame);
+        if (self->connection_ != nullptr)
+          self->connection_->resume_reading();
+      });
 }
 
 void ws_session::take_frame(const wire::client_frame& frame) {
@@ -99,6 +134,10 @@ void ws_session::take_frame(const wire::client_frame& frame) {
 }
 
 void ws_session::set_defaults(const wire::client_frame& frame) {
+  if (frame.body.size() > rpc::most_of_short) {
+    send_failure(frame.id, rpc::too_long_for_short(frame.body.size()));
+    return;
+  }
   auto wanted = wire::decode_defaults(frame.body_codec, frame.body);
   if (!wanted) {
     send_failure(frame.id, wanted.why());
@@ -151,6 +190,7 @@ void ws_session::begin(const wire::client_frame& frame, const rpc::method_info& 
   if (!call)
     return;
   if (auto still = requests_.find(id); still != requests_.end()) {
+    reading_aside_ = call->preparing();
     still->second.call = std::move(call);
     if (method.stream)
       pump(id);
@@ -179,6 +219,12 @@ void ws_session::refuse(std::uint64_t id, error why) {
 
 void ws_session::ready(std::uint64_t id) {
   pump(id);
+}
+
+void ws_session::prepared(std::uint64_t) {
+  reading_aside_ = false;
+  if (connection_ != nullptr)
+    connection_->resume_reading();
 }
 
 void ws_session::pump(std::uint64_t id) {

@@ -51,6 +51,7 @@ public:
   void answer(std::uint64_t tag, std::string body) override;
   void refuse(std::uint64_t tag, error why) override;
   void ready(std::uint64_t tag) override;
+  void prepared(std::uint64_t tag) override;
   std::uint64_t owner() override;
 
 private:
@@ -63,6 +64,7 @@ private:
 
   void take(const ws::item& what);
   void take_message(const ws::item& what);
+  void open_aside(std::string_view message);
   void take_frame(const wire::client_frame& frame);
   void begin(const wire::client_frame& frame, const rpc::method_info& method);
   void set_defaults(const wire::client_frame& frame);
@@ -91,6 +93,7 @@ private:
   clock_type::time_point heard_;
   clock_type::time_point pinged_{};
   bool taking_ = false;
+  bool reading_aside_ = false; // What came next waits, so that requests keep their order.
 };
 
 } // namespace vivarium

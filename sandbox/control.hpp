@@ -31,14 +31,16 @@ enum class kind : std::uint32_t {
   spawn, // also launcher -> zygote, with the holder's pidfd
   kill,
   interrupt,
+  resize, // a worker's tmpfs
   // launcher -> daemon
   zygote_ready, // also zygote -> launcher
   zygote_ended,
   worker_failed, // also zygote or half-sealed worker -> launcher
   worker_exited, // also zygote -> launcher
   worker_gone,
+  worker_resized,
   jail_failed,
-  // worker -> daemon with three descriptors, then worker -> launcher without any
+  // worker -> daemon with three descriptors, then worker -> launcher with its tmpfs
   worker_ready,
   // zygote -> launcher
   worker_forked, // with the worker's pidfd
@@ -51,13 +53,16 @@ struct message {
   kind what = kind::none;
   std::uint32_t generation = 0;
   std::uint64_t worker = 0;
-  std::uint64_t argument = 0; ///< interrupt: the execution's generation.
+  std::uint64_t argument = 0; ///< interrupt: the execution's generation; resize: bytes.
   std::int32_t pid = 0;
   std::int32_t wait_status = 0;
   std::int32_t errno_value = 0;
-  std::uint32_t uid = 0; ///< spawn: the worker's uid inside the jail.
+  std::uint32_t uid = 0;    ///< spawn: the worker's uid inside the jail.
+  std::uint32_t inodes = 0; ///< resize.
   std::uint64_t cpu_us = 0;
   std::uint64_t peak_bytes = 0;
+  std::uint64_t address_space = 0; ///< worker_ready: of the fork.
+  std::uint64_t data = 0;          ///< Likewise.
   std::uint32_t text_size = 0;
   char text[max_text]; // Not cleared: only its first `text_size` bytes mean something, or travel.
 

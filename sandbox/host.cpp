@@ -98,29 +98,10 @@ host_fact proc_fact() {
                  "--security-opt systempaths=unconfined)");
 }
 
-std::string first_line(const std::string& path) {
-  std::ifstream in{path};
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
-
-host_fact cgroup_fact() {
-  host_fact out{"cgroup_v2", false, false, "", ""};
-  std::string own;
-  std::ifstream in{"/proc/self/cgroup"};
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with("0::"))
-      own = "/sys/fs/cgroup" + line.substr(3);
-  auto controllers = own.empty() ? std::string{} : first_line(own + "/cgroup.controllers");
-  bool memory = controllers.find("memory") != std::string::npos;
-  bool delegated = memory && ::access((own + "/cgroup.procs").c_str(), W_OK) == 0;
-  out.present = delegated;
-  out.finding = own.empty()  ? "no unified hierarchy"
-                : !memory    ? "no memory controller in " + own
-                : !delegated ? own + " is not writable"
-                             : own + ": " + controllers;
-  if (!delegated)
+host_fact cgroup_fact(const cgroup_choice& choice) {
+  auto site = find_cgroup(choice);
+  host_fact out{"cgroup_v2", site.usable && site.memory, false, site.finding, ""};
+  if (!out.present)
     out.remedy = "start under systemd with Delegate=yes; without it the memory limit is advisory "
                  "against a determined attacker";
   return out;
@@ -145,7 +126,12 @@ host_fact descriptors_fact() {
 
 } // namespace
 
-std::vector<host_fact> probe_host() {
+void prefer_other_victims() {
+  std::ofstream score{"/proc/self/oom_score_adj"};
+  score << "-500";
+}
+
+std::vector<host_fact> probe_host(const cgroup_choice& cgroups) {
   std::vector<host_fact> out;
   out.push_back(namespace_fact("user_namespace", 0));
   out.push_back(namespace_fact("mount_namespace", CLONE_NEWNS));
@@ -155,7 +141,7 @@ std::vector<host_fact> probe_host() {
   out.push_back(landlock_fact());
   out.push_back(seccomp_fact());
   out.push_back(proc_fact());
-  out.push_back(cgroup_fact());
+  out.push_back(cgroup_fact(cgroups));
   out.push_back(uid_range_fact());
   out.push_back(descriptors_fact());
   return out;

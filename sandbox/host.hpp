@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "sandbox/cgroup.hpp"
+
 #include <string>
 #include <vector>
 
@@ -19,6 +21,10 @@ struct host_fact {
 
 /// Tries every layer that the sandbox uses, in throw-away child processes where trying changes the
 /// process. Blocks for some milliseconds: start-up and `vivariumd doctor` only.
-[[nodiscard]] std::vector<host_fact> probe_host();
+[[nodiscard]] std::vector<host_fact> probe_host(const cgroup_choice& cgroups = {});
+
+/// Asks the kernel to kill other processes rather than this one when memory runs out; what it
+/// starts is told otherwise. Where that is not allowed it stays as it is.
+void prefer_other_victims();
 
 } // namespace vivarium::sandbox

@@ -155,8 +155,12 @@ std::optional<jail_event> jail::impl::translate(const message& what, control::ex
         static_cast<void>(order(end)); // Without its pipes it ends anyway.
         return worker_failed{what.worker, "descriptors", EMFILE};
       }
-      worker_ready ready{what.worker, beside.sender, unique_fd{beside.fds[0]},
-                         unique_fd{beside.fds[1]}, unique_fd{beside.fds[2]}};
+      worker_ready ready{what.worker,
+                         beside.sender,
+                         unique_fd{beside.fds[0]},
+                         unique_fd{beside.fds[1]},
+                         unique_fd{beside.fds[2]},
+                         fork_size{what.address_space, what.data}};
       beside.fd_count = 0;
       return ready;
     }
@@ -169,6 +173,7 @@ std::optional<jail_event> jail::impl::translate(const message& what, control::ex
       return worker_exited{what.worker, what.wait_status, std::chrono::microseconds{what.cpu_us},
                            what.peak_bytes};
     case kind::worker_gone: return worker_gone{what.worker};
+    case kind::worker_resized: return worker_resized{what.worker, what.errno_value};
     case kind::jail_failed: failure = what.view(); return std::nullopt;
     default: return std::nullopt;
   }
@@ -258,6 +263,14 @@ status jail::interrupt(std::uint64_t worker, std::uint64_t generation) {
   message order{kind::interrupt};
   order.worker = worker;
   order.argument = generation;
+  return impl_->order(order);
+}
+
+status jail::resize(std::uint64_t worker, std::uint64_t bytes, std::uint32_t inodes) {
+  message order{kind::resize};
+  order.worker = worker;
+  order.argument = bytes;
+  order.inodes = inodes;
   return impl_->order(order);
 }
 

@@ -54,6 +54,7 @@ struct worker_ready {
   unique_fd to_worker;   ///< Write end of the request pipe; non-blocking.
   unique_fd from_worker; ///< Read end of the answer pipe; non-blocking.
   unique_fd listener;    ///< The seccomp listener; hangs up when the last task of the worker ended.
+  fork_size size;        ///< What it was born with.
 };
 
 /// A worker could not be made: which step refused, and why.
@@ -76,13 +77,19 @@ struct worker_gone {
   std::uint64_t worker;
 };
 
+/// A worker's files have the size that was ordered, or (errno) had to keep the one they had.
+struct worker_resized {
+  std::uint64_t worker;
+  int errno_value;
+};
+
 /// The launcher closed the control socket: the whole jail is dead or dying.
 struct jail_ended {
   std::string detail;
 };
 
 using jail_event = std::variant<zygote_ready, zygote_ended, worker_ready, worker_failed,
-                                worker_exited, worker_gone, jail_ended>;
+                                worker_exited, worker_gone, worker_resized, jail_ended>;
 
 /// Owns the processes of one jail. The destructor closes the life line, kills the launcher and
 /// reaps it, and with it goes every process of the jail. Not thread safe; no call blocks once
@@ -116,6 +123,9 @@ public:
 
   /// Sends the soft interrupt for the execution `generation` to the worker's main thread.
   status interrupt(std::uint64_t worker, std::uint64_t generation);
+
+  /// Gives a worker's files another size and number of inodes. Answered by `worker_resized`.
+  status resize(std::uint64_t worker, std::uint64_t bytes, std::uint32_t inodes);
 
   /// Returns the next event, or nothing when there is none now.
   std::optional<jail_event> receive();

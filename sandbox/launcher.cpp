@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sandbox/launcher.hpp"
 
+#include "sandbox/tmpfs.hpp"
 #include "sandbox/zygote_link.hpp"
 
 #include <algorithm>
@@ -29,6 +30,7 @@ void launcher::obey(const message& order) {
     case kind::spawn: return order_worker(order.worker);
     case kind::kill: return kill_worker(order.worker);
     case kind::interrupt: return interrupt_worker(order);
+    case kind::resize: return resize_files(order);
     default: return;
   }
 }
@@ -71,6 +73,19 @@ void launcher::interrupt_worker(const message& order) const {
   info.si_code = SI_QUEUE;
   info.si_value.sival_ptr = reinterpret_cast<void*>(order.argument);
   ::syscall(SYS_pidfd_send_signal, at->second.pidfd.get(), info.si_signo, &info, 0);
+}
+
+// The daemon cannot do this as an ordinary user: the file system belongs to the jail's user
+// namespace, of which this process is the root.
+void launcher::resize_files(const message& order) const {
+  message done{kind::worker_resized};
+  done.worker = order.worker;
+  auto at = workers_.find(order.worker);
+  if (at == workers_.end() || !at->second.files)
+    done.errno_value = ESRCH;
+  else
+    done.errno_value = resize_tmpfs(at->second.files.get(), order.argument, order.inodes);
+  tell(done);
 }
 
 bool launcher::drain_control() {

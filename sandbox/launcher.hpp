@@ -53,6 +53,7 @@ private:
     pid_t pid = 0;
     pid_t said_pid = 0; ///< Of the sender of its own `worker_ready`, as the kernel says.
     unique_fd pidfd;
+    unique_fd files;       ///< Root of its tmpfs.
     bool settled = false;  ///< The zygote will say no more about the fork.
     bool answered = false; ///< `worker_ready` or `worker_failed` was said.
     bool exited = false;   ///< `worker_exited` was said.
@@ -65,6 +66,7 @@ private:
   void order_worker(std::uint64_t id);
   void kill_worker(std::uint64_t id);
   void interrupt_worker(const control::message& order) const;
+  void resize_files(const control::message& order) const;
   bool drain_control();
   [[nodiscard]] std::vector<pollfd> watched() const;
   void tell(const control::message& what) const;

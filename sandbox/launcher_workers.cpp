@@ -33,6 +33,7 @@ void launcher::report_exit(std::uint64_t id, worker& gone, const message& how) {
   gone.exited = true;
   by_worker_.erase(gone.pid);
   gone.pidfd.reset();
+  gone.files.reset(); // What was in them is freed.
   fail_worker(id, "ended before it was sealed", 0);
   message exited{kind::worker_exited};
   exited.worker = id;

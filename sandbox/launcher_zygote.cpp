@@ -174,6 +174,8 @@ void launcher::hear(zygote& from, const message& note, control::extras& beside) 
     case kind::worker_ready:
       one.answered = true;
       one.said_pid = beside.sender;
+      if (beside.fd_count > 0)
+        one.files.reset(std::exchange(beside.fds[--beside.fd_count], -1));
       break;
     case kind::worker_failed:
       fail_worker(note.worker, note.view(), note.errno_value);

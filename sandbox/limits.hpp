@@ -9,11 +9,35 @@ namespace vivarium::sandbox {
 /// Limits that the kernel enforces on one worker.
 struct worker_limits {
   std::uint64_t memory_bytes = 512ull << 20;   ///< Above the size of the fork (RLIMIT_AS and DATA).
-  std::uint64_t workspace_bytes = 64ull << 20; ///< Size of the tmpfs; also RLIMIT_FSIZE.
+  std::uint64_t workspace_bytes = 64ull << 20; ///< Size of the tmpfs.
   std::uint32_t workspace_inodes = 10'000;
   std::uint32_t threads = 32;
   std::uint32_t descriptors = 256;
+  std::uint64_t file_bytes = 64ull << 20; ///< Of one file (RLIMIT_FSIZE).
+
+  bool operator==(const worker_limits&) const = default;
 };
+
+/// What a fork has before it has run anything: limits on its memory count from there.
+struct fork_size {
+  std::uint64_t address_space = 0;
+  std::uint64_t data = 0;
+};
+
+/// Room in the address space for each thread: its stack, and malloc's arenas, which reserve more
+/// than they use.
+inline constexpr std::uint64_t address_space_per_thread = 72ull << 20;
+
+/// RLIMIT_AS of a worker.
+[[nodiscard]] constexpr std::uint64_t address_space_limit(const fork_size& size,
+                                                          const worker_limits& limits) noexcept {
+  return size.address_space + limits.memory_bytes + address_space_per_thread * limits.threads;
+}
+/// RLIMIT_DATA of a worker.
+[[nodiscard]] constexpr std::uint64_t data_limit(const fork_size& size,
+                                                 const worker_limits& limits) noexcept {
+  return size.data + limits.memory_bytes;
+}
 
 /// The layers of the sandbox that can be named: by `doctor`, by a metric, and by a test that leaves
 /// one out to prove that it is this layer which stops an attack.

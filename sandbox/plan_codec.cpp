@@ -23,7 +23,7 @@ public:
     number(value.size());
     bytes_ += value;
   }
-  [[nodiscard]] const std::string& bytes() const noexcept { return bytes_; }
+  [[nodiscard]] std::string take() noexcept { return std::move(bytes_); }
 
 private:
   std::string bytes_;
@@ -52,6 +52,8 @@ public:
     at_ += size;
     return out;
   }
+  /// Whether everything could be read and nothing is left.
+  [[nodiscard]] bool complete() const noexcept { return ok_ && at_ == bytes_.size(); }
   [[nodiscard]] bool ok() const noexcept { return ok_; }
 
 private:
@@ -81,7 +83,7 @@ std::string jailed_plan::runtime_inside() const {
   return has(layer::mount_namespace) ? "/opt/vivarium" : plan.runtime;
 }
 
-result<unique_fd> encode_plan(const jailed_plan& what) {
+std::string plan_bytes(const jailed_plan& what) {
   writer out;
   const auto& plan = what.plan;
   out.text(plan.environment);
@@ -99,15 +101,20 @@ result<unique_fd> encode_plan(const jailed_plan& what) {
   out.number(plan.limits.workspace_inodes);
   out.number(plan.limits.threads);
   out.number(plan.limits.descriptors);
+  out.number(plan.limits.file_bytes);
   out.number(plan.without.bits());
   out.number(plan.uid_base);
   out.number(static_cast<std::uint64_t>(what.mode));
   out.number(what.outer_uid);
   out.number(what.outer_gid);
+  return out.take();
+}
+
+result<unique_fd> encode_plan(const jailed_plan& what) {
+  auto bytes = plan_bytes(what);
   unique_fd fd{::memfd_create("vivarium-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
   if (!fd)
     return os_error("memfd_create", "", errno);
-  const auto& bytes = out.bytes();
   if (::write(fd.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
     return os_error("write", "the plan", errno);
   constexpr int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
@@ -118,9 +125,11 @@ result<unique_fd> encode_plan(const jailed_plan& what) {
 
 std::optional<jailed_plan> decode_plan(int fd) {
   auto bytes = read_all(fd);
-  if (!bytes)
-    return std::nullopt;
-  reader in{std::move(*bytes)};
+  return bytes ? plan_of(std::move(*bytes)) : std::nullopt;
+}
+
+std::optional<jailed_plan> plan_of(std::string bytes) {
+  reader in{std::move(bytes)};
   jailed_plan out;
   auto& plan = out.plan;
   plan.environment = in.text();
@@ -136,12 +145,14 @@ std::optional<jailed_plan> decode_plan(int fd) {
   plan.limits.workspace_inodes = static_cast<std::uint32_t>(in.number());
   plan.limits.threads = static_cast<std::uint32_t>(in.number());
   plan.limits.descriptors = static_cast<std::uint32_t>(in.number());
+  plan.limits.file_bytes = in.number();
   plan.without = layer_set::from_bits(static_cast<std::uint32_t>(in.number()));
   plan.uid_base = static_cast<std::uint32_t>(in.number());
-  out.mode = static_cast<uid_mode>(in.number());
+  auto mode = in.number();
+  out.mode = static_cast<uid_mode>(mode);
   out.outer_uid = static_cast<std::uint32_t>(in.number());
   out.outer_gid = static_cast<std::uint32_t>(in.number());
-  if (!in.ok())
+  if (!in.complete() || mode > static_cast<std::uint64_t>(uid_mode::single))
     return std::nullopt;
   return out;
 }

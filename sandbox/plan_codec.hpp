@@ -26,6 +26,10 @@ struct jailed_plan {
   [[nodiscard]] bool has(layer which) const noexcept { return !plan.without.contains(which); }
 };
 
+/// The plan as bytes, and back; nothing when they are none.
+[[nodiscard]] std::string plan_bytes(const jailed_plan& what);
+[[nodiscard]] std::optional<jailed_plan> plan_of(std::string bytes);
+
 /// Writes the plan into a sealed memory file. Every process of the jail reads the same one.
 result<unique_fd> encode_plan(const jailed_plan& what);
 

@@ -3,6 +3,7 @@
 
 #include "sandbox/control.hpp"
 #include "sandbox/kernel.hpp"
+#include "sandbox/tmpfs.hpp"
 #include "sandbox/zygote_link.hpp"
 
 #include <algorithm>
@@ -53,12 +54,19 @@ void put(const seal_job& job, int folder, const char* path, const char* text, st
   ::close(fd);
 }
 
-void mount_own_files(const seal_job& job) noexcept {
+/// Returns a descriptor of the mount's root, by which the launcher can make it smaller; -1 without.
+int mount_own_files(const seal_job& job) noexcept {
   if (!job.has(layer::mount_namespace))
-    return;
+    return -1;
   must(job, ::unshare(CLONE_NEWNS), "unshare(NEWNS)");
   must(job, ::mount("tmpfs", worker_root, "tmpfs", MS_NOSUID | MS_NODEV, job.tmpfs_options.data()),
        "mount tmpfs");
+  int low = ::open(worker_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  must(job, low, "open tmpfs");
+  int root = ::fcntl(low, F_DUPFD_CLOEXEC, high_fd);
+  must(job, root, "fcntl(F_DUPFD)");
+  ::close(low);
+  return root;
 }
 
 // Before RLIMIT_NPROC is lowered: the limit counts per uid and user namespace, and without a
@@ -83,10 +91,10 @@ void limit(const seal_job& job, __rlimit_resource what, std::uint64_t value) noe
 void set_limits(const seal_job& job) noexcept {
   if (!job.has(layer::rlimits))
     return;
-  limit(job, RLIMIT_AS, job.address_space);
-  limit(job, RLIMIT_DATA, job.data);
+  limit(job, RLIMIT_AS, address_space_limit(job.size, job.limits));
+  limit(job, RLIMIT_DATA, data_limit(job.size, job.limits));
   limit(job, RLIMIT_NPROC, job.limits.threads);
-  limit(job, RLIMIT_FSIZE, job.limits.workspace_bytes);
+  limit(job, RLIMIT_FSIZE, job.limits.file_bytes);
   limit(job, RLIMIT_CORE, 0);
   limit(job, RLIMIT_MSGQUEUE, 0);
   limit(job, RLIMIT_MEMLOCK, 0);
@@ -188,13 +196,15 @@ channel_ends arrange_descriptors(const seal_job& job) noexcept {
   return ends;
 }
 
-void announce(const seal_job& job, const channel_ends& ends, int listener) noexcept {
+void announce(const seal_job& job, const channel_ends& ends, int listener, int files) noexcept {
   control::message ready{control::kind::worker_ready};
   ready.worker = job.worker;
+  ready.address_space = job.size.address_space;
+  ready.data = job.size.data;
   int fds[] = {ends.to_worker, ends.from_worker, listener};
   if (int problem = control::send(job.control, ready, fds, 3); problem != 0)
     give_up(job, "tell the daemon", problem);
-  if (int problem = control::send(job.link, ready); problem != 0)
+  if (int problem = control::send(job.link, ready, &files, files < 0 ? 0 : 1); problem != 0)
     ::_exit(125);
 }
 
@@ -203,11 +213,10 @@ void announce(const seal_job& job, const channel_ends& ends, int listener) noexc
 void prepare_job(seal_job& job, std::uint64_t worker, std::uint32_t uid) {
   job.worker = worker;
   job.uid = uid;
-  // The furniture (four directories, five files) must not count against the tenant's inodes.
   std::snprintf(job.tmpfs_options.data(), job.tmpfs_options.size(),
                 "size=%llu,nr_inodes=%u,mode=0755,uid=%u,gid=%u",
                 static_cast<unsigned long long>(job.limits.workspace_bytes),
-                job.limits.workspace_inodes + 10, uid, uid);
+                job.limits.workspace_inodes + furniture_inodes, uid, uid);
   bool nested = job.mode == uid_mode::single && job.has(layer::worker_uid);
   auto seen = std::to_string(nested ? 1'000 : uid);
   job.passwd = "session:x:" + seen + ":" + seen + "::/workspace:/usr/sbin/nologin\n";
@@ -223,7 +232,7 @@ status drop_bounding_set() {
 void seal_worker(const seal_job& job) noexcept {
   // Out of the zygote's process group: kill(0, …) would reach the zygote and all siblings.
   must(job, ::setsid(), "setsid");
-  mount_own_files(job);
+  int files = mount_own_files(job);
   // The kernel is to take a worker before the zygote, and the zygote before anything of ours.
   put(job, job.proc, "self/oom_score_adj", "1000", 4, 0, "oom_score_adj");
   enter_own_user_namespace(job);
@@ -243,7 +252,7 @@ void seal_worker(const seal_job& job) noexcept {
   auto program = job.program;
   int listener = kernel::seccomp(SECCOMP_SET_MODE_FILTER, flags, &program);
   must(job, listener, "seccomp");
-  announce(job, ends, listener);
+  announce(job, ends, listener, files);
   // Only now: sending descriptors is refused above the sender's own limit when all workers of an
   // ordinary user together have many in flight.
   if (job.has(layer::rlimits))

@@ -22,8 +22,7 @@ struct seal_job {
   int proc = -1;
   int ruleset = -1;
   sock_fprog program{};
-  std::uint64_t address_space = 0;
-  std::uint64_t data = 0;
+  fork_size size;
   worker_limits limits;
   // This worker's.
   std::uint64_t worker = 0;

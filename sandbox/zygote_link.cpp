@@ -224,12 +224,7 @@ status zygote_link::open_for_business() {
   job.ruleset = shared_->ruleset.get();
   job.program = {static_cast<unsigned short>(shared_->program.size()), shared_->program.data()};
   job.limits = plan.plan.limits;
-  // Room in the address space for thread stacks and malloc arenas, which reserve more than they
-  // use.
-  constexpr std::uint64_t per_thread = 72ull << 20;
-  job.address_space =
-      size->address_space + job.limits.memory_bytes + per_thread * job.limits.threads;
-  job.data = size->data + job.limits.memory_bytes;
+  job.size = {size->address_space, size->data};
   if (int problem = control::send(control::zygote_link_fd, message{kind::zygote_ready}); problem)
     return os_error("send", "to the launcher", problem);
   return done{};

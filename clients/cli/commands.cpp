@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cli/commands.hpp"
 
+#include "clients/cli/limit.hpp"
 #include "clients/cli/live.hpp"
 #include "clients/cli/show.hpp"
 
@@ -38,6 +39,8 @@ run_options options_for(const run_request& how, result_format format) {
   out.format = format;
   out.environment = how.environment;
   out.namespace_id = how.space;
+  for (const auto& each : how.limits)
+    add_limit(out.limits, each);
   // An id stands for a session that exists; only a name can be made on first use.
   out.create_session = !how.session.empty() && !how.session.starts_with("ses_");
   return out;
@@ -88,7 +91,7 @@ int run_command(const run_request& how, const std::string& file) {
   options.filename = file == "-" ? "<stdin>" : file;
   session own;
   if (how.session.empty())
-    own = on.session({.environment = how.environment});
+    own = on.session({.environment = how.environment, .limits = options.limits});
   const auto& place = how.session.empty() ? runner{own} : place_of(on, how);
   return show_outcome(show_live(place.start(source, with, options), keyboard));
 }

@@ -16,6 +16,7 @@ struct run_request {
   std::chrono::milliseconds timeout{0};
   std::chrono::milliseconds cpu{0};
   std::vector<std::string> variables; ///< Each NAME=JSON.
+  std::vector<std::string> limits;    ///< Of a session that is made; each NAME=VALUE.
   bool json = false;
 };
 

@@ -12,6 +12,7 @@
 #include <array>
 #include <exception>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,10 @@ void add_place_options(CLI::App& command, command_line& line) {
   command.add_option("--environment", line.how.environment, "Environment of a new session");
   command.add_option("--timeout", line.timeout, "Deadline, e.g. 100ms, 2s, 1m");
   command.add_option("--cpu", line.cpu, "Budget of CPU time, e.g. 500ms");
+  command
+      .add_option("--limit", line.how.limits,
+                  "Limit of a new session, e.g. memory=64MiB, cpu=10s; may be repeated")
+      ->allow_extra_args(false);
   command.add_option("--namespace", line.how.space, "Name or id of a namespace of the session");
 }
 
@@ -44,6 +49,14 @@ void add_variables(CLI::App& command, command_line& line) {
   command.add_option("--var", line.how.variables, "Variable, NAME=JSON; may be repeated")
       ->allow_extra_args(false);
 }
+
+/// Of `call`, whose arguments are many options.
+class call_help : public CLI::Formatter {
+public:
+  std::string make_usage(const CLI::App*, std::string name) const override {
+    return "Usage: " + name + " [OPTIONS] MODULE NAME [ARG...]\n";
+  }
+};
 
 /// Returns false, having said so, when one is none.
 bool read_durations(command_line& line) {
@@ -105,10 +118,13 @@ void add_commands(CLI::App& app, command_line& line) {
   call->add_flag("--json", line.how.json, "Print the value as JSON");
   call->add_option("MODULE", line.subject, "Module; builtins for the built-in ones")->required();
   call->add_option("NAME", line.name, "Function; dots lead to methods")->required();
-  // One option each: an option of many would take an array in JSON for a list of its own.
-  for (std::size_t n = 0; n < line.values.size(); ++n)
-    call->add_option("ARG" + std::to_string(n + 1), line.values[n], "Argument in JSON")
-        ->group(n == 0 ? "Positionals" : "");
+  // One option each: an option of many would take an array in JSON for a list of its own. Only the
+  // first one is shown.
+  call->add_option("ARG", line.values[0],
+                   "Arguments in JSON, up to " + std::to_string(line.values.size()));
+  for (std::size_t n = 1; n < line.values.size(); ++n)
+    call->add_option("ARG" + std::to_string(n + 1), line.values[n])->group("");
+  call->formatter(std::make_shared<call_help>());
   auto* stream = app.add_subcommand("stream", "Prints the items of a value as they come");
   add_place_options(*stream, line);
   add_variables(*stream, line);

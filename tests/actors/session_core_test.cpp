@@ -39,7 +39,7 @@ TEST_CASE("who waits for a session to start has his own deadline", "[actors][uni
 
 TEST_CASE("a full queue refuses with its numbers", "[actors][unit]") {
   settings s;
-  s.queue_length = 2;
+  s.limits[limit::queue] = 2;
   fixture f{s};
   f.submit("1");
   f.submit("2");
@@ -224,7 +224,7 @@ TEST_CASE("a session closed before it has a worker leaves the pool's queue", "[a
 
 TEST_CASE("output of other bytes than UTF-8 is mended and bounded", "[actors][unit]") {
   settings s;
-  s.output_bytes = 1000;
+  s.limits[limit::output] = 1000;
   fixture f{s};
   f.grant();
   auto e = f.submit("1");

@@ -28,6 +28,8 @@ struct session_fixture {
   std::vector<std::uint64_t> killed;
   std::vector<std::uint64_t> interrupted;
   std::vector<session_info> ended;
+  std::vector<std::uint64_t> resized;
+  std::weak_ptr<watched_worker> watched;
   int left_pool = 0;
   bool stopped = false;
   std::optional<session_core> core;
@@ -39,6 +41,7 @@ struct session_fixture {
     plan.tenant = "local";
     plan.wish = std::move(wish);
     plan.wish.idle_timeout = 1h;
+    plan.info.limits = config.limits;
     core.emplace(
         plan, config, watch, load,
         session_ports{
@@ -52,6 +55,11 @@ struct session_fixture {
             .report_end = [this](session_info i) { ended.push_back(std::move(i)); },
             .report_large = [](const execution_ptr&) {},
             .stop = [this] { stopped = true; },
+            .resize = [this](std::uint64_t, std::uint64_t bytes,
+                             std::uint32_t) { resized.push_back(bytes); },
+            .watch = [this](const resource_watch::ticket& one) { watched = one; },
+            .enter_cgroup = nullptr,
+            .leave_cgroup = [](const std::string&) {},
         });
   }
 
@@ -62,7 +70,8 @@ struct session_fixture {
     REQUIRE(::pipe2(up, O_CLOEXEC | O_NONBLOCK) == 0);
     requests.reset(down[0]);
     answers.reset(up[1]);
-    sandbox::worker_ready ready{7, ::getpid(), unique_fd{down[1]}, unique_fd{up[0]}, unique_fd{}};
+    sandbox::worker_ready ready{7,           ::getpid(), unique_fd{down[1]}, unique_fd{up[0]},
+                                unique_fd{}, {}};
     core->on_granted(std::make_shared<worker>(reactor, std::move(ready), nullptr));
   }
 

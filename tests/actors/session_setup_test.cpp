@@ -151,7 +151,7 @@ TEST_CASE("a namespace that cannot be made is not there", "[actors][unit]") {
 
 TEST_CASE("namespaces are bounded", "[actors][unit]") {
   settings s;
-  s.max_namespaces = 1;
+  s.limits[limit::namespaces] = 1;
   fixture f{s};
   f.grant();
   (void)make(f, named("a"));

@@ -23,9 +23,14 @@ struct silent_observer : observer {
   void zygote_started(const std::string&) override {}
   void jail_restarted(const std::string&) override {}
   void call_denied(const std::string&, const std::string&) override {}
+  void limit_reached(const std::string&, const std::string&, const std::string& which) override {
+    reached.push_back(which);
+  }
+  void memory_polled(std::chrono::microseconds) override {}
   void actor_restarted(const std::string&) override { ++restarted; }
 
   std::vector<std::string> outcomes;
+  std::vector<std::string> reached;
   int restarted = 0;
 };
 

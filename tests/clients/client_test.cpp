@@ -32,6 +32,28 @@ TEST_CASE("source is evaluated, in a session and without one", "[clients][integr
   CHECK(client.sessions().size() == 1);
 }
 
+TEST_CASE("what is over a limit is an error, and the connection lives on",
+          "[clients][integration]") {
+  const daemon_fixture daemon{{.config = "[pool]\nready = 2\nlow = 1\n[server]\nframe_bytes = "
+                                         "\"1MiB\"\n[limits]\nresult = \"1MiB\"\n"}};
+  const auto client = daemon.connect();
+  const auto session = client.session();
+  const std::string fits((1u << 20) - 200, 'x');
+  CHECK(session.eval_as<int>("len(x)", {{"x", fits}}) == static_cast<int>(fits.size()));
+  for (const std::size_t size : {std::size_t{1} << 20, std::size_t{15} << 20}) {
+    try {
+      session.eval("len(x)", {{"x", std::string(size, 'x')}});
+      FAIL("no error");
+    } catch (const limit_error& why) {
+      CHECK(std::string_view{why.what()}.find("server.frame_bytes") != std::string_view::npos);
+      CHECK(why.kind() == error_kind::limit);
+    }
+  }
+  CHECK(session.eval_as<std::string>("'y' * (2 ** 20 - 200)").size() == fits.size());
+  CHECK_THROWS_AS(session.eval("'y' * 2 ** 20"), limit_error);
+  CHECK(session.eval_as<int>("6 * 7") == 42);
+}
+
 TEST_CASE("a verdict has output, usage and displays", "[clients][integration]") {
   const daemon_fixture daemon;
   const auto client = daemon.connect();

@@ -136,6 +136,27 @@ for (const { name, options } of kinds) {
   });
 }
 
+for (const useBinaryFormat of [true, false]) {
+  suite(useBinaryFormat ? "large, binary" : "large, json", () => {
+    test("a body over the limit is an error, and the client goes on", async () => {
+      const { executions } = clientsOf({ useBinaryFormat });
+      const source = "x".repeat(65 << 20);
+      const stream = async () => {
+        const answers = executions.stream({ what: { case: "eval", value: { source } } });
+        for await (const answer of answers) assert.fail(answer);
+      };
+      for (const call of [() => executions.eval({ source }), stream]) {
+        const error = await call().then(() => assert.fail("no error"), (e) => e);
+        assert.equal(error.code, Code.ResourceExhausted, error);
+        assert.match(error.rawMessage, /the maximum is 67108864 \(server.body_bytes\)/);
+        assert.equal(detailOf(error).kind, ErrorKind.LIMIT);
+      }
+      const { verdict } = await executions.eval({ source: "6*7", resultFormat: ResultFormat.REPR });
+      assert.equal(verdict.outcome.value.form.value, "42");
+    });
+  });
+}
+
 function littleEndian(bytes) {
   let value = 0n;
   for (const byte of [...bytes].reverse()) value = (value << 8n) | BigInt(byte);

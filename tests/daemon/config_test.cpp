@@ -82,7 +82,7 @@ enabled = false
   REQUIRE(into.network.idle_timeout == 10s);
   REQUIRE(into.drain_timeout == 1min);
   REQUIRE(into.core.without.contains(sandbox::layer::landlock));
-  REQUIRE(into.core.worker.memory_bytes == 256ull << 20);
+  REQUIRE(into.core.limits[limit::memory] == 256ull << 20);
   REQUIRE(into.core.timeout == 30s);
   REQUIRE(into.core.log_ttl == 600s);
   REQUIRE(into.core.pool_ready == 3);
@@ -102,21 +102,21 @@ TEST_CASE("an empty configuration is a good one", "[daemon][unit]") {
 TEST_CASE("the defaults are those that are documented", "[daemon][unit]") {
   config defaults;
   const auto& core = defaults.core;
-  CHECK(core.worker.memory_bytes == 512u << 20);
-  CHECK(core.worker.workspace_bytes == 64u << 20);
-  CHECK(core.worker.workspace_inodes == 10'000);
-  CHECK(core.worker.threads == 32);
-  CHECK(core.worker.descriptors == 256);
-  CHECK(core.output_bytes == 1u << 20);
-  CHECK(core.result_bytes == 32u << 20);
+  CHECK(core.limits[limit::memory] == 512u << 20);
+  CHECK(core.limits[limit::workspace] == 64u << 20);
+  CHECK(core.limits[limit::inodes] == 10'000);
+  CHECK(core.limits[limit::threads] == 32);
+  CHECK(core.limits[limit::descriptors] == 256);
+  CHECK(core.limits[limit::output] == 1u << 20);
+  CHECK(core.limits[limit::result] == 32u << 20);
   CHECK(core.source_bytes == 16u << 20);
-  CHECK(core.log_bytes == 4u << 20);
+  CHECK(core.limits[limit::event_log] == 4u << 20);
   CHECK(core.log_ttl == 10min);
   CHECK(core.kept_executions == 100);
   CHECK(core.max_sessions == 10'000);
   CHECK(core.max_workers == 10'000);
   CHECK(core.idle_timeout == 1h);
-  CHECK(core.queue_length == 1'000);
+  CHECK(core.limits[limit::queue] == 1'000);
   CHECK(core.timeout == 2min);
   CHECK(core.max_timeout == 24h);
   CHECK(core.grace == 1s);
@@ -212,4 +212,52 @@ read_high_watermark = "1KiB"
   CHECK(problem_of("[server]\nwrite_high_watermark = \"4KiB\"").empty());
   CHECK_FALSE(problem_of("[server]\nwrite_high_watermark = \"3KiB\"").empty());
   CHECK_FALSE(problem_of("[server]\nread_high_watermark = \"100B\"").empty());
+}
+
+TEST_CASE("limits have maxima, which hold for what nobody configured", "[daemon][unit]") {
+  config into;
+  CHECK(parse_config(into, R"(
+[limits]
+memory = "64MiB"
+cpu = "10s"
+displays = 0
+[limits.max]
+memory = "1GiB"
+threads = 4
+refs = 5
+)",
+                     "f.toml")
+            .lines.empty());
+  const auto& core = into.core;
+  CHECK(core.limits[limit::memory] == 64u << 20);
+  CHECK(core.limits[limit::cpu] == 10'000);
+  CHECK(core.limits[limit::displays] == 0);
+  CHECK(core.limits[limit::threads] == 4);
+  CHECK(core.limits_max[limit::memory] == 1ull << 30);
+  CHECK(core.limits_max[limit::refs] == 5u);
+  CHECK_FALSE(core.limits_max[limit::queue]);
+  CHECK(problem_of("[limits]\nmemory = \"64MiB\"\n[limits.max]\nmemory = \"32MiB\"")
+        == "f.toml:2: limits.memory: is more than limits.max.memory\n");
+  CHECK(problem_of("[limits.max]\ncolour = 1").find("unknown key") != std::string::npos);
+}
+
+TEST_CASE("control groups are automatic, off, required or at a path", "[daemon][unit]") {
+  using kind = sandbox::cgroup_choice::kind;
+  auto chosen = [](const std::string& text) {
+    config into;
+    CHECK(parse_config(into, "[sandbox]\ncgroup = \"" + text + "\"", "f").lines.empty());
+    return into.core.cgroup;
+  };
+  CHECK(config{}.core.cgroup.what == kind::automatic);
+  CHECK(chosen("auto").what == kind::automatic);
+  CHECK(chosen("off").what == kind::off);
+  CHECK(chosen("required").what == kind::required);
+  CHECK(chosen("/sys/fs/cgroup/x").what == kind::path);
+  CHECK(chosen("/sys/fs/cgroup/x").path == "/sys/fs/cgroup/x");
+  CHECK(problem_of("[sandbox]\ncgroup = \"on\"").find("sandbox.cgroup") != std::string::npos);
+  config into;
+  CHECK(parse_config(into, "[sandbox]\nmemory_reserve = \"1GiB\"\nsession_cpu_percent = 150", "f")
+            .lines.empty());
+  CHECK(into.core.watch.reserve == 1ull << 30);
+  CHECK(into.core.session_cpu_percent == 150u);
 }

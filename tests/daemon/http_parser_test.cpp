@@ -114,6 +114,26 @@ TEST_CASE("broken requests are refused", "[daemon][unit]") {
   }
 }
 
+TEST_CASE("a body over the limit is counted and not kept", "[daemon][unit]") {
+  http_limits small{1'024, 10, 100};
+  for (std::size_t size : {99, 100, 101, 1'600}) {
+    std::string body(size, 'x');
+    auto length = "Content-Length: " + std::to_string(size) + "\r\n\r\n" + body;
+    std::string chunks = "Transfer-Encoding: chunked\r\n\r\n";
+    for (std::size_t at = 0; at < size; at += 9) {
+      auto piece = body.substr(at, 9);
+      chunks += std::to_string(piece.size()) + "\r\n" + piece + "\r\n";
+    }
+    for (const auto& framed : {length, chunks + "0\r\n\r\n"}) {
+      http_parser parser{small};
+      REQUIRE(feed(parser, "POST / HTTP/1.1\r\nHost: x\r\n" + framed, 50).last
+              == progress::complete);
+      CHECK(parser.request().body_size == size);
+      CHECK(parser.request().body == (size <= 100 ? body : ""));
+    }
+  }
+}
+
 TEST_CASE("sizes are bounded", "[daemon][unit]") {
   http_limits small{1'024, 10, 100};
   auto status_of = [&](std::string_view text, std::size_t step) {
@@ -133,11 +153,13 @@ TEST_CASE("sizes are bounded", "[daemon][unit]") {
   for (int i = 0; i < 200; ++i)
     many += "A: b\r\n";
   REQUIRE(status_of(many + "\r\n", 7) == 431);
-  REQUIRE(status_of(start + "Content-Length: 101\r\n\r\n", 1'000) == 413);
+  REQUIRE(status_of(start + "Content-Length: 1600\r\n\r\n", 1'000) == 0);
+  REQUIRE(status_of(start + "Content-Length: 1601\r\n\r\n", 1'000) == 413);
   std::string chunks = start + "Transfer-Encoding: chunked\r\n\r\n";
-  for (int i = 0; i < 30; ++i)
-    chunks += "5\r\nhello\r\n";
-  REQUIRE(status_of(chunks, 11) == 413);
+  for (int i = 0; i < 16; ++i)
+    chunks += "64\r\n" + std::string(100, 'x') + "\r\n";
+  REQUIRE(status_of(chunks, 11) == 0);
+  REQUIRE(status_of(chunks + "1\r\nx\r\n", 11) == 413);
   auto extension = start + "Transfer-Encoding: chunked\r\n\r\n5;" + std::string(1u << 20, 'a');
   REQUIRE(status_of(extension, 1'000) != 0);
 }

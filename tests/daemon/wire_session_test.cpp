@@ -5,6 +5,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <string>
+#include <utility>
 
 #include "vivarium/v1/session.pb.h"
 
@@ -52,7 +53,7 @@ TEST_CASE("everything that a session can begin with is read", "[daemon][unit]") 
   CHECK(got->environment_variables
         == std::vector<std::pair<std::string, std::string>>{{"K", "v=w"}});
   CHECK(got->values.blob_as == 2);
-  CHECK(got->max_refs == 5);
+  CHECK(got->limits[limit::refs] == 5);
   CHECK(got->ref_ttl.count() == 6);
   CHECK(got->tags == std::vector<std::string>{"t"});
   CHECK(got->owner == 0);
@@ -199,4 +200,41 @@ TEST_CASE("sessions and namespaces are told in both codecs", "[daemon][unit]") {
   v1::CreateNamespaceResponse c;
   REQUIRE(c.ParseFromString(*wire::encode_namespace(codec::proto, name_space)));
   CHECK(c.namespace_().id() == "ns_1");
+}
+
+TEST_CASE("limits are read as they were set, and told in full", "[daemon][unit]") {
+  v1::CreateSessionRequest request;
+  request.mutable_limits()->set_memory_bytes(1 << 20);
+  request.mutable_limits()->set_displays(0);
+  request.set_max_refs(9);
+  auto got = decode(request);
+  REQUIRE(got);
+  CHECK(got->limits[limit::memory] == 1u << 20);
+  CHECK(got->limits[limit::displays] == 0u);
+  CHECK(got->limits[limit::refs] == 9u);
+  CHECK_FALSE(got->limits[limit::threads]);
+  request.mutable_limits()->set_refs(7);
+  CHECK(decode(request)->limits[limit::refs] == 7u);
+
+  session_info info;
+  info.limits[limit::cpu] = no_limit;
+  info.limits[limit::namespaces] = 0;
+  auto encoded = wire::encode_session(wire::message::get_session_response, codec::proto, info);
+  REQUIRE(encoded);
+  v1::GetSessionResponse told;
+  REQUIRE(told.ParseFromString(*encoded));
+  const auto& limits = told.session().limits();
+  CHECK(limits.memory_bytes() == 512u << 20);
+  CHECK(limits.has_namespaces());
+  CHECK_FALSE(limits.has_cpu_ms());
+  CHECK(limits.event_log_bytes() == 4u << 20);
+}
+
+TEST_CASE("requests that make a session bring its limits", "[daemon][unit]") {
+  auto eval = wire::decode_eval(codec::json, R"({"source":"1","limits":{"threads":"3"}})", nullptr);
+  REQUIRE(eval);
+  REQUIRE(eval->limits);
+  CHECK((*eval->limits)[limit::threads] == 3u);
+  CHECK_FALSE(wire::decode_eval(codec::json, R"({"source":"1"})", nullptr)->limits);
+  CHECK_FALSE(wire::decode_eval(codec::json, R"({"source":"1","limits":{"colour":"3"}})", nullptr));
 }

@@ -45,6 +45,7 @@ struct seen {
   opcode type;
   std::uint16_t code;
   std::string data;
+  std::uint64_t size;
 };
 
 std::vector<seen> read_all(std::string_view stream, std::size_t step,
@@ -61,7 +62,7 @@ std::vector<seen> read_all(std::string_view stream, std::size_t step,
       if (next.what == item::kind::need_more)
         break;
       if (next.what != item::kind::fragment)
-        out.push_back({next.what, next.type, next.code, std::string{next.data}});
+        out.push_back({next.what, next.type, next.code, std::string{next.data}, next.size});
       if (next.what == item::kind::violation)
         return out;
     }
@@ -138,9 +139,60 @@ TEST_CASE("violations of the protocol are told by their code", "[daemon][unit]")
 TEST_CASE("sizes are judged before the bytes have come", "[daemon][unit]") {
   std::string huge{"\x82\xff\x80\x00\x00\x00\x00\x00\x00\x00\x11\x22\x33\x44", 14};
   REQUIRE(violation_of(huge) == ws::close_too_big);
-  REQUIRE(violation_of(frame(0x82, std::string(101, 'x')), 100) == ws::close_too_big);
-  REQUIRE(violation_of(frame(0x02, std::string(60, 'x')) + frame(0x80, std::string(60, 'x')), 100)
+  REQUIRE(violation_of(frame(0x82, std::string(1'600, 'x')), 100) == 0);
+  REQUIRE(violation_of(frame(0x82, std::string(1'601, 'x')), 100) == ws::close_too_big);
+  REQUIRE(violation_of(frame(0x02, std::string(1'600, 'x')) + frame(0x80, "x"), 100)
           == ws::close_too_big);
+}
+
+TEST_CASE("a message that is too large passes by, and the next one is read", "[daemon][unit]") {
+  std::string text;
+  for (int i = 0; i < 900; ++i)
+    text += static_cast<char>('a' + i % 26);
+  auto beginning = text.substr(0, ws::kept_of_too_large);
+  // As one frame; in frames that fit each, with a ping between; as one that fits and one that does
+  // not; and with an end that is empty.
+  for (const auto& stream :
+       {frame(0x81, text) + frame(0x82, "next"),
+        frame(0x01, text.substr(0, 300)) + frame(0x00, text.substr(300, 300)) + frame(0x89, "p")
+            + frame(0x80, text.substr(600)) + frame(0x82, "next"),
+        frame(0x01, text.substr(0, 3)) + frame(0x80, text.substr(3)) + frame(0x82, "next"),
+        frame(0x01, text) + frame(0x80, "") + frame(0x82, "next")}) {
+    for (std::size_t step : {1, 7, 300, 5'000}) {
+      auto all = read_all(stream, step, 500);
+      if (all.front().what == item::kind::ping)
+        all.erase(all.begin());
+      REQUIRE(all.size() == 2);
+      CHECK(all[0].what == item::kind::too_large);
+      CHECK(all[0].type == opcode::text);
+      CHECK(all[0].size == text.size());
+      CHECK(all[0].data == beginning);
+      CHECK(all[1].what == item::kind::message);
+      CHECK(all[1].data == "next");
+    }
+  }
+}
+
+TEST_CASE("one byte decides whether a message is too large", "[daemon][unit]") {
+  for (std::size_t size : {499, 500, 501}) {
+    std::string text(size, 'x');
+    auto whole = read_all(frame(0x82, text), 100, 500);
+    auto parts =
+        read_all(frame(0x02, text.substr(0, 250)) + frame(0x80, text.substr(250)), 100, 500);
+    auto expected = size <= 500 ? item::kind::message : item::kind::too_large;
+    REQUIRE(whole.size() == 1);
+    REQUIRE(parts.size() == 1);
+    CHECK(whole[0].what == expected);
+    CHECK(parts[0].what == expected);
+  }
+}
+
+TEST_CASE("frames out of order are violations while a message passes by", "[daemon][unit]") {
+  std::string text(600, 'x');
+  CHECK(violation_of(frame(0x02, text) + frame(0x82, text), 500) == ws::close_protocol_error);
+  CHECK(violation_of(frame(0x02, text) + frame(0x82, "x"), 500) == ws::close_protocol_error);
+  CHECK(violation_of(frame(0x80, text), 500) == ws::close_protocol_error);
+  CHECK(violation_of(frame(0x82, text) + frame(0x80, "x"), 500) == ws::close_protocol_error);
 }
 
 TEST_CASE("texts are UTF-8", "[daemon][unit]") {

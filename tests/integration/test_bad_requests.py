@@ -88,15 +88,23 @@ class BadRequests(DaemonCase):
                 self.assert_error(self.post(body, "application/proto"), 400, "invalid_argument")
 
     def test_oversize_body_with_length(self):
-        """Refused by its length, before it is read."""
+        """Far too long is refused by its length, before it is read."""
         status, headers, body = self.raw(self.head(length=1 << 40))
         self.assert_error((status, headers, body), 413, "resource_exhausted")
 
     def test_oversize_body_in_chunks(self):
-        """Refused once it is too long, though nobody said how long it would be."""
+        """Refused though nobody said how long it would be: at its end, or when it is far too long."""
         chunk = b"10000\r\n" + b"1" * 0x10000 + b"\r\n"
-        answer = self.raw(self.head("Transfer-Encoding: chunked") + chunk * 40)
-        self.assert_error(answer, 413, "resource_exhausted")
+        for chunks in (chunk * 40 + b"0\r\n\r\n", chunk * 257):
+            answer = self.raw(self.head("Transfer-Encoding: chunked", "Connection: close") + chunks)
+            self.assert_error(answer, 413, "resource_exhausted")
+
+    def test_oversize_body_that_waits_for_leave(self):
+        """Who asks before sending a body is told at once, by the length alone."""
+        head = self.head("Expect: 100-continue", length=(1 << 20) + 1)
+        error = self.assert_error(self.raw(head), 413, "resource_exhausted")
+        self.assertIn("server.body_bytes", error.message)
+        self.assertIn("1048577", error.message)
 
     def test_compressed_bodies(self):
         """gzip is understood, bombs and rubbish are not swallowed."""

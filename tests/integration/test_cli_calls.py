@@ -33,6 +33,17 @@ class Calls(DaemonCase):
         self.assertIn("ValueError", err)
         self.assertEqual(self.run_it("call", "math", "sqrt", "nonsense")[0], 2)
 
+    def test_help_of_call(self):
+        """Its many arguments are one in the help."""
+        status, out, _ = self.run_it("call", "--help")
+        self.assertEqual(status, 0)
+        self.assertIn("MODULE NAME [ARG...]\n", out)
+        self.assertNotIn("[]", out)
+        self.assertEqual(out.count("Arguments in JSON"), 1)
+        self.assertEqual(self.run_it("call", "builtins", "max", *map(str, range(32))),
+                         (0, "31\n", ""))
+        self.assertEqual(self.run_it("call", "builtins", "max", *map(str, range(33)))[0], 2)
+
     def test_variables(self):
         """--var NAME=JSON."""
         self.assertEqual(self.run_it("eval", "--var", "x=6", "--var", "y=[7]", "x * y[0]"),

@@ -345,6 +345,20 @@ class DataEnvironment(DaemonCase):
             self.assertEqual(answer["verdict"]["result"]["json"], 6)
             self.assertEqual(answer["verdict"]["displays"][0]["parts"][0]["type"], "image/png")
 
+    def test_what_errors_of_numpy_mean(self):
+        """Beside their text: shapes, types, bytes."""
+        for source, name, told in (
+                ("numpy.ones((2, 3)).dot(numpy.ones((4, 5)))", "shapeMismatch",
+                 {"operation": "dot", "first": ["2", "3"], "second": ["4", "5"]}),
+                ("a = numpy.ones(3, int)\na += 0.5", "dtypeMismatch",
+                 {"expected": "int64", "actual": "float64"}),
+                ("numpy.ones((10**6, 10**6))", "outOfMemory", {"device": "cpu"})):
+            with self.subTest(source):
+                error = self.client.call("ExecutionService/Eval", {
+                    "environment": "data", "source": f"import numpy\n{source}"})["verdict"]["error"]
+                self.assertLessEqual(told.items(), error[name].items())
+                self.assertTrue(error["message"])
+
 
 if __name__ == "__main__":
     unittest.main()

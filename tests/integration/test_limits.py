@@ -81,8 +81,20 @@ class Requests(DaemonCase):
             fits = encoded(padded(self.message, 4 * KIB))
             self.assert_served(self.client.request("POST", EVAL, fits, headers))
             too_large = encoded(padded(self.message, 4 * KIB + 1))
+            connection = self.client.connection.sock
             self.assert_refused(self.client.request("POST", EVAL, too_large, headers), 413,
-                                "resource_exhausted", "body")
+                                "resource_exhausted", "body", "4097", "4096", "server.body_bytes")
+            self.assertIs(self.client.connection.sock, connection, "it is not the same connection")
+            self.assert_served(self.client.request("POST", EVAL, fits, headers))
+
+    def test_a_body_of_many_times_the_limit(self):
+        """Is read to its end and answered up to 16 times the limit, beyond that refused at once."""
+        body = padded(self.message, 64 * KIB)
+        self.assert_refused(self.client.request("POST", EVAL, body, JSON), 413,
+                            "resource_exhausted", "65536")
+        self.assert_served(self.client.request("POST", EVAL, json.dumps(self.message), JSON))
+        self.assert_refused(self.client.request("POST", EVAL, body + b" ", JSON), 413,
+                            "resource_exhausted", "server.body_bytes")
 
     def test_bytes_of_a_compressed_body(self):
         """Uncompressed it counts as any other."""
@@ -108,12 +120,14 @@ class Requests(DaemonCase):
             body = http_api.envelope(padded({"executionId": execution}, size - 5))
             status, _, answer = self.client.request(
                 "POST", FOLLOW, body, {"content-type": "application/connect+json"})
-            if status != 200:
-                return status, None, answer
-            end = answer.index(b"\x02\0\0\0")
-            return status, None, answer[end + 5:]
-        self.assertEqual(json.loads(follow(4 * KIB)[2]), {})
-        self.assert_refused(follow(4 * KIB + 1), 413, "resource_exhausted")
+            self.assertEqual(status, 200)
+            return json.loads(answer[answer.index(b"\x02\0\0") + 5:])
+        self.assertEqual(follow(4 * KIB), {})
+        error = http_api.ApiError(200, follow(4 * KIB + 1)["error"])
+        self.assertEqual(error.code, "resource_exhausted")
+        self.assertIn("server.body_bytes", error.message)
+        self.assertIsNotNone(http_api.error_kind(error))
+        self.assertEqual(follow(4 * KIB), {})
 
     def test_many_requests_on_one_connection(self):
         """There is no bound, and they leave nothing behind."""
@@ -188,11 +202,42 @@ class Frames(DaemonCase):
         self.ws.send_frame(1, fits[:99], final=False)
         self.ws.send_frame(0, fits[99:])
         self.assertEqual(self.ws.answer()["eval"]["verdict"]["result"], {"json": 42})
-        with WebSocket(self.daemon.address) as other:
-            other.send_frame(1, too_large[:99], final=False)
-            other.send_frame(0, too_large[99:])
-            self.assertEqual(other.close_code(), 1009)
         self.ws.send(too_large)
+        self.assert_too_large(self.ws.answer(), "1")
+        self.ws.send_frame(1, too_large[:99], final=False)
+        self.ws.send_frame(0, too_large[99:])
+        self.assert_too_large(self.ws.answer(), "1")
+        self.ws.send(fits)
+        self.assertEqual(self.ws.answer()["eval"]["verdict"]["result"], {"json": 42})
+
+    def assert_too_large(self, answer, number):
+        """It is that error, to the request of that number."""
+        self.assertEqual(answer.get("id"), number, answer)
+        error = answer["error"]
+        self.assertEqual(error["code"], "resource_exhausted", answer)
+        self.assertEqual(error["detail"]["kind"], "ERROR_KIND_LIMIT", answer)
+        for text in ("4097", "4096", "server.frame_bytes"):
+            self.assertIn(text, error["message"])
+
+    def test_whose_message_was_too_large(self):
+        """The id is told when the message begins with it; else the error belongs to nobody."""
+        before = b'{"credit":1,"eval":{"source":"' + b"x" * KIB + b'"},"id":"7"'
+        for text, number in ((b'{"credit":1, "id" : 7', "7"), (b'{"id":"7"', "7"),
+                             (b'{"id":"07"', None), (b'{"id":{}', None), (b"[7", None),
+                             (before, None)):
+            self.ws.send(text + b" " * (4 * KIB + 1 - len(text)))
+            self.assert_too_large(self.ws.answer(), number)
+
+    def test_many_times_the_bytes_of_a_message(self):
+        """Up to 16 times frame_bytes is answered, more closes the connection."""
+        message = {"id": "1", "eval": {"source": "6*7"}}
+        self.ws.send(padded(message, 64 * KIB))
+        self.assertEqual(self.ws.answer()["error"]["code"], "resource_exhausted")
+        with WebSocket(self.daemon.address) as other:
+            other.send_frame(1, padded(message, 64 * KIB), final=False)
+            other.send_frame(0, b" ")
+            self.assertEqual(other.close_code(), 1009)
+        self.ws.send(padded(message, 64 * KIB + 1))
         self.assertEqual(self.ws.close_code(), 1009)
 
     def test_requests_at_once(self):

@@ -203,7 +203,10 @@ class Namespaces(DaemonCase):
         """Each refusal leaves no namespace behind."""
         session = self.session()
         self.create(session, name="a")
+        foreign = self.create(self.session(), name="b")
         for fields, code in (
+                ({"from": [{"namespace": foreign}]}, "not_found"),
+                ({"from": [{"namespace": "b"}]}, "not_found"),
                 ({"from": [{"namespace": "a", "only": {"names": ["nope"]}}]}, "not_found"),
                 ({"from": [{"namespace": "gone"}]}, "not_found"),
                 ({"name": "self", "from": [{"namespace": "self"}]}, "not_found"),

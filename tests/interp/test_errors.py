@@ -186,11 +186,25 @@ class Meanings(WorkerTest):
     def test_of_numpy_itself(self):
         if not self.has("numpy"):
             self.skipTest("no numpy here")
-        self.value("import numpy")
-        for source, what in (("numpy.ones((2, 3)) @ numpy.ones((4, 5))", "shape_mismatch"), ("numpy.ones(3) + numpy.ones(4)", "shape_mismatch"),
-                             ("numpy.ones((10**6, 10**6))", "out_of_memory"), ("a = numpy.ones(3, int)\na += 0.5", "dtype_mismatch")):
+        self.value("import numpy\nones = numpy.ones")
+        for source, shapes in (
+            ("ones((2, 3)) + ones(4)", ("broadcast", [2, 3], [4])), ("ones((2, 3)).dot(ones((4, 5)))", ("dot", [2, 3], [4, 5])),
+            ("ones(2)[:] = ones(3)", ("assign", [3], [2])), ("ones(6).reshape(4, 2)", ("reshape", [6], [4, 2])),
+            ("numpy.broadcast_arrays(ones(3), ones(4))", ("broadcast", [3], [4])), ("ones((2, 3)) @ ones((4, 5))", ("matmul", [], [])),
+            ("numpy.concatenate([ones((2, 3)), ones((2, 4))])", ("concatenate", [3], [4])),
+        ):
             with self.subTest(source):
-                self.assertEqual(self.error(source).details[0], what)
+                what, fields = self.error(source).details
+                self.assertEqual((what, fields[1].decode(), numbers(fields.get(2, b"")), numbers(fields.get(3, b""))), ("shape_mismatch", *shapes))
+                self.assertTrue(fields[4])
+        what, fields = self.error("ones((10**6, 10**6))").details
+        self.assertEqual((what, fields[1]), ("out_of_memory", b"cpu"))
+        self.assertAlmostEqual(fields[2] / 8e12, 1, 2)
+        for source, types in (("a = ones(3, int)\na += 0.5", ("int64", "float64")), ("numpy.array(['a']) + ones(1, int)", ("<U1", "int64")),
+                              ("ones(3).astype(int, casting='safe')", ("int64", "float64"))):
+            with self.subTest(source):
+                what, fields = self.error(source).details
+                self.assertEqual((what, fields[1].decode(), fields[2].decode()), ("dtype_mismatch", *types))
 
     def test_ordinary_and_hostile_messages_mean_nothing(self):
         for kind, message in (("ValueError", "shapes"), ("KeyError", "cannot reshape array of size 6 into shape (4,2)"),

@@ -22,8 +22,13 @@ namespace vivarium::sandbox::test {
 
 namespace {
 
-constexpr std::chrono::seconds watchdog{20};
 using clock = std::chrono::steady_clock;
+
+// Tells a hang from progress; slow machines are given more.
+std::chrono::seconds watchdog() {
+  const char* told = std::getenv("VIVARIUM_WATCHDOG"); // NOLINT(concurrency-mt-unsafe)
+  return std::chrono::seconds{std::max(20, told ? std::atoi(told) : 0)};
+}
 
 int left_until(clock::time_point end) {
   auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - clock::now()).count();
@@ -104,7 +109,7 @@ void inmate::say(const std::string& line) const {
 long inmate::ask(const std::string& line) {
   say(line);
   std::string text;
-  auto end = clock::now() + watchdog;
+  auto end = clock::now() + watchdog();
   while (!text.ends_with('\n')) {
     pollfd watched[] = {{from_worker.get(), POLLIN, 0}, {listener.get(), POLLIN, 0}};
     REQUIRE(::poll(watched, 2, left_until(end)) > 0);
@@ -123,7 +128,7 @@ long inmate::ask(const std::string& line) {
 
 bool inmate::ask_and_die(const std::string& line) {
   say(line);
-  auto end = clock::now() + watchdog;
+  auto end = clock::now() + watchdog();
   for (;;) {
     pollfd watched[] = {{from_worker.get(), POLLIN, 0}, {listener.get(), POLLIN, 0}};
     if (::poll(watched, 2, left_until(end)) <= 0)
@@ -151,7 +156,7 @@ void jail_under_test::wait_until(const std::function<bool(jail_event&)>& taken) 
       kept_.erase(at);
       return;
     }
-  auto end = clock::now() + watchdog;
+  auto end = clock::now() + watchdog();
   for (;;) {
     while (auto event = jail_->receive()) {
       if (taken(*event))
@@ -184,6 +189,7 @@ inmate jail_under_test::make(std::uint64_t number) {
   out.to_worker = std::move(ready.to_worker);
   out.from_worker = std::move(ready.from_worker);
   out.listener = std::move(ready.listener);
+  out.size = ready.size;
   return out;
 }
 
@@ -193,7 +199,7 @@ void jail_under_test::end(std::uint64_t number) {
 }
 
 bool eventually(const std::function<bool()>& done) {
-  auto end = clock::now() + watchdog;
+  auto end = clock::now() + watchdog();
   while (!done()) {
     if (clock::now() > end)
       return false;

@@ -31,6 +31,7 @@ struct inmate {
   unique_fd to_worker;
   unique_fd from_worker;
   unique_fd listener;
+  fork_size size;
   std::vector<denied_call> denied; ///< What it was refused through the listener.
 
   /// Sends one line without waiting for an answer.

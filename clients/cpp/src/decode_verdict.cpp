@@ -117,6 +117,7 @@ verdict decode(v1::Verdict& from, const origin& at) {
   out.error_output = std::move(*from.mutable_stderr());
   for (auto& each : *from.mutable_displays())
     out.displays.push_back(decode_display(each));
+  out.displays_dropped = from.displays_dropped();
   out.usage = decode(from.usage());
   out.session = static_cast<session_outcome>(from.session());
   if (from.has_cause() && !from.cause().cause().empty())
@@ -177,6 +178,7 @@ session_info decode(const v1::Session& from) {
   out.namespaces = from.namespaces();
   out.init_error = from.init_error();
   out.worker_pid = from.worker_pid();
+  out.limits = decode(from.limits());
   return out;
 }
 

@@ -188,6 +188,13 @@ void put_run(const run_options& from, Message& to) {
     *to.mutable_value_options() = std::move(values);
 }
 
+/// Of the session that a request makes, if it makes one.
+template <class Message>
+void put_limits(const session_limits& from, Message& to) {
+  if (v1::Limits limits; encode(from, limits))
+    *to.mutable_limits() = std::move(limits);
+}
+
 } // namespace
 
 void encode(const run_options& from, v1::RunOptions& to) {
@@ -204,6 +211,7 @@ void encode(const task::source& from, const std::string& session, const std::str
   to.set_scratch(from.options.scratch);
   to.set_create_session(from.options.create_session);
   to.set_environment(from.options.environment);
+  put_limits(from.options.limits, to);
   put_run(from.options, to);
   put(from.variables, *to.mutable_variables());
 }
@@ -222,6 +230,7 @@ void encode(const task::call& from, const std::string& session, const std::strin
   encode(options, *to.mutable_options());
   to.set_create_session(options.create_session);
   to.set_environment(options.environment);
+  put_limits(options.limits, to);
 }
 
 void encode(const session_options& from, v1::CreateSessionRequest& to) {
@@ -239,6 +248,7 @@ void encode(const session_options& from, v1::CreateSessionRequest& to) {
   to.set_ref_ttl_ms(count(from.ref_ttl));
   for (const auto& tag : from.tags)
     to.add_tags(tag);
+  put_limits(from.limits, to);
   if (!from.init)
     return;
   auto& init = *to.mutable_init();

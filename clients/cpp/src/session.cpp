@@ -35,13 +35,10 @@ request<done> destruction_of(const std::shared_ptr<detail::core>& on, const std:
   return {{on, std::move(frame)}, [](detail::reply&) { return done{}; }};
 }
 
-/// Sends what a destructor has to say; nobody listens to the answer.
-template <class Make>
-void say(Make make) noexcept {
-  try {
-    std::move(make()).then([](std::exception_ptr, done) {});
-  } catch (...) { // The connection is gone, or there is no memory: the daemon's limits clean up.
-  }
+request<done> closing_of(const std::shared_ptr<detail::core>& on, const std::string& session) {
+  auto frame = detail::new_frame();
+  frame->mutable_close_session()->set_session(session);
+  return {{on, std::move(frame)}, [](detail::reply&) { return done{}; }};
 }
 
 memory_stats decode(const v1::GetMemoryStatsResponse& from) {
@@ -63,31 +60,17 @@ memory_stats decode(const v1::GetMemoryStatsResponse& from) {
 
 } // namespace
 
+void detail::end_unheard(const std::shared_ptr<core>& on, const std::string& session,
+                         const std::string& space) noexcept {
+  try {
+    auto end = space.empty() ? closing_of(on, session) : destruction_of(on, session, space);
+    std::move(end).then([](std::exception_ptr, done) {});
+  } catch (...) { // The connection is gone, or there is no memory: the daemon's limits clean up.
+  }
+}
+
 name_space::name_space(std::shared_ptr<detail::core> on, std::string session, namespace_info info)
-    : runner{std::move(on), std::move(session), info.id}, info_{std::move(info)}, owned_{true} {}
-
-name_space::name_space(name_space&& other) noexcept
-    : runner{std::move(other)}, info_{std::move(other.info_)}, owned_{std::exchange(other.owned_,
-                                                                                    false)} {}
-
-name_space& name_space::operator=(name_space&& other) noexcept {
-  if (this == &other)
-    return *this;
-  abandon();
-  runner::operator=(std::move(other));
-  info_ = std::move(other.info_);
-  owned_ = std::exchange(other.owned_, false);
-  return *this;
-}
-
-name_space::~name_space() {
-  abandon();
-}
-
-void name_space::abandon() noexcept {
-  if (std::exchange(owned_, false))
-    say([this] { return destruction_of(core_, session_, space_); });
-}
+    : owner{std::move(on), std::move(session), info.id, info, true} {}
 
 void name_space::destroy() {
   owned_ = false;
@@ -99,30 +82,7 @@ std::vector<variable_info> name_space::list_variables() const {
 }
 
 session::session(std::shared_ptr<detail::core> on, session_info info, bool owned)
-    : runner{std::move(on), info.id, {}}, info_{std::move(info)}, owned_{owned} {}
-
-session::session(session&& other) noexcept
-    : runner{std::move(other)}, info_{std::move(other.info_)}, owned_{std::exchange(other.owned_,
-                                                                                    false)} {}
-
-session& session::operator=(session&& other) noexcept {
-  if (this == &other)
-    return *this;
-  abandon();
-  runner::operator=(std::move(other));
-  info_ = std::move(other.info_);
-  owned_ = std::exchange(other.owned_, false);
-  return *this;
-}
-
-session::~session() {
-  abandon();
-}
-
-void session::abandon() noexcept {
-  if (std::exchange(owned_, false))
-    say([this] { return prepare_close(); });
-}
+    : owner{std::move(on), info.id, {}, info, owned} {}
 
 session& session::detach() noexcept {
   owned_ = false;
@@ -141,9 +101,7 @@ name_space session::use_namespace(std::string id_or_name) const {
 }
 
 request<done> session::prepare_close() const {
-  auto frame = detail::new_frame();
-  frame->mutable_close_session()->set_session(session_);
-  return {{core_, std::move(frame)}, [](detail::reply&) { return done{}; }};
+  return closing_of(core_, session_);
 }
 
 request<session_info> session::prepare_status() const {

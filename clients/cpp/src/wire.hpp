@@ -20,6 +20,8 @@ struct origin {
 void encode(const value& from, v1::Value& to);
 void encode(const value_options& from, v1::ValueOptions& to);
 void encode(const run_options& from, v1::RunOptions& to);
+/// Returns whether any is set.
+bool encode(const session_limits& from, v1::Limits& to);
 void encode(const session_options& from, v1::CreateSessionRequest& to);
 void encode(const namespace_options& from, v1::CreateNamespaceRequest& to);
 void encode(const task::source& from, const std::string& session, const std::string& space,
@@ -34,6 +36,7 @@ void encode(const task::call& from, const std::string& session, const std::strin
                                                            const origin& at);
 [[nodiscard]] event decode(v1::Event& from, const origin& at);
 [[nodiscard]] session_info decode(const v1::Session& from);
+[[nodiscard]] session_limits decode(const v1::Limits& from);
 [[nodiscard]] namespace_info decode(const v1::Namespace& from);
 [[nodiscard]] stop_cause decode(const v1::Cause& from);
 [[nodiscard]] usage decode(const v1::Usage& from);

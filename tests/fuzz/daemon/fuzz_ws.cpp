@@ -13,6 +13,8 @@ namespace {
 
 using namespace vivarium;
 
+constexpr std::size_t most_message = 512;
+
 void open(const ws::item& what) {
   bool text = what.type == ws::opcode::text;
   if (text && !bridge::is_utf8(what.data))
@@ -27,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0)
     return 0;
   std::size_t step = data[0] + std::size_t{1};
-  ws::reader reader{1u << 16};
+  ws::reader reader{most_message};
   byte_buffer in;
   for (std::size_t at = 1; at < size; at += step) {
     auto n = std::min(step, size - at);
@@ -41,6 +43,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
       if (what.what == ws::item::kind::message)
         open(what);
+      if (what.what == ws::item::kind::too_large)
+        (void)wire::id_at_front(
+            what.type == ws::opcode::text ? wire::codec::json : wire::codec::proto, what.data);
     }
   }
   return 0;

@@ -3,7 +3,9 @@
 
 #include <vivarium/value.hpp>
 
+#include <chrono>
 #include <map>
+#include <optional>
 
 namespace boost::asio {
 class io_context;
@@ -52,6 +54,26 @@ struct value_options {
   refs ref_lifetime = refs::unset;
 };
 
+/// What a session is limited in; see Limits in session.proto. What is unset is the daemon's
+/// default; beyond the daemon's maximum the session is refused.
+struct session_limits {
+  std::optional<std::uint64_t> memory_bytes = {};
+  std::optional<std::chrono::milliseconds> cpu = {}; ///< CPU time in all.
+  std::optional<std::uint64_t> workspace_bytes = {};
+  std::optional<std::uint64_t> workspace_inodes = {};
+  std::optional<std::uint64_t> threads = {};
+  std::optional<std::uint64_t> descriptors = {};
+  std::optional<std::uint64_t> file_bytes = {};
+  std::optional<std::uint64_t> output_bytes = {};
+  std::optional<std::uint64_t> display_bytes = {};
+  std::optional<std::uint64_t> displays = {};
+  std::optional<std::uint64_t> result_bytes = {};
+  std::optional<std::uint64_t> event_log_bytes = {};
+  std::optional<std::uint64_t> queue = {};
+  std::optional<std::uint64_t> refs = {};
+  std::optional<std::uint64_t> namespaces = {};
+};
+
 /// How something runs. What is unset is taken from the namespace, the session, the daemon.
 struct run_options {
   std::chrono::milliseconds timeout{0}; ///< From submission on; 0 for the daemon's default.
@@ -66,6 +88,7 @@ struct run_options {
   bool create_session = false;   ///< Makes the session of that name on first use.
   std::string environment = {};  ///< Of a one-shot or a session that is made.
   std::string namespace_id = {}; ///< Id or name; empty for that of the object it is called on.
+  session_limits limits = {};    ///< Of a one-shot or a session that is made.
 };
 
 /// Options of a stream.
@@ -99,6 +122,7 @@ struct session_options {
   std::uint64_t max_refs = 0;
   std::chrono::milliseconds ref_ttl{0};
   std::vector<std::string> tags = {};
+  session_limits limits = {};
 };
 
 /// A namespace to copy names from.

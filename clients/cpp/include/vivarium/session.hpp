@@ -3,6 +3,8 @@
 
 #include <vivarium/runner.hpp>
 
+#include <utility>
+
 namespace vivarium {
 inline namespace client_v1 {
 
@@ -23,6 +25,7 @@ struct session_info {
   std::uint64_t namespaces = 0;
   std::string init_error;
   std::uint32_t worker_pid = 0; ///< On the daemon's host.
+  session_limits limits;        ///< That hold for it.
 };
 
 /// A namespace as it stands.
@@ -71,14 +74,53 @@ struct memory_stats {
   std::uint64_t peak_resident_bytes = 0;
 };
 
+namespace detail {
+
+/// Ends a session, or the namespace of it that is named; waits for nothing.
+void end_unheard(const std::shared_ptr<core>& on, const std::string& session,
+                 const std::string& space) noexcept;
+
+/// A handle that may own what it stands for, and ends it then when it is destroyed.
+template <class Info>
+class owner : public runner {
+public:
+  owner(owner&& other) noexcept
+      : runner{std::move(other)}, info_{std::move(other.info_)}, owned_{std::exchange(other.owned_,
+                                                                                      false)} {}
+  owner& operator=(owner&& other) noexcept {
+    if (this == &other)
+      return *this;
+    abandon();
+    runner::operator=(std::move(other));
+    info_ = std::move(other.info_);
+    owned_ = std::exchange(other.owned_, false);
+    return *this;
+  }
+
+protected:
+  owner() = default;
+  owner(std::shared_ptr<core> on, std::string session, std::string space, Info info, bool owned)
+      : runner{std::move(on), std::move(session), std::move(space)}, info_{std::move(info)},
+        owned_{owned} {}
+  ~owner() { abandon(); }
+
+  Info info_;
+  bool owned_ = false;
+
+private:
+  void abandon() noexcept {
+    if (std::exchange(owned_, false))
+      end_unheard(core_, session_, space_);
+  }
+};
+
+} // namespace detail
+
 /// A namespace of a session. Ends it when it is destroyed, after what was sent before.
-class name_space : public runner {
+class name_space : public detail::owner<namespace_info> {
 public:
   name_space() = default;
   name_space(std::shared_ptr<detail::core> on, std::string session, namespace_info info);
-  name_space(name_space&& other) noexcept;
-  name_space& operator=(name_space&& other) noexcept;
-  ~name_space();
 
   [[nodiscard]] const std::string& id() const noexcept { return info_.id; }
   [[nodiscard]] const std::string& name() const noexcept { return info_.name; }
@@ -88,22 +130,14 @@ public:
   void destroy();
   /// Its variables; without modules and names that begin with two underscores.
   [[nodiscard]] std::vector<variable_info> list_variables() const;
-
-private:
-  void abandon() noexcept;
-  namespace_info info_;
-  bool owned_ = false;
 };
 
 /// A live interpreter. Closed when it is destroyed, unless it is detached; may outlive its client.
-class session : public runner {
+class session : public detail::owner<session_info> {
 public:
   /// None: can only be assigned to.
   session() = default;
   session(std::shared_ptr<detail::core> on, session_info info, bool owned);
-  session(session&& other) noexcept;
-  session& operator=(session&& other) noexcept;
-  ~session();
 
   [[nodiscard]] const std::string& id() const noexcept { return session_; }
   /// As it stood when this handle was made.
@@ -149,11 +183,6 @@ public:
   [[nodiscard]] request<std::uint64_t>
   prepare_collect(std::optional<std::uint32_t> generation) const;
   [[nodiscard]] request<bool> prepare_tracemalloc(bool enabled, std::uint32_t frames) const;
-
-private:
-  void abandon() noexcept;
-  session_info info_;
-  bool owned_ = false;
 };
 
 } // namespace client_v1

@@ -108,6 +108,7 @@ struct verdict {
   std::string output;                              ///< What went to stdout, within the limit.
   std::string error_output;                        ///< What went to stderr.
   std::vector<display> displays;
+  std::uint64_t displays_dropped = 0; ///< Beyond the session's limits.
   struct usage usage;
   session_outcome session = session_outcome::unset;
   std::optional<stop_cause> cause; ///< Only when something stopped it.

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/cgroup_tree.hpp"
+
+#include "sandbox/cgroup_files.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <utility>
+#include <vector>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace vivarium::sandbox {
+
+namespace {
+
+constexpr int most_daemons = 64;   // at one site
+constexpr int most_levels = 4;     // of ours
+constexpr int removal_tries = 400; // 5 ms apart
+constexpr timespec pause{0, 5'000'000};
+constexpr std::string_view prefix = "vivarium.";
+
+std::vector<std::string> folders_in(const std::string& folder) {
+  std::vector<std::string> out;
+  auto* listing = ::opendir(folder.c_str());
+  if (listing == nullptr)
+    return out;
+  while (const auto* entry = ::readdir(listing)) // NOLINT(concurrency-mt-unsafe): own stream.
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+      out.emplace_back(entry->d_name);
+  ::closedir(listing);
+  return out;
+}
+
+status make_folder(const std::string& path) {
+  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
+    return os_error("mkdir", path, errno);
+  return done{};
+}
+
+/// Opens and locks a daemon's folder. Nothing: it belongs to a daemon that lives.
+unique_fd lock_folder(const std::string& path) {
+  unique_fd fd{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+    fd.reset();
+  return fd;
+}
+
+status remove_folder(const std::string& path) {
+  for (int n = 0; n < removal_tries; ++n) {
+    if (::rmdir(path.c_str()) == 0 || errno == ENOENT)
+      return done{};
+    if (errno != EBUSY)
+      break;
+    ::nanosleep(&pause, nullptr); // What was killed is still ending.
+  }
+  return os_error("rmdir", path, errno);
+}
+
+status remove_below(const std::string& path, int levels) {
+  if (levels > 0)
+    for (const auto& name : folders_in(path))
+      if (auto ok = remove_below(path + "/" + name, levels - 1); !ok)
+        return ok;
+  return remove_folder(path);
+}
+
+} // namespace
+
+result<std::string> read_group_file(const std::string& folder, std::string_view name) {
+  auto path = folder + "/" + std::string{name};
+  unique_fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (!file)
+    return os_error("open", path, errno);
+  std::string text;
+  char part[4096];
+  while (text.size() < 256 * 1024) {
+    auto n = ::read(file.get(), part, sizeof(part));
+    if (n < 0)
+      return os_error("read", path, errno);
+    if (n == 0)
+      break;
+    text.append(part, static_cast<std::size_t>(n));
+  }
+  return text;
+}
+
+status write_group_file(const std::string& folder, std::string_view name, std::string_view value) {
+  auto path = folder + "/" + std::string{name};
+  unique_fd file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+  if (!file)
+    return os_error("open", path, errno);
+  if (::write(file.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size()))
+    return os_error("write", path + " (" + std::string{value} + ")", errno);
+  return done{};
+}
+
+status cgroup_tree::share_controllers(const std::string& folder) const {
+  for (auto [present, word] : {std::pair{site_.memory, "+memory"}, std::pair{site_.pids, "+pids"},
+                               std::pair{site_.cpu, "+cpu"}})
+    if (present)
+      if (auto ok = write_group_file(folder, "cgroup.subtree_control", word); !ok)
+        return ok;
+  return done{};
+}
+
+result<cgroup_tree> cgroup_tree::open(const cgroup_site& site) {
+  if (!site.usable)
+    return error{errc::sandbox_unavailable, site.finding};
+  std::size_t reclaimed = 0;
+  for (const auto& name : folders_in(site.folder)) {
+    auto path = site.folder + "/" + name;
+    if (!name.starts_with(prefix))
+      continue;
+    if (auto dead = lock_folder(path); dead && remove_all(path))
+      ++reclaimed;
+  }
+  std::string folder;
+  unique_fd lock;
+  for (int n = 0; n < most_daemons && !lock; ++n) {
+    folder = site.folder + "/" + std::string{prefix} + std::to_string(n);
+    if (auto made = make_folder(folder); !made)
+      return made.why();
+    lock = lock_folder(folder);
+  }
+  if (!lock)
+    return error{errc::sandbox_unavailable, "no place for another daemon in " + site.folder};
+  cgroup_tree tree{site, folder, std::move(lock)};
+  tree.reclaimed_ = reclaimed;
+  tree.site_.kill = ::access((folder + "/cgroup.kill").c_str(), W_OK) == 0;
+  // A group that shares its controllers out may hold no process, but for the root.
+  if (site.is_own && !site.is_root) {
+    auto home = folder + "/daemon";
+    if (auto made = make_folder(home); !made)
+      return made.why();
+    if (auto moved = write_group_file(home, "cgroup.procs", std::to_string(::getpid())); !moved)
+      return moved.why();
+  }
+  for (const auto& one : {site.folder, folder})
+    if (auto shared = tree.share_controllers(one); !shared)
+      return shared.why();
+  return tree;
+}
+
+status cgroup_tree::write_limits(const std::string& folder, const cgroup_limits& limits) const {
+  auto put = [&](bool present, const char* name, const std::string& value) -> status {
+    return present ? write_group_file(folder, name, value) : status{done{}};
+  };
+  bool memory = site_.memory && limits.memory_bytes.has_value();
+  if (auto ok = put(memory, "memory.max", std::to_string(limits.memory_bytes.value_or(0))); !ok)
+    return ok;
+  // Half of a session that was killed is of no use to anybody.
+  if (auto ok = put(memory, "memory.oom.group", "1"); !ok)
+    return ok;
+  // Where a kernel has no swap there is no such file.
+  if (memory)
+    (void)write_group_file(folder, "memory.swap.max", "0");
+  if (auto ok = put(site_.pids && limits.pids, "pids.max", std::to_string(limits.pids.value_or(0)));
+      !ok)
+    return ok;
+  if (auto ok = put(site_.cpu && limits.cpu_weight, "cpu.weight",
+                    std::to_string(limits.cpu_weight.value_or(0)));
+      !ok)
+    return ok;
+  constexpr std::uint64_t period = 100'000;
+  auto quota =
+      std::to_string(period * limits.cpu_percent.value_or(0) / 100) + " " + std::to_string(period);
+  return put(site_.cpu && limits.cpu_percent, "cpu.max", quota);
+}
+
+result<std::string> cgroup_tree::folder_of(const std::string& tenant) {
+  auto path = folder_ + "/t." + tenant;
+  if (::access(path.c_str(), F_OK) == 0)
+    return path;
+  if (auto made = make_folder(path); !made)
+    return made.why();
+  if (auto shared = share_controllers(path); !shared)
+    return shared.why();
+  return path;
+}
+
+status cgroup_tree::limit_tenant(const std::string& tenant, const cgroup_limits& limits) {
+  auto path = folder_of(tenant);
+  if (!path)
+    return path.why();
+  return write_limits(*path, limits);
+}
+
+result<std::string> cgroup_tree::place(const std::string& tenant, const std::string& session,
+                                       const cgroup_limits& limits, pid_t member) {
+  auto parent = folder_of(tenant);
+  if (!parent)
+    return parent.why();
+  auto path = *parent + "/" + session;
+  if (auto made = make_folder(path); !made)
+    return made.why();
+  auto ok = write_limits(path, limits);
+  if (ok)
+    ok = write_group_file(path, "cgroup.procs", std::to_string(member));
+  if (!ok) {
+    ::rmdir(path.c_str());
+    return ok.why();
+  }
+  return path;
+}
+
+status cgroup_tree::end(const std::string& folder) {
+  // Without cgroup.kill (before 5.14) the session's pid namespace has ended it all the same.
+  (void)write_group_file(folder, "cgroup.kill", "1");
+  return remove_folder(folder);
+}
+
+status cgroup_tree::remove_all(const std::string& folder) {
+  (void)write_group_file(folder, "cgroup.kill", "1");
+  return remove_below(folder, most_levels);
+}
+
+void cgroup_tree::finish() const {
+  for (const auto& name : folders_in(folder_))
+    if (name.starts_with("t."))
+      (void)remove_all(folder_ + "/" + name);
+  ::rmdir(folder_.c_str());
+}
+
+cgroup_reading cgroup_tree::read(const std::string& folder) {
+  cgroup_reading out;
+  if (auto peak = read_group_file(folder, "memory.peak"))
+    out.peak_bytes = event_of("peak " + *peak, "peak").value_or(0);
+  if (auto events = read_group_file(folder, "memory.events"))
+    out.oom_kills = event_of(*events, "oom_kill").value_or(0);
+  if (auto events = read_group_file(folder, "pids.events"))
+    out.pids_refused = event_of(*events, "max").value_or(0);
+  return out;
+}
+
+} // namespace vivarium::sandbox
