@@ -16,7 +16,7 @@ constexpr std::size_t large_read = 256u << 10;
 constexpr std::size_t believed_from = 64u << 10;
 constexpr std::chrono::seconds linger{2};
 // Whoever holds less is never the cause of an overload.
-constexpr std::size_t harmless = 1u << 20;
+constexpr std::size_t harmless = 64u << 10;
 
 } // namespace
 
