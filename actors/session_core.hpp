@@ -134,9 +134,10 @@ private:
     clock_type::time_point force_at{}; // when patience ends, once it is being stopped
     std::string denied_call = {};      // the last system call it was refused
     bool settled = false;              // its verdict has been given, the answer is still to come
-    bool asynchronous = false;         // it has said that it waits
-    bool ending = false;               // a stream that was told to end
-    std::uint64_t place = 0;           // in the order in which the worker takes things up
+    bool asynchronous = false;         // it has said that it waits: it is parked
+    std::chrono::nanoseconds loop_before{}; // loop_share_ when it was parked
+    bool ending = false;                    // a stream that was told to end
+    std::uint64_t place = 0;                // in the order in which the worker takes things up
     clock_type::time_point running_since{};
     std::vector<round> rounds = {};       // of a stream: ordered and not over
     std::uint64_t round_bytes = 0;        // that the present round has brought
@@ -193,6 +194,9 @@ private:
   in_flight* find(std::uint64_t number);
   in_flight take(in_flight& flight);
   bool is_front(const in_flight& flight) const noexcept;
+  void count_asynchronous(in_flight& flight);
+  void charge_loop();
+  void release_charges();
 
   // session_time.cpp
   void check_time(in_flight& flight, bool front, clock_type::time_point now);
@@ -208,6 +212,7 @@ private:
   bool handle_items(std::string_view body);
   bool handle_parked(std::string_view body);
   bool handle_finished(std::string_view body);
+  static std::uint64_t most_output_of(const in_flight& flight);
   std::optional<verdict> verdict_from(const in_flight& flight, const bridge::finished& message);
 
   // session_ends.cpp: how executions end.
@@ -215,6 +220,7 @@ private:
   std::chrono::microseconds cpu_of(const in_flight& flight);
   void complete(in_flight& flight, verdict how);
   void complete_queued(const execution_ptr& what, verdict how);
+  std::chrono::microseconds loop_cpu_of(const in_flight& flight);
   void observe_end(const execution& what, const verdict& how);
   void lose_flight(in_flight& flight, bool front, const cause& why, const std::string& text);
   void finish_all(const cause& why);
@@ -246,6 +252,7 @@ private:
   std::deque<in_flight> sent_;
   std::map<std::uint64_t, in_flight> parked_; // by number
   std::size_t parked_async_ = 0;              // those that wait for something but the client
+  std::size_t parked_budgets_ = 0;            // those of them that have a CPU budget
   std::size_t stopping_ = 0;                  // in flight and told to stop
   std::uint64_t next_number_ = 1;
   std::uint64_t next_place_ = 1;
@@ -262,11 +269,18 @@ private:
   std::vector<reply<session_info>> describing_; // asked before the session was ready
   std::chrono::microseconds last_cpu_{};        // of the worker, when last read
   std::chrono::microseconds cpu_unread_{};      // at most this was used since by short executions
+  // "I wait" is the worker's word. What it computes while nobody has the interpreter is shared out
+  // among those that are said to wait: the share of each, all time, and the CPU clock when it was
+  // last added to.
+  std::chrono::nanoseconds loop_share_{};
+  std::chrono::microseconds loop_cpu_{};
+  bool front_ran_ = false; // since then
   clock_type::time_point denial_log_after_{};
   std::uint64_t peak_seen_ = 0; // of the worker's resident memory
   bool opened_ = false;         // It was ready once.
   bool reported_ = false;
   bool unflushed_ = false;
+  std::size_t charged_ = 0; // of those sent, at the back: their bytes may still be here
 };
 
 } // namespace vivarium

@@ -52,10 +52,18 @@ void session_core::flush() {
   if (!std::exchange(unflushed_, false) || !worker_)
     return;
   switch (worker_->flush()) {
-    case worker::write_outcome::complete: break;
+    case worker::write_outcome::complete: release_charges(); break;
     case worker::write_outcome::blocked: ports_.watch_output(); break;
     case worker::write_outcome::closed: break; // The answer pipe tells the same, in order.
   }
+}
+
+// The worker has it all: it is the worker's memory now. Those that have ended took their charge
+// along.
+void session_core::release_charges() {
+  auto left = std::min(std::exchange(charged_, 0), sent_.size());
+  for (auto at = sent_.rbegin(); left > 0; ++at, --left)
+    at->what->charge = {};
 }
 
 void session_core::send(const execution_ptr& what) {
@@ -91,6 +99,7 @@ void session_core::send(const execution_ptr& what) {
   load_.touch();
   auto place = next_place_++;
   sent_.push_back(in_flight{.what = what, .deadline = deadline, .place = place});
+  ++charged_;
   if (request.stream_credit > 0) {
     auto& stream = sent_.back();
     stream.rounds.push_back(round{request.stream_credit, place});
@@ -102,8 +111,33 @@ void session_core::send(const execution_ptr& what) {
     start_front();
 }
 
+// Before whatever changes who has the interpreter, or how many wait.
+void session_core::charge_loop() {
+  if (parked_async_ == 0 || !worker_)
+    return;
+  auto used = sandbox::cpu_time_of(worker_->host_pid()).value_or(end_ ? end_->cpu : loop_cpu_);
+  if (!front_ran_)
+    loop_share_ += std::chrono::nanoseconds{std::max(used - loop_cpu_, microseconds{0})}
+                   / static_cast<std::int64_t>(parked_async_);
+  loop_cpu_ = used;
+}
+
+// One that is parked already, or about to be, says that it waits.
+void session_core::count_asynchronous(in_flight& flight) {
+  charge_loop();
+  if (parked_async_++ == 0)
+    loop_cpu_ = sandbox::cpu_time_of(worker_->host_pid()).value_or(loop_cpu_);
+  parked_budgets_ += flight.what->request().cpu_budget > 0ms ? 1 : 0;
+  flight.asynchronous = true;
+  flight.loop_before = loop_share_;
+}
+
 void session_core::start_front() {
+  charge_loop();
+  front_ran_ = !sent_.empty();
   if (sent_.empty()) {
+    if (parked_budgets_ > 0)
+      update_wake();
     // Those that were given up while others ran have the worker for themselves now and must let go.
     for (auto& [number, flight] : parked_) {
       if (!flight.settled)
@@ -155,10 +189,13 @@ session_core::in_flight session_core::take(in_flight& flight) {
   auto place =
       std::find_if(sent_.begin(), sent_.end(), [&flight](const auto& f) { return &f == &flight; });
   auto taken = std::move(flight);
-  if (place != sent_.end())
+  if (place != sent_.end()) {
     sent_.erase(place);
-  else if (parked_.erase(taken.what->number) > 0)
-    parked_async_ -= taken.asynchronous ? 1 : 0;
+  } else if (parked_.erase(taken.what->number) > 0 && taken.asynchronous) {
+    charge_loop();
+    --parked_async_;
+    parked_budgets_ -= taken.what->request().cpu_budget > 0ms ? 1 : 0;
+  }
   return taken;
 }
 
@@ -167,7 +204,6 @@ void session_core::park(in_flight& flight) {
   if (front)
     flight.cpu_used += cpu_of(flight);
   auto waits = take(flight);
-  parked_async_ += waits.asynchronous ? 1 : 0;
   auto number = waits.what->number;
   parked_.emplace(number, std::move(waits));
   if (front)

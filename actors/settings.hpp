@@ -46,7 +46,8 @@ struct settings {
   std::chrono::milliseconds zygote_timeout{60'000}; ///< For a zygote to import what it preloads.
   std::chrono::seconds start_timeout{30};           ///< For a session to get its worker.
 
-  std::size_t max_sessions = 10'000; ///< Per tenant.
+  std::size_t max_sessions = 10'000;    ///< Per tenant.
+  std::size_t queue_bytes = 256u << 20; ///< Of sources and operands that wait, per tenant.
   std::chrono::milliseconds timeout{120'000};
   std::chrono::milliseconds max_timeout{86'400'000};
   std::chrono::milliseconds grace{1'000};

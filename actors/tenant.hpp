@@ -71,6 +71,8 @@ public:
   void drain(clock_type::time_point deadline, std::function<void()> then);
 
 private:
+  // Of executions whose workers do not have them yet; they take themselves off it.
+  byte_charge::sum waiting_bytes_ = std::make_shared<std::size_t>(0);
   struct live_session {
     session_actor handle;
     session_info info; // as it was created

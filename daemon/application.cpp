@@ -93,9 +93,11 @@ status application::run() {
     meters_.layer_state(fact.name, fact.present);
   if (auto ok = require_layers(facts, config_.allow_degraded); !ok)
     return ok;
-  for (const auto& name : config_.allow_degraded)
-    journal_.warn("a layer of the sandbox may be missing: the configuration accepts it",
+  for (const auto& name : config_.allow_degraded) {
+    meters_.layer_state(name, false); // It is left out, whether or not the machine offers it.
+    journal_.warn("a layer of the sandbox is left out: the configuration accepts it",
                   {{"layer", name}});
+  }
   wait_for_signals();
   auto groups = open_cgroups();
   if (!groups)

@@ -40,6 +40,7 @@ public:
   void finish(std::function<void()> then);
 
   void on_gone(connection& which) override;
+  void on_crowded() override;
 
 private:
   void accept(std::unique_ptr<transport> stream);
