@@ -34,6 +34,12 @@ public:
   virtual void jail_restarted(const std::string& environment) = 0;
   /// A worker tried a system call that the sandbox refuses. `call`: the kernel's name of it.
   virtual void call_denied(const std::string& environment, const std::string& call) = 0;
+  /// An attempt to connect out of a session ended. `outcome` is one of a fixed set.
+  virtual void egress_ended(const std::string& tenant, const std::string& environment,
+                            const std::string& outcome) = 0;
+  /// Bytes have gone through the connections of a session.
+  virtual void egress_bytes(const std::string& tenant, const std::string& environment,
+                            std::uint64_t sent, std::uint64_t received) = 0;
   /// An actor ended unexpectedly and was restarted by its supervisor.
   virtual void actor_restarted(const std::string& kind) = 0;
 };

@@ -34,7 +34,8 @@ constexpr int last_turns = 100'000;
 
 struct service::impl {
   impl(boost::asio::io_context& r, settings c, observer& w)
-      : reactor{r}, config{std::move(c)}, watch{w}, system_settings{r}, system{system_settings} {
+      : reactor{r}, config{std::move(c)}, watch{w}, gate{r},
+        system_settings{r}, system{system_settings} {
     std::signal(SIGPIPE, SIG_IGN); // A dead worker or client is an error code, not our death.
     if (auto claimed = sandbox::uid_claim::take(config.uid_base))
       uids.emplace(std::move(*claimed));
@@ -102,7 +103,7 @@ struct service::impl {
   }
 
   tenant_actor spawn_tenant(const std::string& name) {
-    return system.spawn(tenant, tenant_plan{reactor, config, watch, load, name,
+    return system.spawn(tenant, tenant_plan{reactor, config, watch, load, gate, name,
                                             [this](const std::string& environment) {
                                               return pool_of(environment);
                                             }});
@@ -127,6 +128,7 @@ struct service::impl {
   settings config;
   observer& watch;
   load_gauge load;
+  egress_gate gate;
   std::optional<sandbox::uid_claim> uids;
   system_config system_settings;
   caf::actor_system system;
@@ -158,6 +160,10 @@ std::string service::trouble() const {
 
 bool service::hopeless() const noexcept {
   return impl_->eager([](const pool_board& board) { return board.hopeless; }) != nullptr;
+}
+
+void service::keep_from_sessions(std::vector<sandbox::endpoint> listeners) {
+  impl_->gate.own_listeners = std::move(listeners);
 }
 
 void service::submit(const std::string& tenant, submission what, reply<execution_ptr> to) {

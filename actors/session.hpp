@@ -26,6 +26,7 @@ struct session_surroundings {
   const settings& config;
   observer& watch;
   load_gauge& load;
+  egress_gate& gate;
   std::function<pool_actor()> pool; ///< The pool of its environment, as it is now.
   std::function<void(session_info)> report_end;
   std::function<void(const execution_ptr&)> report_large;

@@ -68,12 +68,20 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
     return error{errc::limit_exceeded, "the tenant has " + std::to_string(sessions_.size())
                                            + " sessions, the maximum is "
                                            + std::to_string(plan_.config.max_sessions)};
+  if (!wish.egress.empty())
+    if (auto ok = may_use_egress(plan_.config, plan_.name, wish.egress); !ok)
+      return ok.why();
+  auto processes = may_have_processes(plan_.config, plan_.name, env, wish.processes);
+  if (!processes)
+    return processes.why();
   session_plan order;
   order.info.id = make_id(id_kind::session);
   order.info.name = wish.name;
   order.info.environment = env;
   order.info.created = std::chrono::system_clock::now();
   order.info.tags = wish.tags;
+  order.info.egress = wish.egress;
+  order.info.processes = *processes;
   order.tenant = plan_.name;
   order.one_shot = one_shot;
   order.wish = std::move(wish);
@@ -88,6 +96,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .config = plan_.config,
       .watch = plan_.watch,
       .load = plan_.load,
+      .gate = plan_.gate,
       .pool = [pool = plan_.pool, env] { return pool(env); },
       .report_end =
           [me](session_info ended) {

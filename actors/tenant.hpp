@@ -24,6 +24,7 @@ struct tenant_plan {
   const settings& config;
   observer& watch;
   load_gauge& load;
+  egress_gate& gate;
   std::string name;
   std::function<pool_actor(const std::string&)> pool; ///< The pool of an environment.
 };

@@ -122,6 +122,12 @@ struct metrics::families {
       counter("vivarium_workers_refused_total", "Workers that could not be made or attested.");
   Family<Counter>& denied =
       counter("vivarium_denied_calls_total", "System calls that the sandbox refused, by name.");
+  Family<Counter>& egress = counter("vivarium_egress_connections_total",
+                                    "Attempts of sessions to connect to the outside, by outcome.");
+  Family<Counter>& egress_sent = counter("vivarium_egress_sent_bytes_total",
+                                         "Bytes that sessions have sent over connections.");
+  Family<Counter>& egress_received = counter("vivarium_egress_received_bytes_total",
+                                             "Bytes that sessions have received over connections.");
   Family<Counter>& zygotes = counter("vivarium_zygotes_started_total", "Zygotes started.");
   Family<Counter>& jails = counter("vivarium_jails_restarted_total", "Jails started again.");
   Family<Counter>& actors =
@@ -260,6 +266,19 @@ void metrics::jail_restarted(const std::string& environment) {
 
 void metrics::call_denied(const std::string& environment, const std::string& call) {
   families_->denied.Add({{"environment", environment}, {"method", call}}).Increment();
+}
+
+void metrics::egress_ended(const std::string& tenant, const std::string& environment,
+                           const std::string& outcome) {
+  families_->egress.Add({{"tenant", tenant}, {"environment", environment}, {"outcome", outcome}})
+      .Increment();
+}
+
+void metrics::egress_bytes(const std::string& tenant, const std::string& environment,
+                           std::uint64_t sent, std::uint64_t received) {
+  prometheus::Labels who{{"tenant", tenant}, {"environment", environment}};
+  families_->egress_sent.Add(who).Increment(static_cast<double>(sent));
+  families_->egress_received.Add(who).Increment(static_cast<double>(received));
 }
 
 void metrics::actor_restarted(const std::string& kind) {

@@ -39,6 +39,10 @@ public:
   void zygote_started(const std::string& environment) override;
   void jail_restarted(const std::string& environment) override;
   void call_denied(const std::string& environment, const std::string& call) override;
+  void egress_ended(const std::string& tenant, const std::string& environment,
+                    const std::string& outcome) override;
+  void egress_bytes(const std::string& tenant, const std::string& environment, std::uint64_t sent,
+                    std::uint64_t received) override;
   void actor_restarted(const std::string& kind) override;
 
   // From the network side.

@@ -23,9 +23,15 @@ struct silent_observer : observer {
   void zygote_started(const std::string&) override {}
   void jail_restarted(const std::string&) override {}
   void call_denied(const std::string&, const std::string&) override {}
+  void egress_ended(const std::string&, const std::string&, const std::string& outcome) override {
+    egress.push_back(outcome);
+  }
+  void egress_bytes(const std::string&, const std::string&, std::uint64_t, std::uint64_t) override {
+  }
   void actor_restarted(const std::string&) override { ++restarted; }
 
   std::vector<std::string> outcomes;
+  std::vector<std::string> egress;
   int restarted = 0;
 };
 

@@ -177,6 +177,8 @@ session_info decode(const v1::Session& from) {
   out.namespaces = from.namespaces();
   out.init_error = from.init_error();
   out.worker_pid = from.worker_pid();
+  out.egress = from.egress();
+  out.processes = static_cast<process_mode>(from.processes());
   return out;
 }
 

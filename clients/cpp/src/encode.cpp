@@ -239,6 +239,8 @@ void encode(const session_options& from, v1::CreateSessionRequest& to) {
   to.set_ref_ttl_ms(count(from.ref_ttl));
   for (const auto& tag : from.tags)
     to.add_tags(tag);
+  to.set_egress(from.egress);
+  to.set_processes(static_cast<v1::Processes>(from.processes));
   if (!from.init)
     return;
   auto& init = *to.mutable_init();

@@ -23,6 +23,8 @@ struct session_info {
   std::uint64_t namespaces = 0;
   std::string init_error;
   std::uint32_t worker_pid = 0; ///< On the daemon's host.
+  std::string egress;           ///< Policy that says what it may connect to; empty: nothing.
+  process_mode processes = process_mode::unset;
 };
 
 /// A namespace as it stands.
