@@ -334,7 +334,7 @@ void pool_core::told(sandbox::worker_ready&& ready) {
     return; // It is not wanted any more; letting go of it kills it.
   move(it->second, phase::greeting);
   it->second.held = made;
-  made->answer_denials();
+  made->answer_calls();
   watch_greeting(number, *made);
 }
 

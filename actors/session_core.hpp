@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/egress_broker.hpp"
 #include "actors/execution.hpp"
 #include "actors/load_gauge.hpp"
 #include "actors/messages.hpp"
@@ -30,7 +31,11 @@ struct session_ports {
   std::function<void()> watch_input;  ///< Call `on_input` once the worker has something to say.
   std::function<void()> watch_output; ///< Call `on_writable` once its pipe takes bytes.
   std::function<void(clock_type::time_point)> wake_at; ///< Call `on_tick` then, or a little later.
-  std::function<void(session_info)> report_end;        ///< The session is dead; said once.
+  /// A broker for its connections to the outside.
+  std::function<std::shared_ptr<egress_broker>(egress_broker::client, const std::string&,
+                                               const egress_policy&)>
+      open_gate;
+  std::function<void(session_info)> report_end;           ///< The session is dead; said once.
   std::function<void(const execution_ptr&)> report_large; ///< It ended and holds many bytes.
   std::function<void()> stop;                             ///< Nothing is left to do, ever.
   /// Gives the worker's files another size; `on_resized` follows.
@@ -132,7 +137,7 @@ private:
     std::uint64_t displays_dropped = 0;
     stop_reason stop = stop_reason::none;
     clock_type::time_point force_at{}; // when patience ends, once it is being stopped
-    std::string denied_call = {};      // the last system call it was refused
+    std::optional<cause> denied = {};  // what it was refused last
     bool settled = false;              // its verdict has been given, the answer is still to come
     bool asynchronous = false;         // it has said that it waits: it is parked
     std::chrono::nanoseconds loop_before{}; // loop_share_ when it was parked
@@ -154,6 +159,11 @@ private:
   void let_go();
   void leave_pool();
   void on_denied(const sandbox::denied_call& call);
+  worker::fate on_call(const sandbox::caught_call& call);
+  status open_egress();
+  void interrupt_connect(const in_flight& target);
+  bool may_fork_now();
+  in_flight* to_blame() noexcept;
 
   // session_specialise.cpp: a worker is given the limits of its session.
   void specialise();
@@ -238,9 +248,10 @@ private:
 
   worker_ptr worker_;
   resource_watch::ticket watched_;
-  std::string cgroup_;              // folder of its control group; empty: none
-  unsigned specialising_ = 0;       // answers awaited before the worker may see a tenant's byte
-  std::uint64_t worker_number_ = 0; // also after the worker object has gone; 0: never had one
+  std::string cgroup_;        // folder of its control group; empty: none
+  unsigned specialising_ = 0; // answers awaited before the worker may see a tenant's byte
+  std::shared_ptr<egress_broker> egress_; // when it has a policy
+  std::uint64_t worker_number_ = 0;       // also after the worker object has gone; 0: never had one
   bool worker_gone_ = false;
   bool channel_closed_ = false;
   std::optional<worker_end> end_;
@@ -276,8 +287,9 @@ private:
   std::chrono::microseconds loop_cpu_{};
   bool front_ran_ = false; // since then
   clock_type::time_point denial_log_after_{};
-  std::uint64_t peak_seen_ = 0; // of the worker's resident memory
-  bool opened_ = false;         // It was ready once.
+  std::uint64_t peak_seen_ = 0;            // of the worker's resident memory
+  clock_type::time_point forks_free_at_{}; // when as many forks may be made at once as ever
+  bool opened_ = false;                    // It was ready once.
   bool reported_ = false;
   bool unflushed_ = false;
   std::size_t charged_ = 0; // of those sent, at the back: their bytes may still be here

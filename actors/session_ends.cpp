@@ -114,9 +114,11 @@ void session_core::complete(in_flight& flight, verdict how) {
       how.usage.cpu += cpu_of(flight);
     else if (flight.asynchronous)
       how.usage.cpu += loop_cpu_of(flight);
-    if (how.error_kind == static_cast<std::uint32_t>(error_kind::permission)
-        && !flight.denied_call.empty())
-      how.cause = cause{"denied", flight.denied_call, 0, 0, enforcer::kernel};
+    // Code may have caught the exception of a refused call and failed for another reason.
+    bool refused = how.error_kind == static_cast<std::uint32_t>(error_kind::permission)
+                   || how.error_kind == static_cast<std::uint32_t>(error_kind::io);
+    if (refused && flight.denied && !how.cause)
+      how.cause = flight.denied;
     if (clock_type::now() - what->started() > worth_a_peak)
       how.usage.peak_memory_bytes = peak_memory();
     if (how.outcome == verdict::kind::error && !how.cause)

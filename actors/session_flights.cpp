@@ -280,6 +280,7 @@ void session_core::interrupt(in_flight& target, stop_reason why) {
   target.force_at = clock_type::now() + config_.grace;
   wake_by(target.force_at);
   ports_.interrupt(worker_number_, target.what->number);
+  interrupt_connect(target);
   update_state();
 }
 

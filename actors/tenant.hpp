@@ -26,6 +26,7 @@ struct tenant_plan {
   load_gauge& load;
   resource_watch& workers;
   cgroup_keeper* cgroups; ///< Null where there are none.
+  egress_gate& gate;
   std::string name;
   std::function<pool_actor(const std::string&)> pool; ///< The pool of an environment.
 };

@@ -108,6 +108,7 @@ status application::run() {
   if (!config_.metrics)
     server_->hide_metrics();
   if (auto ok = open_listeners(); ok) {
+    core_->keep_from_sessions(server_->endpoints());
     server_->start();
     for (const auto& name : server_->names())
       journal_.info("listening", {{"address", name}});

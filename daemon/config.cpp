@@ -2,6 +2,7 @@
 #include "daemon/config.hpp"
 
 #include "daemon/address.hpp"
+#include "daemon/config_egress.hpp"
 #include "daemon/config_reader.hpp"
 #include "proto/ids.hpp"
 
@@ -183,6 +184,8 @@ void read_environments(table_reader in, config& into) {
     one.take("preload", environment.preload);
     one.take("wrapper", environment.wrapper);
     one.take("eager", environment.eager);
+    one.take_word("processes", {"none", "children"},
+                  [&](std::size_t i) { environment.processes = static_cast<process_mode>(i); });
     if (!environment.python.starts_with('/'))
       one.complain("python", "must be an absolute path");
     if (!environment.wrapper.empty() && !environment.wrapper.front().starts_with('/'))
@@ -242,6 +245,7 @@ config_problems parse_config(config& into, std::string_view text, std::string_vi
   read_limits(root.below("limits"), into);
   read_pool(root.below("pool"), into);
   read_environments(root.below("environments"), into);
+  read_egress(root.below("egress"), into);
   read_log(root.below("log"), into);
   auto meters = root.below("metrics");
   meters.take("enabled", into.metrics);

@@ -52,6 +52,14 @@ void server::start() {
   sweep();
 }
 
+std::vector<sandbox::endpoint> server::endpoints() const {
+  std::vector<sandbox::endpoint> out;
+  for (const auto& l : listeners_)
+    if (auto address = sandbox::ip_address::parse(l->host()); address && l->port() != 0)
+      out.push_back({*address, l->port()});
+  return out;
+}
+
 std::uint16_t server::port() const noexcept {
   for (const auto& l : listeners_)
     if (l->port() != 0)
