@@ -56,6 +56,9 @@ void execution::finish(verdict how) {
   append(event::kind::verdict, {});
   verdict_ = std::move(how);
   state_ = state::done;
+  // One that never began has them still, and is kept for a time.
+  drop_source();
+  charge = {};
   notify();
   followers_.clear();
 }

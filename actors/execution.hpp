@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/byte_charge.hpp"
 #include "actors/session_limits.hpp"
 #include "bridge/worker_protocol.hpp"
 #include "proto/error.hpp"
@@ -178,6 +179,8 @@ public:
   void keep_from(std::uint64_t sequence) noexcept { keep_from_ = sequence; }
   /// Tells followers that a round of a stream is over.
   void round_over(std::uint64_t unused_credit);
+  /// What source and operands take of the tenant's share, until the worker has them.
+  byte_charge charge;
   /// Number within the session's worker.
   std::uint64_t number = 0;
   /// Number of its namespace within the worker.

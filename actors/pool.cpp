@@ -334,7 +334,7 @@ void pool_core::told(sandbox::worker_ready&& ready) {
     return; // It is not wanted any more; letting go of it kills it.
   move(it->second, phase::greeting);
   it->second.held = made;
-  made->answer_denials();
+  made->answer_calls();
   watch_greeting(number, *made);
 }
 
@@ -401,11 +401,14 @@ void pool_core::on_greeting(std::uint64_t number) {
   plan_.watch.worker_made(plan_.environment,
                           duration_cast<microseconds>(clock_type::now() - e.ordered));
   move(e, phase::idle);
-  if (waiting_.empty()) {
+  if (!waiting_.empty()) {
+    lend(number);
+  } else if (idle_.size() < plan_.config.pool_ready) {
     idle_.push_back(number);
     publish_level();
   } else {
-    lend(number);
+    // Whoever wanted it has left. Kept, those of a client that asks and leaves would fill memory.
+    kill(number, e);
   }
   refill();
 }

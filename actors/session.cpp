@@ -46,6 +46,11 @@ session_ports ports_of(pointer self, const session_surroundings& around,
                 post(atom::tick_v);
             });
           },
+      .open_gate =
+          [&gate = around.gate, &watch = around.watch](
+              egress_broker::client whom, const std::string& name, const egress_policy& policy) {
+            return std::make_shared<egress_broker>(gate, watch, std::move(whom), name, policy);
+          },
       .report_end = around.report_end,
       .report_large = around.report_large,
       .stop = [self] { self->quit(); },

@@ -19,7 +19,7 @@ using std::chrono::milliseconds;
 namespace {
 
 // An ended execution that holds more than this is accounted for by its tenant.
-constexpr std::size_t large_execution = 64 * 1024;
+constexpr std::size_t large_execution = 64u << 10;
 // Executions shorter than this are charged no CPU time.
 constexpr auto worth_a_clock = milliseconds{1};
 // Executions shorter than this are not worth reading /proc for.
@@ -49,8 +49,9 @@ void session_core::stopped_verdict(verdict& out, const in_flight& flight, bool l
     why.limit = "cpu_ms";
     why.configured = count_of(request.cpu_budget);
     auto used = sandbox::cpu_time_of(worker_ ? worker_->host_pid() : 0).value_or(last_cpu_);
-    why.observed =
-        count_of(duration_cast<milliseconds>(used - flight.cpu_before + flight.cpu_used));
+    auto since = flight.asynchronous ? duration_cast<microseconds>(loop_share_ - flight.loop_before)
+                                     : used - flight.cpu_before;
+    why.observed = count_of(duration_cast<milliseconds>(since + flight.cpu_used));
     text = "the execution used up its CPU budget of " + std::to_string(why.configured) + " ms";
   } else if (flight.stop == stop_reason::idle) {
     why.what = "deadline";
@@ -95,6 +96,12 @@ std::chrono::microseconds session_core::cpu_of(const in_flight& flight) {
   return std::max(*used - flight.cpu_before, microseconds{0});
 }
 
+// What it computed while it was said to wait.
+std::chrono::microseconds session_core::loop_cpu_of(const in_flight& flight) {
+  charge_loop();
+  return duration_cast<microseconds>(loop_share_ - flight.loop_before);
+}
+
 void session_core::complete(in_flight& flight, verdict how) {
   load_.touch();
   bool was_front = is_front(flight);
@@ -105,9 +112,13 @@ void session_core::complete(in_flight& flight, verdict how) {
     how.usage.cpu = flight.cpu_used;
     if (was_front)
       how.usage.cpu += cpu_of(flight);
-    if (how.error_kind == static_cast<std::uint32_t>(error_kind::permission)
-        && !flight.denied_call.empty())
-      how.cause = cause{"denied", flight.denied_call, 0, 0, enforcer::kernel};
+    else if (flight.asynchronous)
+      how.usage.cpu += loop_cpu_of(flight);
+    // Code may have caught the exception of a refused call and failed for another reason.
+    bool refused = how.error_kind == static_cast<std::uint32_t>(error_kind::permission)
+                   || how.error_kind == static_cast<std::uint32_t>(error_kind::io);
+    if (refused && flight.denied && !how.cause)
+      how.cause = flight.denied;
     if (clock_type::now() - what->started() > worth_a_peak)
       how.usage.peak_memory_bytes = peak_memory();
     if (how.outcome == verdict::kind::error && !how.cause)
@@ -165,6 +176,7 @@ void session_core::lose_flight(in_flight& flight, bool front, const cause& why,
   if (flight.settled)
     return;
   auto& what = *flight.what;
+  bool computes = front && !flight.asynchronous;
   verdict how;
   how.session = session_outcome::lost;
   how.cause = why;
@@ -184,11 +196,14 @@ void session_core::lose_flight(in_flight& flight, bool front, const cause& why,
   how.displays_dropped = flight.displays_dropped;
   if (worker_) {
     how.usage.peak_memory_bytes = peak_memory();
-    if (auto used = sandbox::cpu_time_of(worker_->host_pid()); used && front)
+    if (auto used = sandbox::cpu_time_of(worker_->host_pid()); used && computes)
       how.usage.cpu = *used - flight.cpu_before;
   }
+  if (flight.asynchronous)
+    how.usage.cpu = duration_cast<microseconds>(loop_share_ - flight.loop_before);
   if (end_ && front) {
-    how.usage.cpu = std::max(how.usage.cpu, end_->cpu - flight.cpu_before);
+    if (computes)
+      how.usage.cpu = std::max(how.usage.cpu, end_->cpu - flight.cpu_before);
     how.usage.peak_memory_bytes = std::max(how.usage.peak_memory_bytes, end_->peak_memory_bytes);
   }
   how.usage.cpu += flight.cpu_used;
@@ -203,10 +218,11 @@ void session_core::lose_flight(in_flight& flight, bool front, const cause& why,
 
 void session_core::finish_all(const cause& why) {
   auto text = "the session ended before the execution did: " + vivarium::describe(why);
+  charge_loop();
   auto flights = std::exchange(sent_, {});
   auto parked = std::exchange(parked_, {});
   auto queued = std::exchange(waiting_, {});
-  parked_async_ = stopping_ = 0;
+  parked_async_ = parked_budgets_ = stopping_ = 0;
   setup_.clear();
   bool front = true;
   for (auto& flight : flights)

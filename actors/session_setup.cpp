@@ -116,6 +116,14 @@ void session_core::begin_setup() {
     wishes.emplace_back("max_refs", int_value(static_cast<std::int64_t>(limits_[limit::refs])));
   if (wish_.ref_ttl.count() > 0)
     wishes.emplace_back("ref_ttl_ms", int_value(wish_.ref_ttl.count()));
+  if (egress_) {
+    std::vector<std::string> rules;
+    for (const auto& rule : config_.egress.at(info_.egress).allow)
+      rules.push_back(text_value(rule.text));
+    wishes.emplace_back("egress", list_of({text_value(info_.egress), bridge::list_value(rules)}));
+  }
+  if (info_.processes == process_mode::children)
+    wishes.emplace_back("children", int_value(1));
   if (!wishes.empty())
     add(bridge::run_mode::configure, list_of({bridge::dict_value(wishes)}), config_.init_timeout);
   if (auto init = std::exchange(wish_.init, std::nullopt)) {

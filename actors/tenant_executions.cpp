@@ -103,12 +103,22 @@ void tenant_core::submit(submission what, const reply<execution_ptr>& to) {
     return to.refuse(error{errc::unavailable, "the daemon is stopping and takes no new work"});
   if (auto ok = complete(what); !ok)
     return to.refuse(ok.why());
+  // Not only their number: a thousand of sixteen megabytes each would be the daemon's memory.
+  auto bytes = what.source.size() + what.operands.size();
+  if (*waiting_bytes_ + bytes > plan_.config.queue_bytes)
+    return to.refuse(
+        error{errc::limit_exceeded, "what waits to be run holds " + std::to_string(*waiting_bytes_)
+                                        + " bytes of sources and values, and this one has "
+                                        + std::to_string(bytes) + ": the maximum is "
+                                        + std::to_string(plan_.config.queue_bytes)
+                                        + " (limits.queue_bytes); try again when some have begun"});
   auto where = place(what);
   if (!where)
     return to.refuse(where.why());
   if (what.owner != 0)
     owners_[what.owner].insert((*where)->info.id);
   auto made = remember(**where, std::move(what));
+  made->charge = byte_charge{waiting_bytes_, bytes};
   caf::anon_send((*where)->handle, atom::run_v, std::move(made), to);
 }
 

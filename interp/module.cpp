@@ -14,8 +14,10 @@
 #include <new>
 #include <utility>
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <unistd.h>
 
 namespace vivarium::interp {
 
@@ -27,6 +29,8 @@ runtime& the_runtime() noexcept {
 
 namespace {
 
+constexpr int exit_lost_channel = 72;
+
 void after_fork_in_child() noexcept {
   auto& self = the_runtime();
   if (!self.serving)
@@ -34,6 +38,13 @@ void after_fork_in_child() noexcept {
   self.forked = true;
   self.output.stop();
   self.out.mute(true); // What is held is the parent's to send.
+  // What the child and its programs write or read must never be the parent's channel.
+  if (int null = ::open("/dev/null", O_RDWR | O_CLOEXEC); null >= 0) {
+    for (int fd : {self.requests_fd, self.out.fd()})
+      if (fd >= 0 && ::dup3(null, fd, O_CLOEXEC) < 0)
+        ::_exit(exit_lost_channel);
+    ::close(null);
+  }
 }
 
 // setup(...): binds the Python half, see python_parts.

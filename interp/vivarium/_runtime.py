@@ -10,7 +10,7 @@ import types
 
 import _vivarium
 import vivarium
-from vivarium import _async, _compile, _display, _errors, _ops, _streams, _values
+from vivarium import _async, _compile, _denied, _display, _errors, _ops, _streams, _values
 
 WARM_UP = """
 import vivarium
@@ -82,6 +82,7 @@ def _unraisable(
 def prepare():
     """In the zygote: everything that can be done once for all workers."""
     os._exit = _leave
+    _denied.install()
     builtins.exit, builtins.quit = _Exit("exit"), _Exit("quit")
     sys.argv = [""]
     sys.unraisablehook = _unraisable

@@ -96,6 +96,16 @@ class Deadlines(DaemonCase):
         self.assertGreaterEqual(int(verdict["cause"]["observed"]), 100)
         self.assert_kept(verdict)
 
+    def test_cpu_budget_of_a_coroutine(self):
+        """What it computes after its first await counts as well; waiting is free there too."""
+        session = self.session()
+        verdict = self.client.eval("import asyncio\nawait asyncio.sleep(0.3)\n'slept'", session, cpuMs="200")
+        self.assertEqual(verdict["result"], {"json": "slept"})
+        verdict = self.client.eval("await asyncio.sleep(0)\n" + SOFT, session, cpuMs="100")
+        self.assertEqual(verdict["cause"]["cause"], "cpu", verdict)
+        self.assertGreaterEqual(int(verdict["cause"]["observed"]), 100)
+        self.assertGreaterEqual(int(verdict["usage"]["cpuUs"]), 100_000)
+
     def test_stale_interrupt_hits_nobody(self):
         """An interrupt belongs to its execution, not to whatever runs next."""
         session = self.session()

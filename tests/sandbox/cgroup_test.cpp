@@ -176,6 +176,34 @@ TEST_CASE("limits are written in the kernel's words", "[sandbox][unit]") {
   CHECK(seen.pids_refused == 0);
 }
 
+TEST_CASE("a group in which others live is left alone", "[sandbox][unit]") {
+  fake_host host;
+  host.group("/system.slice/v.service", "memory\n");
+  auto procs = "cg/system.slice/v.service/cgroup.procs";
+  host.put(procs, "1\n" + std::to_string(::getpid()) + "\n");
+  auto site = find_cgroup({}, host.proc());
+  REQUIRE(site.usable);
+  auto refused = cgroup_tree::open(site);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.why().detail.find("Delegate=yes") != std::string::npos);
+  CHECK_FALSE(fs::exists(host.mount() / "system.slice/v.service/vivarium.0"));
+  CHECK(host.text(procs).starts_with("1\n"));
+}
+
+TEST_CASE("a daemon that cannot share its group out goes back to where it was", "[sandbox][unit]") {
+  fake_host host;
+  host.group("/system.slice/v.service", "memory\n");
+  auto own = std::string{"cg/system.slice/v.service"};
+  auto self = std::to_string(::getpid()) + "\n";
+  host.put(own + "/cgroup.procs", self);
+  host.put(own + "/vivarium.0/daemon/cgroup.procs", "");
+  // What the kernel refuses for a group that has members, a folder refuses for want of a file.
+  fs::remove(host.mount() / "system.slice/v.service/cgroup.subtree_control");
+  CHECK_FALSE(cgroup_tree::open(find_cgroup({}, host.proc())));
+  CHECK(host.text(own + "/cgroup.procs").starts_with(std::to_string(::getpid())));
+  CHECK(host.text(own + "/vivarium.0/daemon/cgroup.procs").starts_with(std::to_string(::getpid())));
+}
+
 TEST_CASE("two daemons at one site have a folder each", "[sandbox][unit]") {
   fake_host host;
   host.group("/site", "");

@@ -44,8 +44,10 @@ class Daemon:
     """A running vivariumd with listeners of its own; stops with the context."""
 
     def __init__(self, config="", arguments=(), listen=None, wait=True, variables=None,
-                 program=DAEMON):
-        """Starts it; config is added to CONFIG, variables to its environment."""
+                 program=DAEMON, before=None, log=None):
+        """Starts it; config is added to CONFIG, variables to its environment; before() runs in the
+        process that is to become it; log is a file for what it says instead of one in its folder."""
+        self.before, self.other_log = before, log
         self.folder = tempfile.mkdtemp(prefix="vivarium-test-")
         os.mkdir(f"{self.folder}/tmp")
         self.config = f"{self.folder}/vivarium.toml"
@@ -77,11 +79,13 @@ class Daemon:
             self.remove_groups()
             os.mkdir(self.group)
         with open(self.log_file, "ab") as log:
+            told = self.other_log or log
             enter = (["sh", "-c", "echo $$ >\"$0/cgroup.procs\" && exec \"$@\"", self.group]
                      if self.group else [])
             self.process = subprocess.Popen(
-                enter + self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**environment(self.folder), **self.variables}, cwd=self.folder)
+                enter + self.arguments, stdin=subprocess.DEVNULL, stdout=told, stderr=told,
+                env={**environment(self.folder), **self.variables}, cwd=self.folder,
+                preexec_fn=self.before)
         if wait:
             try:
                 self.wait_until_ready()
