@@ -378,7 +378,10 @@ class Waiting(DaemonCase):
 class Deadlines(DaemonCase):
     """Of how long something may run."""
 
-    config = "[limits]\nmax_timeout = \"400ms\"\ntimeout = \"300ms\"\ngrace = \"200ms\"\n"
+    # The bystander has no more time either.
+    most = waiting.scaled(400)
+    config = (f"[limits]\nmax_timeout = \"{most}ms\"\ntimeout = \"{waiting.scaled(300)}ms\"\n"
+              "grace = \"200ms\"\n")
 
     def test_deadline(self):
         """timeout when none is named, max_timeout when too much is."""
@@ -387,7 +390,7 @@ class Deadlines(DaemonCase):
             verdict = self.client.eval("while True: pass", session, **named)
             self.assert_kind(verdict, "TIMEOUT")
             self.assert_kept(verdict)
-        self.assertEqual(self.client.value("6*7", session, timeoutMs="400"), 42)
+        self.assertEqual(self.client.value("6*7", session, timeoutMs=self.most), 42)
 
 
 class Sessions(DaemonCase):
