@@ -214,7 +214,7 @@ void session_core::on_gone(std::uint64_t worker) {
   maybe_stop();
 }
 
-void session_core::kill_for(cause why) {
+void session_core::kill_for(const cause& why) {
   death_ = why;
   ports_.kill(worker_number_);
   lose(why);

@@ -148,7 +148,7 @@ private:
   // session_core.cpp: requests, and the worker's life.
   void become_ready();
   void violated(std::string_view what);
-  void kill_for(cause why);
+  void kill_for(const cause& why);
   void lose(const cause& why);
   void maybe_stop();
   void let_go();
@@ -184,6 +184,7 @@ private:
   void send(const execution_ptr& what);
   void start_front();
   void park(in_flight& flight);
+  void add_round(in_flight& flight, std::uint64_t credit);
   void order_round(in_flight& flight, std::uint64_t credit);
   void end_round(in_flight& flight);
   void close_stream(in_flight& flight);

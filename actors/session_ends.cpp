@@ -19,7 +19,7 @@ using std::chrono::milliseconds;
 namespace {
 
 // An ended execution that holds more than this is accounted for by its tenant.
-constexpr std::size_t large_execution = 64 * 1024;
+constexpr std::size_t large_execution = 64u << 10;
 // Executions shorter than this are charged no CPU time.
 constexpr auto worth_a_clock = milliseconds{1};
 // Executions shorter than this are not worth reading /proc for.

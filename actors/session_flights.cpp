@@ -20,7 +20,7 @@ namespace {
 // How much is sent to a worker ahead of its answers: enough for one wake-up to serve many callers,
 // little enough that a dying worker takes little with it.
 constexpr std::size_t max_sent = 64;
-constexpr std::size_t max_unsent_bytes = 256 * 1024;
+constexpr std::size_t max_unsent_bytes = 256u << 10;
 // How many may wait inside the worker before others wait outside.
 constexpr std::size_t max_parked = 2'000;
 
@@ -105,7 +105,7 @@ void session_core::send(const execution_ptr& what) {
     stream.rounds.push_back(round{request.stream_credit, place});
     stream.round_since = clock_type::now();
     for (auto credit : std::exchange(what->early_rounds, {}))
-      order_round(stream, credit);
+      add_round(stream, credit);
   }
   if (sent_.size() == 1)
     start_front();
@@ -186,11 +186,12 @@ bool session_core::is_front(const in_flight& flight) const noexcept {
 }
 
 session_core::in_flight session_core::take(in_flight& flight) {
+  auto place =
+      std::find_if(sent_.begin(), sent_.end(), [&flight](const auto& f) { return &f == &flight; });
   auto taken = std::move(flight);
-  auto number = taken.what->number;
-  if (parked_.erase(number) == 0) {
-    std::erase_if(sent_, [&flight](const auto& f) { return &f == &flight; });
-  } else if (taken.asynchronous) {
+  if (place != sent_.end()) {
+    sent_.erase(place);
+  } else if (parked_.erase(taken.what->number) > 0 && taken.asynchronous) {
     charge_loop();
     --parked_async_;
     parked_budgets_ -= taken.what->request().cpu_budget > 0ms ? 1 : 0;
@@ -210,18 +211,21 @@ void session_core::park(in_flight& flight) {
   update_state();
 }
 
-void session_core::order_round(in_flight& flight, std::uint64_t credit) {
+void session_core::add_round(in_flight& flight, std::uint64_t credit) {
   (void)bridge::append_pull(worker_->outgoing(), {flight.what->number, credit});
   unflushed_ = true;
-  auto place = next_place_++;
-  flight.rounds.push_back(round{credit, place});
+  flight.rounds.push_back(round{credit, next_place_++});
+}
+
+void session_core::order_round(in_flight& flight, std::uint64_t credit) {
+  add_round(flight, credit);
   if (flight.rounds.size() > 1)
     return;
   flight.round_since = clock_type::now();
   wake_by(flight.round_since + flight.what->request().idle_timeout);
   if (flight.asynchronous || !parked_.contains(flight.what->number))
     return;
-  flight.place = place;
+  flight.place = flight.rounds.front().place;
   sent_.push_back(take(flight));
   if (sent_.size() == 1)
     start_front();

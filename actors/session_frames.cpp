@@ -19,7 +19,7 @@ namespace {
 constexpr int reads_per_turn = 16;
 // How much more than the limit a worker may send before the daemon cuts by itself: what one flush
 // of its capture holds.
-constexpr std::size_t output_slack = 64 * 1024;
+constexpr std::size_t output_slack = 64u << 10;
 // How long the reaper may take to tell how a worker ended after its channel has closed.
 constexpr auto reap_patience = std::chrono::seconds{2};
 

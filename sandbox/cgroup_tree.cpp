@@ -109,41 +109,104 @@ status cgroup_tree::share_controllers(const std::string& folder) const {
   return done{};
 }
 
+namespace {
+
+/// This process, moved into a group of its own and back again when that was in vain: whoever starts
+/// next kills what it finds in a folder that nobody holds.
+class moved_in {
+public:
+  explicit moved_in(std::string from) : from_{std::move(from)} {}
+  moved_in(const moved_in&) = delete;
+  moved_in& operator=(const moved_in&) = delete;
+  ~moved_in() {
+    if (home_.empty())
+      return;
+    (void)write_group_file(from_, "cgroup.procs", std::to_string(::getpid()));
+    ::rmdir(home_.c_str());
+  }
+  status into(const std::string& home) {
+    if (auto made = make_folder(home); !made)
+      return made;
+    if (auto moved = write_group_file(home, "cgroup.procs", std::to_string(::getpid())); !moved) {
+      ::rmdir(home.c_str());
+      return moved;
+    }
+    home_ = home;
+    return done{};
+  }
+  void stay() noexcept { home_.clear(); }
+
+private:
+  std::string from_;
+  std::string home_;
+};
+
+/// Refuses a group in which others live: it could not be shared out, and is not ours to use.
+status expect_alone(const std::string& folder) {
+  auto members = read_group_file(folder, "cgroup.procs");
+  if (!members)
+    return members.why();
+  if (*members == std::to_string(::getpid()) + "\n")
+    return done{};
+  return error{errc::sandbox_unavailable,
+               folder
+                   + " has other processes than this daemon: start it in a group of its own "
+                     "(systemd: a service with Delegate=yes)"};
+}
+
+struct taken_folder {
+  std::string path;
+  unique_fd lock;
+};
+
+result<taken_folder> take_folder(const std::string& site) {
+  for (int n = 0; n < most_daemons; ++n) {
+    auto path = site + "/" + std::string{prefix} + std::to_string(n);
+    if (auto made = make_folder(path); !made)
+      return made.why();
+    if (auto lock = lock_folder(path))
+      return taken_folder{std::move(path), std::move(lock)};
+  }
+  return error{errc::sandbox_unavailable, "no place for another daemon in " + site};
+}
+
+std::size_t reclaim(const std::string& site) {
+  std::size_t count = 0;
+  for (const auto& name : folders_in(site)) {
+    if (!name.starts_with(prefix))
+      continue;
+    auto path = site + "/" + name;
+    if (auto dead = lock_folder(path); dead && cgroup_tree::remove_all(path))
+      ++count;
+  }
+  return count;
+}
+
+} // namespace
+
 result<cgroup_tree> cgroup_tree::open(const cgroup_site& site) {
   if (!site.usable)
     return error{errc::sandbox_unavailable, site.finding};
-  std::size_t reclaimed = 0;
-  for (const auto& name : folders_in(site.folder)) {
-    auto path = site.folder + "/" + name;
-    if (!name.starts_with(prefix))
-      continue;
-    if (auto dead = lock_folder(path); dead && remove_all(path))
-      ++reclaimed;
-  }
-  std::string folder;
-  unique_fd lock;
-  for (int n = 0; n < most_daemons && !lock; ++n) {
-    folder = site.folder + "/" + std::string{prefix} + std::to_string(n);
-    if (auto made = make_folder(folder); !made)
-      return made.why();
-    lock = lock_folder(folder);
-  }
-  if (!lock)
-    return error{errc::sandbox_unavailable, "no place for another daemon in " + site.folder};
-  cgroup_tree tree{site, folder, std::move(lock)};
+  bool moves = site.is_own && !site.is_root;
+  if (moves)
+    if (auto alone = expect_alone(site.folder); !alone)
+      return alone.why();
+  auto reclaimed = reclaim(site.folder);
+  auto taken = take_folder(site.folder);
+  if (!taken)
+    return taken.why();
+  cgroup_tree tree{site, taken->path, std::move(taken->lock)};
   tree.reclaimed_ = reclaimed;
-  tree.site_.kill = ::access((folder + "/cgroup.kill").c_str(), W_OK) == 0;
+  tree.site_.kill = ::access((tree.folder_ + "/cgroup.kill").c_str(), W_OK) == 0;
   // A group that shares its controllers out may hold no process, but for the root.
-  if (site.is_own && !site.is_root) {
-    auto home = folder + "/daemon";
-    if (auto made = make_folder(home); !made)
-      return made.why();
-    if (auto moved = write_group_file(home, "cgroup.procs", std::to_string(::getpid())); !moved)
+  moved_in own{site.folder};
+  if (moves)
+    if (auto moved = own.into(tree.folder_ + "/daemon"); !moved)
       return moved.why();
-  }
-  for (const auto& one : {site.folder, folder})
+  for (const auto& one : {site.folder, tree.folder_})
     if (auto shared = tree.share_controllers(one); !shared)
       return shared.why();
+  own.stay();
   return tree;
 }
 

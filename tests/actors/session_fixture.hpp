@@ -30,11 +30,17 @@ struct session_fixture {
   std::vector<session_info> ended;
   std::vector<std::uint64_t> resized;
   std::weak_ptr<watched_worker> watched;
+  std::vector<sandbox::cgroup_limits> entered_groups;
+  std::vector<std::string> left_groups;
   int left_pool = 0;
   bool stopped = false;
   std::optional<session_core> core;
 
-  explicit session_fixture(settings s = {}, session_request wish = {}) : config{std::move(s)} {
+  /// How sessions get control groups.
+  enum class groups { none, some };
+
+  explicit session_fixture(settings s = {}, session_request wish = {}, groups with = groups::none)
+      : config{std::move(s)} {
     session_plan plan;
     plan.info.id = "ses_0test";
     plan.info.environment = "default";
@@ -42,25 +48,28 @@ struct session_fixture {
     plan.wish = std::move(wish);
     plan.wish.idle_timeout = 1h;
     plan.info.limits = config.limits;
-    core.emplace(
-        plan, config, watch, load,
-        session_ports{
-            .ask_pool = [] {},
-            .leave_pool = [this] { ++left_pool; },
-            .kill = [this](std::uint64_t w) { killed.push_back(w); },
-            .interrupt = [this](std::uint64_t, std::uint64_t n) { interrupted.push_back(n); },
-            .watch_input = [] {},
-            .watch_output = [] {},
-            .wake_at = [](clock_type::time_point) {},
-            .report_end = [this](session_info i) { ended.push_back(std::move(i)); },
-            .report_large = [](const execution_ptr&) {},
-            .stop = [this] { stopped = true; },
-            .resize = [this](std::uint64_t, std::uint64_t bytes,
-                             std::uint32_t) { resized.push_back(bytes); },
-            .watch = [this](const resource_watch::ticket& one) { watched = one; },
-            .enter_cgroup = nullptr,
-            .leave_cgroup = [](const std::string&) {},
-        });
+    session_ports ports{
+        .ask_pool = [] {},
+        .leave_pool = [this] { ++left_pool; },
+        .kill = [this](std::uint64_t w) { killed.push_back(w); },
+        .interrupt = [this](std::uint64_t, std::uint64_t n) { interrupted.push_back(n); },
+        .watch_input = [] {},
+        .watch_output = [] {},
+        .wake_at = [](clock_type::time_point) {},
+        .report_end = [this](session_info i) { ended.push_back(std::move(i)); },
+        .report_large = [](const execution_ptr&) {},
+        .stop = [this] { stopped = true; },
+        .resize = [this](std::uint64_t, std::uint64_t bytes,
+                         std::uint32_t) { resized.push_back(bytes); },
+        .watch = [this](const resource_watch::ticket& one) { watched = one; },
+        .enter_cgroup = nullptr,
+        .leave_cgroup = [this](const std::string& folder) { left_groups.push_back(folder); },
+    };
+    if (with == groups::some)
+      ports.enter_cgroup = [this](const std::string&, const sandbox::cgroup_limits& limits, pid_t) {
+        entered_groups.push_back(limits);
+      };
+    core.emplace(plan, config, watch, load, std::move(ports));
   }
 
   void grant() {

@@ -68,6 +68,36 @@ TEST_CASE("a session whose files cannot have their size does not start", "[actor
   CHECK(f.killed == std::vector<std::uint64_t>{7});
 }
 
+TEST_CASE("a session waits until its worker is in its control group", "[actors][unit]") {
+  fixture f{{}, {}, fixture::groups::some};
+  f.grant();
+  CHECK(f.core->info().state == session_state::starting);
+  REQUIRE(f.entered_groups.size() == 1);
+  CHECK(f.entered_groups[0].pids == 32u);
+  CHECK(f.entered_groups[0].memory_bytes > 576ull << 20);
+  f.core->on_placed("/cg/ses", {});
+  CHECK(f.core->info().state == session_state::ready);
+  f.core->close(reply<done>{}, "closed");
+  CHECK(f.left_groups == std::vector<std::string>{"/cg/ses"});
+}
+
+TEST_CASE("a session that gets no control group does not start", "[actors][unit]") {
+  fixture f{{}, {}, fixture::groups::some};
+  f.grant();
+  f.core->on_placed("", error{errc::os_failure, "mkdir: no"});
+  CHECK(f.core->info().state == session_state::dead);
+  CHECK(f.killed == std::vector<std::uint64_t>{7});
+  CHECK(f.left_groups.empty());
+}
+
+TEST_CASE("a group that comes too late is left again", "[actors][unit]") {
+  fixture f{{}, {}, fixture::groups::some};
+  f.grant();
+  f.core->close(reply<done>{}, "closed");
+  f.core->on_placed("/cg/ses", {});
+  CHECK(f.left_groups == std::vector<std::string>{"/cg/ses"});
+}
+
 TEST_CASE("a worker that is busy is watched as such", "[actors][unit]") {
   fixture f;
   f.grant();

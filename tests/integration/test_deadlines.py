@@ -3,7 +3,7 @@
 
 import unittest
 
-from vivarium_testing import processes
+from vivarium_testing import processes, waiting
 from vivarium_testing.case import DaemonCase
 
 SOFT = "while True: pass"
@@ -21,16 +21,17 @@ class Deadlines(DaemonCase):
 
     def test_soft_interrupt_keeps_the_session(self):
         """Python code yields to the interrupt, may clean up, and its state stays."""
+        allowed = waiting.scaled(100)
         session = self.session()
         verdict = self.client.eval(
-            f"x = 1\n{SPIN}try:\n  spin()\nfinally:\n  cleaned = True", session, timeoutMs="100")
+            f"x = 1\n{SPIN}try:\n  spin()\nfinally:\n  cleaned = True", session, timeoutMs=allowed)
         self.assert_kind(verdict, "TIMEOUT")
         self.assert_kept(verdict)
         cause = verdict["cause"]
         self.assertEqual((cause["cause"], cause["limit"], cause["configured"],
                           cause["enforcedBy"]),
-                         ("deadline", "timeout_ms", "100", "ENFORCED_BY_DAEMON"))
-        self.assertGreaterEqual(int(cause["observed"]), 100)
+                         ("deadline", "timeout_ms", str(allowed), "ENFORCED_BY_DAEMON"))
+        self.assertGreaterEqual(int(cause["observed"]), allowed)
         self.assertEqual(self.client.value("x, cleaned", session), [1, True])
 
     def test_sleep_is_interrupted(self):
@@ -87,7 +88,8 @@ class Deadlines(DaemonCase):
     def test_cpu_budget_counts_computing_only(self):
         """Waiting is free."""
         session = self.session()
-        verdict = self.client.eval("import time; time.sleep(0.3); 'slept'", session, cpuMs="200")
+        verdict = self.client.eval("import time; time.sleep(0.3); 'slept'", session,
+                                   cpuMs=waiting.scaled(200))
         self.assertEqual(verdict["result"], {"json": "slept"})
         verdict = self.client.eval(SOFT, session, cpuMs="100")
         self.assertEqual(verdict["cause"]["cause"], "cpu")

@@ -7,7 +7,7 @@ import unittest
 
 from vivarium_testing import http_api, processes, waiting
 from vivarium_testing.case import DaemonCase
-from vivarium_testing.daemon import Daemon
+from vivarium_testing.daemon import DAEMON, Daemon
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -602,6 +602,42 @@ class Groups(LimitCase):
                 self.assertEqual(client.value("6*7"), 42)
             self.assertEqual(daemon.terminate(), 0)
 
+    def in_own_group(self, config):
+        """Returns a daemon that was started in a group of its own, as a service is."""
+        own = f"{self.folder}/service"
+        os.mkdir(own)
+        self.addCleanup(os.rmdir, own)
+        script = f"{self.daemon.folder}/in-own-group"
+        with open(script, "w", encoding="utf-8") as text:
+            text.write(f'#!/bin/sh\necho $$ >{own}/cgroup.procs\nexec "{DAEMON}" "$@"\n')
+        os.chmod(script, 0o755)
+        return own, Daemon(config, program=script, wait=False)
+
+    def test_a_delegated_group(self):
+        """Required: used when the daemon's own group has the memory controller, refused if not."""
+        if self.folder is None:
+            return
+        own, daemon = self.in_own_group("[sandbox]\ncgroup = \"required\"\n")
+        with daemon:
+            if "memory" not in controllers(own):
+                self.assertEqual(daemon.wait(), 1)
+                self.assertIn("sandbox.cgroup", daemon.log())
+                self.assertIn("no memory controller", daemon.log())
+                return
+            daemon.wait_until_ready()
+            with daemon.client() as client:
+                session = client.create()
+                self.assertEqual(len(self.members(session)), 1)
+                self.assertEqual(client.value("6*7", session), 42)
+                text = client.request("GET", "/metrics")[2].decode()
+                self.assertIn('vivarium_sandbox_layer_active{layer="cgroup_v2"} 1', text)
+                client.call("SessionService/CloseSession", {"session": session})
+                waiting.wait_for(lambda: self.members(session) is None, "the end of its group")
+            self.assertEqual(daemon.terminate(), 0)
+        for path, _, _ in os.walk(own, topdown=False):
+            if path != own:
+                os.rmdir(path)
+
     def test_memory_of_a_group(self):
         """With the memory controller the kernel ends a group that is over its limit."""
         if self.folder is None or "memory" not in controllers(self.folder):
@@ -628,13 +664,20 @@ def controllers(folder):
 
 
 def cgroup_folder():
-    """Makes a group below this process's own and returns its folder; None where that is not allowed."""
+    """Makes a group and returns its folder; None where that is not allowed.
+
+    It is below VIVARIUM_CGROUP, whose controllers are shared out, else below this process's own.
+    """
+    name = f"/vivarium-test-{os.getpid()}"
     try:
+        if "VIVARIUM_CGROUP" in os.environ:
+            os.mkdir(os.environ["VIVARIUM_CGROUP"] + name)
+            return os.environ["VIVARIUM_CGROUP"] + name
         with open("/proc/self/cgroup", encoding="ascii") as lines:
             [own] = [line[3:].strip() for line in lines if line.startswith("0::/")]
         with open("/proc/self/mountinfo", encoding="utf-8") as lines:
             points = [line.split()[4] for line in lines if " - cgroup2 " in line]
-        folder = points[0] + own.rstrip("/") + f"/vivarium-test-{os.getpid()}"
+        folder = points[0] + own.rstrip("/") + name
         os.mkdir(folder)
         return folder
     except (OSError, ValueError, IndexError):

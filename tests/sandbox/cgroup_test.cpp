@@ -176,6 +176,34 @@ TEST_CASE("limits are written in the kernel's words", "[sandbox][unit]") {
   CHECK(seen.pids_refused == 0);
 }
 
+TEST_CASE("a group in which others live is left alone", "[sandbox][unit]") {
+  fake_host host;
+  host.group("/system.slice/v.service", "memory\n");
+  auto procs = "cg/system.slice/v.service/cgroup.procs";
+  host.put(procs, "1\n" + std::to_string(::getpid()) + "\n");
+  auto site = find_cgroup({}, host.proc());
+  REQUIRE(site.usable);
+  auto refused = cgroup_tree::open(site);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.why().detail.find("Delegate=yes") != std::string::npos);
+  CHECK_FALSE(fs::exists(host.mount() / "system.slice/v.service/vivarium.0"));
+  CHECK(host.text(procs).starts_with("1\n"));
+}
+
+TEST_CASE("a daemon that cannot share its group out goes back to where it was", "[sandbox][unit]") {
+  fake_host host;
+  host.group("/system.slice/v.service", "memory\n");
+  auto own = std::string{"cg/system.slice/v.service"};
+  auto self = std::to_string(::getpid()) + "\n";
+  host.put(own + "/cgroup.procs", self);
+  host.put(own + "/vivarium.0/daemon/cgroup.procs", "");
+  // What the kernel refuses for a group that has members, a folder refuses for want of a file.
+  fs::remove(host.mount() / "system.slice/v.service/cgroup.subtree_control");
+  CHECK_FALSE(cgroup_tree::open(find_cgroup({}, host.proc())));
+  CHECK(host.text(own + "/cgroup.procs").starts_with(std::to_string(::getpid())));
+  CHECK(host.text(own + "/vivarium.0/daemon/cgroup.procs").starts_with(std::to_string(::getpid())));
+}
+
 TEST_CASE("two daemons at one site have a folder each", "[sandbox][unit]") {
   fake_host host;
   host.group("/site", "");
@@ -191,10 +219,14 @@ TEST_CASE("two daemons at one site have a folder each", "[sandbox][unit]") {
 
 namespace {
 
-/// A real cgroup2 folder in which this user may make groups. Nothing, having said why: fails when
-/// VIVARIUM_MUST_CGROUP=1. Needs no controllers.
+/// A real cgroup2 folder in which this user may make groups: that of VIVARIUM_CGROUP, else this
+/// process's own. Nothing, having said why: fails when VIVARIUM_MUST_CGROUP=1. Needs no
+/// controllers.
 std::optional<std::string> real_site() {
-  auto site = find_cgroup({});
+  cgroup_choice choice;
+  if (const char* chosen = std::getenv("VIVARIUM_CGROUP")) // NOLINT(concurrency-mt-unsafe)
+    choice = {cgroup_choice::kind::path, chosen};
+  auto site = find_cgroup(choice);
   if (!site.folder.empty() && ::access(site.folder.c_str(), W_OK) == 0)
     return site.folder;
   const char* must = std::getenv("VIVARIUM_MUST_CGROUP"); // NOLINT(concurrency-mt-unsafe)
@@ -236,7 +268,7 @@ TEST_CASE("a real group holds its members and ends them", "[sandbox][kernel]") {
   auto folder = real_site();
   if (!folder)
     return;
-  auto own = *folder + "/vivarium-test";
+  auto own = *folder + "/vivarium-test-" + std::to_string(::getpid());
   fs::create_directory(own);
   {
     auto tree = cgroup_tree::open(find_cgroup({cgroup_choice::kind::path, own}));
@@ -263,7 +295,7 @@ TEST_CASE("what a dead daemon left in a real hierarchy is ended by the next", "[
   auto folder = real_site();
   if (!folder)
     return;
-  auto own = *folder + "/vivarium-test";
+  auto own = *folder + "/vivarium-test-" + std::to_string(::getpid());
   fs::create_directory(own);
   cgroup_choice choice{cgroup_choice::kind::path, own};
   sleeper orphan;
