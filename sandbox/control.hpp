@@ -51,7 +51,7 @@ struct message {
   kind what = kind::none;
   std::uint32_t generation = 0;
   std::uint64_t worker = 0;
-  std::uint64_t argument = 0; ///< interrupt: the execution's generation.
+  std::uint64_t argument = 0; ///< interrupt: the execution's generation; spawn: 1 if awaited.
   std::int32_t pid = 0;
   std::int32_t wait_status = 0;
   std::int32_t errno_value = 0;
