@@ -160,7 +160,7 @@ bool service::hopeless() const noexcept {
   return impl_->eager([](const pool_board& board) { return board.hopeless; }) != nullptr;
 }
 
-void service::submit(const std::string& tenant, submission what, reply<execution_ptr> to) {
+void service::submit(const std::string& tenant, submission&& what, reply<execution_ptr> to) {
   caf::anon_send(impl_->tenant_of(tenant), atom::submit_v, std::move(what), std::move(to));
 }
 

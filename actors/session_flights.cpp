@@ -29,23 +29,24 @@ constexpr std::size_t max_parked = 2'000;
 void session_core::dispatch() {
   if (!worker_ || info_.state == session_state::dead || info_.state == session_state::starting)
     return;
+  auto now = clock_type::now();
   while (!waiting_.empty() && sent_.size() < max_sent && parked_.size() < max_parked
          && worker_->unsent() < max_unsent_bytes) {
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
-    if (clock_type::now() >= next->submitted() + next->request().timeout) {
+    if (now >= next->submitted() + next->request().timeout) {
       verdict how;
       in_flight never{.what = next, .deadline = {}, .stop = stop_reason::deadline};
       stopped_verdict(how, never, false);
       complete_queued(next, std::move(how));
       continue;
     }
-    send(next);
+    send(next, now);
     if (info_.state == session_state::dead)
       return;
   }
   unflushed_ = true;
-  update_state();
+  update_state(now);
 }
 
 void session_core::flush() {
@@ -58,7 +59,7 @@ void session_core::flush() {
   }
 }
 
-void session_core::send(const execution_ptr& what) {
+void session_core::send(const execution_ptr& what, clock_type::time_point now) {
   what->number = next_number_++;
   const auto& request = what->request();
   auto deadline = what->submitted() + request.timeout;
@@ -88,34 +89,34 @@ void session_core::send(const execution_ptr& what) {
   }
   unflushed_ = true;
   what->drop_source();
-  load_.touch();
+  load_.touch(now);
   auto place = next_place_++;
   sent_.push_back(in_flight{.what = what, .deadline = deadline, .place = place});
   if (request.stream_credit > 0) {
     auto& stream = sent_.back();
     stream.rounds.push_back(round{request.stream_credit, place});
-    stream.round_since = clock_type::now();
+    stream.round_since = now;
     for (auto credit : std::exchange(what->early_rounds, {}))
       order_round(stream, credit);
   }
   if (sent_.size() == 1)
-    start_front();
+    start_front(now);
 }
 
-void session_core::start_front() {
+void session_core::start_front(clock_type::time_point now) {
   if (sent_.empty()) {
     // Those that were given up while others ran have the worker for themselves now and must let go.
     for (auto& [number, flight] : parked_) {
       if (!flight.settled)
         continue;
-      flight.force_at = clock_type::now() + config_.grace;
+      flight.force_at = now + config_.grace;
       wake_by(flight.force_at);
     }
     return;
   }
   auto& front = sent_.front();
   if (front.settled) {
-    front.force_at = clock_type::now() + config_.grace;
+    front.force_at = now + config_.grace;
     return wake_by(front.force_at);
   }
   if (front.what->request().cpu_budget > 0ms) {
@@ -123,7 +124,7 @@ void session_core::start_front() {
     cpu_unread_ = microseconds{0};
   }
   front.cpu_before = last_cpu_ + cpu_unread_;
-  front.running_since = clock_type::now();
+  front.running_since = now;
   if (!front.rounds.empty()) {
     front.round_since = front.running_since;
     wake_by(front.round_since + front.what->request().idle_timeout);
@@ -131,7 +132,7 @@ void session_core::start_front() {
   if (front.what->now() == execution::state::queued) {
     front.what->mark_started(front.running_since);
     if (!front.what->request().internal)
-      front.what->append(event::kind::started, {});
+      front.what->append(event::kind::started, {}, 0, now);
   }
   if (front.what->request().cpu_budget > 0ms)
     update_wake();
@@ -151,9 +152,12 @@ bool session_core::is_front(const in_flight& flight) const noexcept {
 }
 
 session_core::in_flight session_core::take(in_flight& flight) {
+  bool front = is_front(flight);
   auto taken = std::move(flight);
   auto number = taken.what->number;
-  if (parked_.erase(number) > 0)
+  if (front)
+    sent_.pop_front();
+  else if (parked_.erase(number) > 0)
     parked_async_ -= taken.asynchronous ? 1 : 0;
   else
     std::erase_if(sent_, [&flight](const auto& f) { return &f == &flight; });
@@ -163,7 +167,7 @@ session_core::in_flight session_core::take(in_flight& flight) {
 void session_core::park(in_flight& flight) {
   bool front = is_front(flight);
   if (front)
-    flight.cpu_used += cpu_of(flight);
+    flight.cpu_used += cpu_of(flight, clock_type::now());
   auto waits = take(flight);
   parked_async_ += waits.asynchronous ? 1 : 0;
   auto number = waits.what->number;
@@ -204,7 +208,7 @@ void session_core::end_round(in_flight& flight) {
       // Others may stand between this round and the next.
       bool front = is_front(flight);
       if (front)
-        flight.cpu_used += cpu_of(flight);
+        flight.cpu_used += cpu_of(flight, clock_type::now());
       auto moved = take(flight);
       moved.place = place;
       auto behind = std::find_if(sent_.begin(), sent_.end(),
@@ -259,7 +263,7 @@ void session_core::give_up_on(in_flight& target, bool has_worker) {
   what->finish(std::move(how));
 }
 
-void session_core::update_state() {
+void session_core::update_state(clock_type::time_point now) {
   if (info_.state == session_state::dead || info_.state == session_state::starting)
     return;
   auto before = info_.state;
@@ -267,7 +271,7 @@ void session_core::update_state() {
                 : sent_.empty() && parked_async_ == 0 ? session_state::ready
                                                       : session_state::busy;
   if (info_.state == session_state::ready && before != session_state::ready)
-    idle_since_ = clock_type::now();
+    idle_since_ = now;
 }
 
 } // namespace vivarium
