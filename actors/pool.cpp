@@ -35,7 +35,9 @@ constexpr std::size_t max_ahead = 2;
 constexpr auto courtesy = 1ms;
 // While the pool is above its low mark a refill waits for a moment in which nothing has run for so
 // long: making a worker takes a core for more than a millisecond, and whoever took one is at work.
-constexpr auto quiet_moment = 2ms;
+constexpr clock_type::duration quiet_moment = 2ms;
+// A daemon that is never quiet is not asked so often.
+constexpr clock_type::duration longest_look = 32ms;
 // A zygote that lived so long was healthy: its end is not counted against the next one.
 constexpr auto healthy_life = 10s;
 // After so many failures in a row those who wait are refused instead of being kept waiting.
@@ -452,10 +454,13 @@ void pool_core::refill() {
   if (idle_.size() + coming_ >= wanted)
     return;
   bool urgent = !waiting_.empty() || idle_.size() + coming_ <= plan_.config.pool_low;
-  if (!urgent && (coming_ > 0 || plan_.load.quiet_for() < quiet_moment))
-    return tick_at(clock_type::now() + quiet_moment);
+  if (!urgent && (coming_ > 0 || plan_.load.quiet_for() < quiet_moment)) {
+    auto pause = std::exchange(next_look_, std::min(2 * next_look_, longest_look));
+    return tick_at(clock_type::now() + pause);
+  }
   if (waiting_.empty() && !idle_.empty() && clock_type::now() < courtesy_ends_)
     return tick_at(courtesy_ends_);
+  next_look_ = quiet_moment;
   auto at_once = !waiting_.empty() ? max_ordered : urgent ? max_ahead : 1;
   while (idle_.size() + coming_ < wanted && coming_ < at_once
          && workers_.size() < plan_.config.max_workers) {
