@@ -39,6 +39,12 @@ public:
                              const std::string& which) = 0;
   /// The watch went round once.
   virtual void memory_polled(std::chrono::microseconds took) = 0;
+  /// An attempt to connect out of a session ended. `outcome` is one of a fixed set.
+  virtual void egress_ended(const std::string& tenant, const std::string& environment,
+                            const std::string& outcome) = 0;
+  /// Bytes have gone through the connections of a session.
+  virtual void egress_bytes(const std::string& tenant, const std::string& environment,
+                            std::uint64_t sent, std::uint64_t received) = 0;
   /// An actor ended unexpectedly and was restarted by its supervisor.
   virtual void actor_restarted(const std::string& kind) = 0;
 };

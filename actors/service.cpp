@@ -44,7 +44,7 @@ constexpr int last_turns = 100'000;
 struct service::impl {
   impl(boost::asio::io_context& r, settings c, observer& w,
        std::unique_ptr<sandbox::cgroup_tree> groups)
-      : reactor{r}, config{std::move(c)}, watch{w}, workers{r, w, config.watch},
+      : reactor{r}, config{std::move(c)}, watch{w}, workers{r, w, config.watch}, gate{r},
         system_settings{r}, system{system_settings} {
     config.sealed = sealed_limits(config);
     if (groups)
@@ -118,8 +118,8 @@ struct service::impl {
   tenant_actor spawn_tenant(const std::string& name) {
     return system.spawn(
         tenant,
-        tenant_plan{reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, name,
-                    [this](const std::string& environment) { return pool_of(environment); }});
+        tenant_plan{reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, gate,
+                    name, [this](const std::string& environment) { return pool_of(environment); }});
   }
 
   struct pool_entry {
@@ -143,6 +143,7 @@ struct service::impl {
   load_gauge load;
   resource_watch workers;
   std::optional<cgroup_keeper> cgroups;
+  egress_gate gate;
   std::optional<sandbox::uid_claim> uids;
   system_config system_settings;
   caf::actor_system system;
@@ -177,7 +178,11 @@ bool service::hopeless() const noexcept {
   return impl_->eager([](const pool_board& board) { return board.hopeless; }) != nullptr;
 }
 
-void service::submit(const std::string& tenant, submission what, reply<execution_ptr> to) {
+void service::keep_from_sessions(std::vector<sandbox::endpoint> listeners) {
+  impl_->gate.own_listeners = std::move(listeners);
+}
+
+void service::submit(const std::string& tenant, submission&& what, reply<execution_ptr> to) {
   caf::anon_send(impl_->tenant_of(tenant), atom::submit_v, std::move(what), std::move(to));
 }
 

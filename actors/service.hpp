@@ -43,6 +43,8 @@ struct session_info {
   std::int64_t worker_pid = 0;  ///< On the daemon's host; 0 when there is none.
   std::string init_error;       ///< Formatted traceback; only when that is why it is dead.
   session_limits limits;        ///< That hold for it.
+  std::string egress;           ///< Name of its egress policy; empty: no way out.
+  process_mode processes = process_mode::none;
 };
 
 /// Source to be run before a session is ready.
@@ -69,6 +71,8 @@ struct session_request {
   limits_request limits;                ///< Of its own.
   std::chrono::milliseconds ref_ttl{0}; ///< 0: no limit.
   std::vector<std::string> tags;
+  std::string egress; ///< Name of a policy; empty: no way out.
+  std::optional<process_mode> processes;
   std::string request_id;
 };
 
@@ -145,9 +149,12 @@ public:
   /// will not: a matter for whoever wrote the configuration.
   [[nodiscard]] bool hopeless() const noexcept;
 
+  /// Tells where the daemon itself listens: no session may connect there, whatever its policy.
+  void keep_from_sessions(std::vector<sandbox::endpoint> listeners);
+
   /// Submits source. The execution is returned as soon as it has an id and a place in a session;
   /// subscribe to it to see its events and its verdict.
-  void submit(const std::string& tenant, submission what, reply<execution_ptr> to);
+  void submit(const std::string& tenant, submission&& what, reply<execution_ptr> to);
   /// Finds an execution that runs or is still kept.
   void find_execution(const std::string& tenant, const std::string& id, reply<execution_ptr> to);
   /// Interrupts an execution; false when it had ended already.

@@ -28,7 +28,8 @@ struct session_surroundings {
   observer& watch;
   load_gauge& load;
   resource_watch& workers;
-  cgroup_keeper* cgroups;           ///< Null where there are none.
+  cgroup_keeper* cgroups; ///< Null where there are none.
+  egress_gate& gate;
   std::function<pool_actor()> pool; ///< The pool of its environment, as it is now.
   std::function<void(session_info)> report_end;
   std::function<void(const execution_ptr&)> report_large;

@@ -171,6 +171,12 @@ void session_core::on_granted(worker_ptr worker) {
   info_.worker_pid = worker_->host_pid();
   ports_.watch_input();
   worker_->on_denied([this](const sandbox::denied_call& call) { on_denied(call); });
+  worker_->on_call([this](const sandbox::caught_call& call) { return on_call(call); });
+  if (auto ok = open_egress(); !ok) {
+    start_error_ = std::move(ok).why();
+    return kill_for(cause{
+        .what = "unavailable", .limit = start_error_->detail, .enforced_by = enforcer::daemon});
+  }
   specialise();
 }
 
@@ -214,7 +220,7 @@ void session_core::on_gone(std::uint64_t worker) {
   maybe_stop();
 }
 
-void session_core::kill_for(cause why) {
+void session_core::kill_for(const cause& why) {
   death_ = why;
   ports_.kill(worker_number_);
   lose(why);
@@ -242,8 +248,13 @@ void session_core::leave_pool() {
 }
 
 void session_core::let_go() {
-  if (worker_)
+  if (egress_)
+    egress_->close();
+  egress_.reset();
+  if (worker_) {
     worker_->on_denied(nullptr);
+    worker_->on_call(nullptr);
+  }
   watched_.reset();
   worker_.reset();
   if (!cgroup_.empty())
@@ -251,8 +262,8 @@ void session_core::let_go() {
 }
 
 void session_core::on_denied(const sandbox::denied_call& call) {
-  if (!sent_.empty())
-    sent_.front().denied_call = call.name;
+  if (auto* flight = to_blame())
+    flight->denied = cause{"denied", call.name, 0, 0, enforcer::kernel};
   watch_.call_denied(info_.environment, call.name);
   // A worker chooses how often it is told off; the log must not be its to fill.
   auto now = clock_type::now();

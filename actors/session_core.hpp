@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/egress_broker.hpp"
 #include "actors/execution.hpp"
 #include "actors/load_gauge.hpp"
 #include "actors/messages.hpp"
@@ -30,7 +31,11 @@ struct session_ports {
   std::function<void()> watch_input;  ///< Call `on_input` once the worker has something to say.
   std::function<void()> watch_output; ///< Call `on_writable` once its pipe takes bytes.
   std::function<void(clock_type::time_point)> wake_at; ///< Call `on_tick` then, or a little later.
-  std::function<void(session_info)> report_end;        ///< The session is dead; said once.
+  /// A broker for its connections to the outside.
+  std::function<std::shared_ptr<egress_broker>(egress_broker::client, const std::string&,
+                                               const egress_policy&)>
+      open_gate;
+  std::function<void(session_info)> report_end;           ///< The session is dead; said once.
   std::function<void(const execution_ptr&)> report_large; ///< It ended and holds many bytes.
   std::function<void()> stop;                             ///< Nothing is left to do, ever.
   /// Gives the worker's files another size; `on_resized` follows.
@@ -132,11 +137,12 @@ private:
     std::uint64_t displays_dropped = 0;
     stop_reason stop = stop_reason::none;
     clock_type::time_point force_at{}; // when patience ends, once it is being stopped
-    std::string denied_call = {};      // the last system call it was refused
+    std::optional<cause> denied = {};  // what it was refused last
     bool settled = false;              // its verdict has been given, the answer is still to come
-    bool asynchronous = false;         // it has said that it waits
-    bool ending = false;               // a stream that was told to end
-    std::uint64_t place = 0;           // in the order in which the worker takes things up
+    bool asynchronous = false;         // it has said that it waits: it is parked
+    std::chrono::nanoseconds loop_before{}; // loop_share_ when it was parked
+    bool ending = false;                    // a stream that was told to end
+    std::uint64_t place = 0;                // in the order in which the worker takes things up
     clock_type::time_point running_since{};
     std::vector<round> rounds = {};       // of a stream: ordered and not over
     std::uint64_t round_bytes = 0;        // that the present round has brought
@@ -147,12 +153,17 @@ private:
   // session_core.cpp: requests, and the worker's life.
   void become_ready();
   void violated(std::string_view what);
-  void kill_for(cause why);
+  void kill_for(const cause& why);
   void lose(const cause& why);
   void maybe_stop();
   void let_go();
   void leave_pool();
   void on_denied(const sandbox::denied_call& call);
+  worker::fate on_call(const sandbox::caught_call& call);
+  status open_egress();
+  void interrupt_connect(const in_flight& target);
+  bool may_fork_now();
+  in_flight* to_blame() noexcept;
 
   // session_specialise.cpp: a worker is given the limits of its session.
   void specialise();
@@ -180,18 +191,22 @@ private:
 
   // session_flights.cpp: what the worker has been sent.
   void dispatch();
-  void send(const execution_ptr& what);
-  void start_front();
+  void send(const execution_ptr& what, clock_type::time_point now);
+  void start_front(clock_type::time_point now = clock_type::now());
   void park(in_flight& flight);
+  void add_round(in_flight& flight, std::uint64_t credit);
   void order_round(in_flight& flight, std::uint64_t credit);
   void end_round(in_flight& flight);
   void close_stream(in_flight& flight);
   void interrupt(in_flight& target, stop_reason why);
   void give_up_on(in_flight& target, bool has_worker);
-  void update_state();
+  void update_state(clock_type::time_point now = clock_type::now());
   in_flight* find(std::uint64_t number);
   in_flight take(in_flight& flight);
   bool is_front(const in_flight& flight) const noexcept;
+  void count_asynchronous(in_flight& flight);
+  void charge_loop();
+  void release_charges();
 
   // session_time.cpp
   void check_time(in_flight& flight, bool front, clock_type::time_point now);
@@ -207,13 +222,15 @@ private:
   bool handle_items(std::string_view body);
   bool handle_parked(std::string_view body);
   bool handle_finished(std::string_view body);
+  static std::uint64_t most_output_of(const in_flight& flight);
   std::optional<verdict> verdict_from(const in_flight& flight, const bridge::finished& message);
 
   // session_ends.cpp: how executions end.
   void stopped_verdict(verdict& out, const in_flight& flight, bool lost) const;
-  std::chrono::microseconds cpu_of(const in_flight& flight);
+  std::chrono::microseconds cpu_of(const in_flight& flight, clock_type::time_point now);
   void complete(in_flight& flight, verdict how);
   void complete_queued(const execution_ptr& what, verdict how);
+  std::chrono::microseconds loop_cpu_of(const in_flight& flight);
   void observe_end(const execution& what, const verdict& how);
   void lose_flight(in_flight& flight, bool front, const cause& why, const std::string& text);
   void finish_all(const cause& why);
@@ -231,9 +248,10 @@ private:
 
   worker_ptr worker_;
   resource_watch::ticket watched_;
-  std::string cgroup_;              // folder of its control group; empty: none
-  unsigned specialising_ = 0;       // answers awaited before the worker may see a tenant's byte
-  std::uint64_t worker_number_ = 0; // also after the worker object has gone; 0: never had one
+  std::string cgroup_;        // folder of its control group; empty: none
+  unsigned specialising_ = 0; // answers awaited before the worker may see a tenant's byte
+  std::shared_ptr<egress_broker> egress_; // when it has a policy
+  std::uint64_t worker_number_ = 0;       // also after the worker object has gone; 0: never had one
   bool worker_gone_ = false;
   bool channel_closed_ = false;
   std::optional<worker_end> end_;
@@ -245,6 +263,7 @@ private:
   std::deque<in_flight> sent_;
   std::map<std::uint64_t, in_flight> parked_; // by number
   std::size_t parked_async_ = 0;              // those that wait for something but the client
+  std::size_t parked_budgets_ = 0;            // those of them that have a CPU budget
   std::size_t stopping_ = 0;                  // in flight and told to stop
   std::uint64_t next_number_ = 1;
   std::uint64_t next_place_ = 1;
@@ -261,11 +280,19 @@ private:
   std::vector<reply<session_info>> describing_; // asked before the session was ready
   std::chrono::microseconds last_cpu_{};        // of the worker, when last read
   std::chrono::microseconds cpu_unread_{};      // at most this was used since by short executions
+  // "I wait" is the worker's word. What it computes while nobody has the interpreter is shared out
+  // among those that are said to wait: the share of each, all time, and the CPU clock when it was
+  // last added to.
+  std::chrono::nanoseconds loop_share_{};
+  std::chrono::microseconds loop_cpu_{};
+  bool front_ran_ = false; // since then
   clock_type::time_point denial_log_after_{};
-  std::uint64_t peak_seen_ = 0; // of the worker's resident memory
-  bool opened_ = false;         // It was ready once.
+  std::uint64_t peak_seen_ = 0;            // of the worker's resident memory
+  clock_type::time_point forks_free_at_{}; // when as many forks may be made at once as ever
+  bool opened_ = false;                    // It was ready once.
   bool reported_ = false;
   bool unflushed_ = false;
+  std::size_t charged_ = 0; // of those sent, at the back: their bytes may still be here
 };
 
 } // namespace vivarium

@@ -19,11 +19,18 @@ using std::chrono::milliseconds;
 namespace {
 
 // An ended execution that holds more than this is accounted for by its tenant.
-constexpr std::size_t large_execution = 64 * 1024;
+constexpr std::size_t large_execution = 64u << 10;
 // Executions shorter than this are charged no CPU time.
 constexpr auto worth_a_clock = milliseconds{1};
 // Executions shorter than this are not worth reading /proc for.
 constexpr auto worth_a_peak = milliseconds{20};
+
+// Libraries make errors of their own of a refused connection; any other call that was refused says
+// nothing of an error that is no PermissionError.
+bool is_refusal(error_kind kind, const cause& denied) {
+  return kind == error_kind::permission
+         || (kind == error_kind::io && (denied.what == "egress" || denied.limit == "connect"));
+}
 
 std::uint64_t count_of(milliseconds time) noexcept {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
@@ -49,8 +56,9 @@ void session_core::stopped_verdict(verdict& out, const in_flight& flight, bool l
     why.limit = "cpu_ms";
     why.configured = count_of(request.cpu_budget);
     auto used = sandbox::cpu_time_of(worker_ ? worker_->host_pid() : 0).value_or(last_cpu_);
-    why.observed =
-        count_of(duration_cast<milliseconds>(used - flight.cpu_before + flight.cpu_used));
+    auto since = flight.asynchronous ? duration_cast<microseconds>(loop_share_ - flight.loop_before)
+                                     : used - flight.cpu_before;
+    why.observed = count_of(duration_cast<milliseconds>(since + flight.cpu_used));
     text = "the execution used up its CPU budget of " + std::to_string(why.configured) + " ms";
   } else if (flight.stop == stop_reason::idle) {
     why.what = "deadline";
@@ -79,10 +87,11 @@ void session_core::stopped_verdict(verdict& out, const in_flight& flight, bool l
     out.session = session_outcome::lost;
 }
 
-std::chrono::microseconds session_core::cpu_of(const in_flight& flight) {
+std::chrono::microseconds session_core::cpu_of(const in_flight& flight,
+                                               clock_type::time_point now) {
   // The clock costs more than a small execution's share of it: those are charged nothing, and what
   // they took at most is not charged to the next one either.
-  auto ran = duration_cast<microseconds>(clock_type::now() - flight.running_since);
+  auto ran = duration_cast<microseconds>(now - flight.running_since);
   if (ran < worth_a_clock && flight.what->request().cpu_budget.count() == 0) {
     cpu_unread_ += ran;
     return microseconds{0};
@@ -95,20 +104,30 @@ std::chrono::microseconds session_core::cpu_of(const in_flight& flight) {
   return std::max(*used - flight.cpu_before, microseconds{0});
 }
 
+// What it computed while it was said to wait.
+std::chrono::microseconds session_core::loop_cpu_of(const in_flight& flight) {
+  charge_loop();
+  return duration_cast<microseconds>(loop_share_ - flight.loop_before);
+}
+
 void session_core::complete(in_flight& flight, verdict how) {
-  load_.touch();
+  // One look at the clock for all of it: many executions end in one turn.
+  auto now = clock_type::now();
+  load_.touch(now);
   bool was_front = is_front(flight);
   auto what = flight.what;
   if (!flight.settled) {
     if (what->now() == execution::state::queued) // It overtook one that still awaits something.
-      what->mark_started(clock_type::now());
+      what->mark_started(now);
     how.usage.cpu = flight.cpu_used;
     if (was_front)
-      how.usage.cpu += cpu_of(flight);
-    if (how.error_kind == static_cast<std::uint32_t>(error_kind::permission)
-        && !flight.denied_call.empty())
-      how.cause = cause{"denied", flight.denied_call, 0, 0, enforcer::kernel};
-    if (clock_type::now() - what->started() > worth_a_peak)
+      how.usage.cpu += cpu_of(flight, now);
+    else if (flight.asynchronous)
+      how.usage.cpu += loop_cpu_of(flight);
+    if (flight.denied && !how.cause
+        && is_refusal(static_cast<error_kind>(how.error_kind), *flight.denied))
+      how.cause = flight.denied;
+    if (now - what->started() > worth_a_peak)
       how.usage.peak_memory_bytes = peak_memory();
     if (how.outcome == verdict::kind::error && !how.cause)
       explain(how, flight);
@@ -120,18 +139,18 @@ void session_core::complete(in_flight& flight, verdict how) {
   auto ended = take(flight);
   stopping_ -= ended.stop != stop_reason::none ? 1 : 0;
   if (!ended.settled) {
-    how.usage.wall = duration_cast<microseconds>(clock_type::now() - what->submitted());
+    how.usage.wall = duration_cast<microseconds>(now - what->submitted());
     how.usage.queued = duration_cast<microseconds>(what->started() - what->submitted());
     observe_end(*what, how);
   }
-  update_state();
+  update_state(now);
   if (was_front || sent_.empty())
-    start_front();
+    start_front(now);
   if (ended.settled)
     return;
   bool large =
       !what->request().internal && what->log_bytes() + how.content.size() > large_execution;
-  what->finish(std::move(how));
+  what->finish(std::move(how), now);
   if (large)
     ports_.report_large(what);
 }
@@ -165,6 +184,7 @@ void session_core::lose_flight(in_flight& flight, bool front, const cause& why,
   if (flight.settled)
     return;
   auto& what = *flight.what;
+  bool computes = front && !flight.asynchronous;
   verdict how;
   how.session = session_outcome::lost;
   how.cause = why;
@@ -184,11 +204,14 @@ void session_core::lose_flight(in_flight& flight, bool front, const cause& why,
   how.displays_dropped = flight.displays_dropped;
   if (worker_) {
     how.usage.peak_memory_bytes = peak_memory();
-    if (auto used = sandbox::cpu_time_of(worker_->host_pid()); used && front)
+    if (auto used = sandbox::cpu_time_of(worker_->host_pid()); used && computes)
       how.usage.cpu = *used - flight.cpu_before;
   }
+  if (flight.asynchronous)
+    how.usage.cpu = duration_cast<microseconds>(loop_share_ - flight.loop_before);
   if (end_ && front) {
-    how.usage.cpu = std::max(how.usage.cpu, end_->cpu - flight.cpu_before);
+    if (computes)
+      how.usage.cpu = std::max(how.usage.cpu, end_->cpu - flight.cpu_before);
     how.usage.peak_memory_bytes = std::max(how.usage.peak_memory_bytes, end_->peak_memory_bytes);
   }
   how.usage.cpu += flight.cpu_used;
@@ -203,10 +226,11 @@ void session_core::lose_flight(in_flight& flight, bool front, const cause& why,
 
 void session_core::finish_all(const cause& why) {
   auto text = "the session ended before the execution did: " + vivarium::describe(why);
+  charge_loop();
   auto flights = std::exchange(sent_, {});
   auto parked = std::exchange(parked_, {});
   auto queued = std::exchange(waiting_, {});
-  parked_async_ = stopping_ = 0;
+  parked_async_ = parked_budgets_ = stopping_ = 0;
   setup_.clear();
   bool front = true;
   for (auto& flight : flights)

@@ -20,7 +20,7 @@ namespace {
 // How much is sent to a worker ahead of its answers: enough for one wake-up to serve many callers,
 // little enough that a dying worker takes little with it.
 constexpr std::size_t max_sent = 64;
-constexpr std::size_t max_unsent_bytes = 256 * 1024;
+constexpr std::size_t max_unsent_bytes = 256u << 10;
 // How many may wait inside the worker before others wait outside.
 constexpr std::size_t max_parked = 2'000;
 
@@ -29,36 +29,45 @@ constexpr std::size_t max_parked = 2'000;
 void session_core::dispatch() {
   if (!worker_ || info_.state == session_state::dead || info_.state == session_state::starting)
     return;
+  auto now = clock_type::now();
   while (!waiting_.empty() && sent_.size() < max_sent && parked_.size() < max_parked
          && worker_->unsent() < max_unsent_bytes) {
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
-    if (clock_type::now() >= next->submitted() + next->request().timeout) {
+    if (now >= next->submitted() + next->request().timeout) {
       verdict how;
       in_flight never{.what = next, .deadline = {}, .stop = stop_reason::deadline};
       stopped_verdict(how, never, false);
       complete_queued(next, std::move(how));
       continue;
     }
-    send(next);
+    send(next, now);
     if (info_.state == session_state::dead)
       return;
   }
   unflushed_ = true;
-  update_state();
+  update_state(now);
 }
 
 void session_core::flush() {
   if (!std::exchange(unflushed_, false) || !worker_)
     return;
   switch (worker_->flush()) {
-    case worker::write_outcome::complete: break;
+    case worker::write_outcome::complete: release_charges(); break;
     case worker::write_outcome::blocked: ports_.watch_output(); break;
     case worker::write_outcome::closed: break; // The answer pipe tells the same, in order.
   }
 }
 
-void session_core::send(const execution_ptr& what) {
+// The worker has it all: it is the worker's memory now. Those that have ended took their charge
+// along.
+void session_core::release_charges() {
+  auto left = std::min(std::exchange(charged_, 0), sent_.size());
+  for (auto at = sent_.rbegin(); left > 0; ++at, --left)
+    at->what->charge = {};
+}
+
+void session_core::send(const execution_ptr& what, clock_type::time_point now) {
   what->number = next_number_++;
   const auto& request = what->request();
   auto deadline = what->submitted() + request.timeout;
@@ -88,34 +97,60 @@ void session_core::send(const execution_ptr& what) {
   }
   unflushed_ = true;
   what->drop_source();
-  load_.touch();
+  load_.touch(now);
   auto place = next_place_++;
   sent_.push_back(in_flight{.what = what, .deadline = deadline, .place = place});
+  ++charged_;
   if (request.stream_credit > 0) {
     auto& stream = sent_.back();
     stream.rounds.push_back(round{request.stream_credit, place});
-    stream.round_since = clock_type::now();
+    stream.round_since = now;
     for (auto credit : std::exchange(what->early_rounds, {}))
-      order_round(stream, credit);
+      add_round(stream, credit);
   }
   if (sent_.size() == 1)
-    start_front();
+    start_front(now);
 }
 
-void session_core::start_front() {
+// Before whatever changes who has the interpreter, or how many wait.
+void session_core::charge_loop() {
+  if (parked_async_ == 0 || !worker_)
+    return;
+  auto used = sandbox::cpu_time_of(worker_->host_pid()).value_or(end_ ? end_->cpu : loop_cpu_);
+  if (!front_ran_)
+    loop_share_ += std::chrono::nanoseconds{std::max(used - loop_cpu_, microseconds{0})}
+                   / static_cast<std::int64_t>(parked_async_);
+  loop_cpu_ = used;
+}
+
+// One that is parked already, or about to be, says that it waits.
+void session_core::count_asynchronous(in_flight& flight) {
+  charge_loop();
+  if (parked_async_++ == 0)
+    loop_cpu_ = sandbox::cpu_time_of(worker_->host_pid()).value_or(loop_cpu_);
+  parked_budgets_ += flight.what->request().cpu_budget > 0ms ? 1 : 0;
+  flight.asynchronous = true;
+  flight.loop_before = loop_share_;
+}
+
+void session_core::start_front(clock_type::time_point now) {
+  charge_loop();
+  front_ran_ = !sent_.empty();
   if (sent_.empty()) {
+    if (parked_budgets_ > 0)
+      update_wake();
     // Those that were given up while others ran have the worker for themselves now and must let go.
     for (auto& [number, flight] : parked_) {
       if (!flight.settled)
         continue;
-      flight.force_at = clock_type::now() + config_.grace;
+      flight.force_at = now + config_.grace;
       wake_by(flight.force_at);
     }
     return;
   }
   auto& front = sent_.front();
   if (front.settled) {
-    front.force_at = clock_type::now() + config_.grace;
+    front.force_at = now + config_.grace;
     return wake_by(front.force_at);
   }
   if (front.what->request().cpu_budget > 0ms) {
@@ -123,7 +158,7 @@ void session_core::start_front() {
     cpu_unread_ = microseconds{0};
   }
   front.cpu_before = last_cpu_ + cpu_unread_;
-  front.running_since = clock_type::now();
+  front.running_since = now;
   front.peak_before = peak_seen_;
   if (!front.rounds.empty()) {
     front.round_since = front.running_since;
@@ -132,7 +167,7 @@ void session_core::start_front() {
   if (front.what->now() == execution::state::queued) {
     front.what->mark_started(front.running_since);
     if (!front.what->request().internal)
-      front.what->append(event::kind::started, {});
+      front.what->append(event::kind::started, {}, 0, now);
   }
   if (front.what->request().cpu_budget > 0ms)
     update_wake();
@@ -152,21 +187,25 @@ bool session_core::is_front(const in_flight& flight) const noexcept {
 }
 
 session_core::in_flight session_core::take(in_flight& flight) {
+  auto place = is_front(flight) ? sent_.begin()
+                                : std::find_if(sent_.begin(), sent_.end(),
+                                               [&flight](const auto& f) { return &f == &flight; });
   auto taken = std::move(flight);
-  auto number = taken.what->number;
-  if (parked_.erase(number) > 0)
-    parked_async_ -= taken.asynchronous ? 1 : 0;
-  else
-    std::erase_if(sent_, [&flight](const auto& f) { return &f == &flight; });
+  if (place != sent_.end()) {
+    sent_.erase(place);
+  } else if (parked_.erase(taken.what->number) > 0 && taken.asynchronous) {
+    charge_loop();
+    --parked_async_;
+    parked_budgets_ -= taken.what->request().cpu_budget > 0ms ? 1 : 0;
+  }
   return taken;
 }
 
 void session_core::park(in_flight& flight) {
   bool front = is_front(flight);
   if (front)
-    flight.cpu_used += cpu_of(flight);
+    flight.cpu_used += cpu_of(flight, clock_type::now());
   auto waits = take(flight);
-  parked_async_ += waits.asynchronous ? 1 : 0;
   auto number = waits.what->number;
   parked_.emplace(number, std::move(waits));
   if (front)
@@ -174,18 +213,21 @@ void session_core::park(in_flight& flight) {
   update_state();
 }
 
-void session_core::order_round(in_flight& flight, std::uint64_t credit) {
+void session_core::add_round(in_flight& flight, std::uint64_t credit) {
   (void)bridge::append_pull(worker_->outgoing(), {flight.what->number, credit});
   unflushed_ = true;
-  auto place = next_place_++;
-  flight.rounds.push_back(round{credit, place});
+  flight.rounds.push_back(round{credit, next_place_++});
+}
+
+void session_core::order_round(in_flight& flight, std::uint64_t credit) {
+  add_round(flight, credit);
   if (flight.rounds.size() > 1)
     return;
   flight.round_since = clock_type::now();
   wake_by(flight.round_since + flight.what->request().idle_timeout);
   if (flight.asynchronous || !parked_.contains(flight.what->number))
     return;
-  flight.place = place;
+  flight.place = flight.rounds.front().place;
   sent_.push_back(take(flight));
   if (sent_.size() == 1)
     start_front();
@@ -205,7 +247,7 @@ void session_core::end_round(in_flight& flight) {
       // Others may stand between this round and the next.
       bool front = is_front(flight);
       if (front)
-        flight.cpu_used += cpu_of(flight);
+        flight.cpu_used += cpu_of(flight, clock_type::now());
       auto moved = take(flight);
       moved.place = place;
       auto behind = std::find_if(sent_.begin(), sent_.end(),
@@ -240,6 +282,7 @@ void session_core::interrupt(in_flight& target, stop_reason why) {
   target.force_at = clock_type::now() + config_.grace;
   wake_by(target.force_at);
   ports_.interrupt(worker_number_, target.what->number);
+  interrupt_connect(target);
   update_state();
 }
 
@@ -260,7 +303,7 @@ void session_core::give_up_on(in_flight& target, bool has_worker) {
   what->finish(std::move(how));
 }
 
-void session_core::update_state() {
+void session_core::update_state(clock_type::time_point now) {
   if (info_.state == session_state::dead || info_.state == session_state::starting)
     return;
   auto before = info_.state;
@@ -270,7 +313,7 @@ void session_core::update_state() {
   if (watched_)
     watched_->busy = info_.state != session_state::ready;
   if (info_.state == session_state::ready && before != session_state::ready)
-    idle_since_ = clock_type::now();
+    idle_since_ = now;
 }
 
 } // namespace vivarium

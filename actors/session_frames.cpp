@@ -19,7 +19,7 @@ namespace {
 constexpr int reads_per_turn = 16;
 // How much more than the limit a worker may send before the daemon cuts by itself: what one flush
 // of its capture holds.
-constexpr std::size_t output_slack = 64 * 1024;
+constexpr std::size_t output_slack = 64u << 10;
 // How long the reaper may take to tell how a worker ended after its channel has closed.
 constexpr auto reap_patience = std::chrono::seconds{2};
 
@@ -161,13 +161,11 @@ bool session_core::handle_parked(std::string_view body) {
   }
   if (flight->what->now() == execution::state::queued)
     flight->what->mark_started(clock_type::now());
-  flight->asynchronous = true;
-  if (between_rounds) {
-    ++parked_async_;
-    update_state();
-  } else {
+  if (!between_rounds)
     park(*flight);
-  }
+  count_asynchronous(*find(message->execution));
+  update_state();
+  update_wake();
   return true;
 }
 
@@ -185,12 +183,22 @@ bool session_core::handle_finished(std::string_view body) {
   return true;
 }
 
+// How much an execution wrote is the worker's word, since what is over the limit never comes here.
+// Made up, it would spoil the operator's sums: more than memory can carry is not believed.
+std::uint64_t session_core::most_output_of(const in_flight& flight) {
+  constexpr std::int64_t bytes_per_ns = 16;
+  auto ran = clock_type::now() - flight.what->submitted();
+  return flight.output_seen
+         + static_cast<std::uint64_t>(
+             std::chrono::duration_cast<std::chrono::nanoseconds>(ran).count() * bytes_per_ns);
+}
+
 std::optional<verdict> session_core::verdict_from(const in_flight& flight,
                                                   const bridge::finished& message) {
   using outcome = bridge::finished::outcome;
   verdict how;
   how.output_truncated = message.output_truncated || flight.output_cut;
-  how.usage.output_bytes = message.output_bytes;
+  how.usage.output_bytes = std::min(message.output_bytes, most_output_of(flight));
   how.displays_dropped = flight.displays_dropped;
   status fine = done{};
   switch (message.kind) {

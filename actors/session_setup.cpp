@@ -108,6 +108,7 @@ void session_core::begin_setup() {
     wishes.emplace_back("cwd", text_value(wish_.working_directory));
   if (!wish_.environment_variables.empty()) {
     std::vector<std::pair<std::string, std::string>> variables;
+    variables.reserve(wish_.environment_variables.size());
     for (const auto& [name, value] : wish_.environment_variables)
       variables.emplace_back(name, text_value(value));
     wishes.emplace_back("env", bridge::dict_value(variables));
@@ -116,6 +117,14 @@ void session_core::begin_setup() {
     wishes.emplace_back("max_refs", int_value(static_cast<std::int64_t>(limits_[limit::refs])));
   if (wish_.ref_ttl.count() > 0)
     wishes.emplace_back("ref_ttl_ms", int_value(wish_.ref_ttl.count()));
+  if (egress_) {
+    std::vector<std::string> rules;
+    for (const auto& rule : config_.egress.at(info_.egress).allow)
+      rules.push_back(text_value(rule.text));
+    wishes.emplace_back("egress", list_of({text_value(info_.egress), bridge::list_value(rules)}));
+  }
+  if (info_.processes == process_mode::children)
+    wishes.emplace_back("children", int_value(1));
   if (!wishes.empty())
     add(bridge::run_mode::configure, list_of({bridge::dict_value(wishes)}), config_.init_timeout);
   if (auto init = std::exchange(wish_.init, std::nullopt)) {
@@ -140,7 +149,7 @@ void session_core::step_setup() {
     return become_ready();
   auto next = std::move(setup_.front());
   setup_.erase(setup_.begin());
-  send(next);
+  send(next, clock_type::now());
   update_wake();
 }
 

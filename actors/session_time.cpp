@@ -60,6 +60,9 @@ void session_core::check_time(in_flight& flight, bool front, clock_type::time_po
     auto used = sandbox::cpu_time_of(worker_->host_pid());
     if (used && *used - flight.cpu_before + flight.cpu_used >= request.cpu_budget)
       interrupt(flight, stop_reason::cpu);
+  } else if (flight.asynchronous && request.cpu_budget > 0ms) {
+    if (flight.cpu_used + loop_cpu_of(flight) >= request.cpu_budget)
+      interrupt(flight, stop_reason::cpu);
   }
 }
 
@@ -90,6 +93,13 @@ void session_core::consider(clock_type::time_point& next, const in_flight& fligh
     auto left = duration_cast<microseconds>(request.cpu_budget) - flight.cpu_used
                 - (used - flight.cpu_before);
     next = std::min(next, clock_type::now() + std::max<microseconds>(left / 2, cpu_check_floor));
+  } else if (flight.asynchronous && request.cpu_budget > 0ms && sent_.empty()) {
+    // What waits uses little: looked at no more often than a tenth of the budget.
+    auto share = duration_cast<microseconds>(loop_share_ - flight.loop_before);
+    auto left = duration_cast<microseconds>(request.cpu_budget) - flight.cpu_used - share;
+    auto pause = std::max({left / 2, duration_cast<microseconds>(request.cpu_budget) / 10,
+                           duration_cast<microseconds>(cpu_check_floor)});
+    next = std::min(next, clock_type::now() + pause);
   }
 }
 

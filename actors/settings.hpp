@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/egress_policy.hpp"
 #include "actors/session_limits.hpp"
 #include "actors/watch_settings.hpp"
 #include "sandbox/cgroup.hpp"
@@ -12,9 +13,13 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vivarium {
+
+/// Whether a session's code may have processes of its own.
+enum class process_mode : std::uint8_t { none, children };
 
 /// One environment of the configuration.
 struct environment_settings {
@@ -22,11 +27,14 @@ struct environment_settings {
   std::vector<std::string> preload;
   std::vector<std::string> wrapper; ///< Program and arguments before the interpreter's own.
   bool eager = true;                ///< Start its zygote with the daemon instead of on first use.
+  /// What its sessions may have at most, and have when they do not say.
+  process_mode processes = process_mode::none;
 };
 
 /// What the actors need of the configuration. Values; checked by whoever parsed them.
 struct settings {
   std::map<std::string, environment_settings> environments; ///< By name; holds "default".
+  std::map<std::string, egress_policy> egress;              ///< By name; sessions ask for one.
   std::string launcher;                                     ///< Path of vivarium-zygote.
   std::string runtime;           ///< Directory with the native module and its package.
   session_limits limits;         ///< Of sessions that ask for nothing else.
@@ -46,7 +54,8 @@ struct settings {
   std::chrono::milliseconds zygote_timeout{60'000}; ///< For a zygote to import what it preloads.
   std::chrono::seconds start_timeout{30};           ///< For a session to get its worker.
 
-  std::size_t max_sessions = 10'000; ///< Per tenant.
+  std::size_t max_sessions = 10'000;    ///< Per tenant.
+  std::size_t queue_bytes = 256u << 20; ///< Of sources and operands that wait, per tenant.
   std::chrono::milliseconds timeout{120'000};
   std::chrono::milliseconds max_timeout{86'400'000};
   std::chrono::milliseconds grace{1'000};
@@ -58,5 +67,14 @@ struct settings {
   std::size_t kept_executions = 100; ///< Ended executions kept per session, whatever their age.
   std::size_t source_bytes = 16u << 20;
 };
+
+/// Decides whether a tenant's session may have the egress policy that it asks for.
+[[nodiscard]] status may_use_egress(const settings& config, std::string_view tenant,
+                                    const std::string& policy);
+/// Decides what processes a tenant's session has; `wish` is what it asks for, if anything.
+[[nodiscard]] result<process_mode> may_have_processes(const settings& config,
+                                                      std::string_view tenant,
+                                                      const std::string& environment,
+                                                      std::optional<process_mode> wish);
 
 } // namespace vivarium

@@ -71,6 +71,12 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   auto limits = clamp_or_refuse(wish.limits, plan_.config.limits, plan_.config.limits_max);
   if (!limits)
     return limits.why();
+  if (!wish.egress.empty())
+    if (auto ok = may_use_egress(plan_.config, plan_.name, wish.egress); !ok)
+      return ok.why();
+  auto processes = may_have_processes(plan_.config, plan_.name, env, wish.processes);
+  if (!processes)
+    return processes.why();
   session_plan order;
   order.info.limits = *limits;
   order.info.id = make_id(id_kind::session);
@@ -78,6 +84,8 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   order.info.environment = env;
   order.info.created = std::chrono::system_clock::now();
   order.info.tags = wish.tags;
+  order.info.egress = wish.egress;
+  order.info.processes = *processes;
   order.tenant = plan_.name;
   order.one_shot = one_shot;
   order.wish = std::move(wish);
@@ -94,6 +102,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .load = plan_.load,
       .workers = plan_.workers,
       .cgroups = plan_.cgroups,
+      .gate = plan_.gate,
       .pool = [pool = plan_.pool, env] { return pool(env); },
       .report_end =
           [me](session_info ended) {

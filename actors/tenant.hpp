@@ -26,6 +26,7 @@ struct tenant_plan {
   load_gauge& load;
   resource_watch& workers;
   cgroup_keeper* cgroups; ///< Null where there are none.
+  egress_gate& gate;
   std::string name;
   std::function<pool_actor(const std::string&)> pool; ///< The pool of an environment.
 };
@@ -42,7 +43,7 @@ public:
   /// Ends its sessions: they do not outlive it.
   ~tenant_core();
 
-  void submit(submission what, const reply<execution_ptr>& to);
+  void submit(submission&& what, const reply<execution_ptr>& to);
   void compile(submission what, const reply<compiled>& to);
   /// Keeps compiled source and returns its handle.
   std::string keep(code_store::code what) { return codes_.put(std::move(what)); }
@@ -71,6 +72,8 @@ public:
   void drain(clock_type::time_point deadline, std::function<void()> then);
 
 private:
+  // Of executions whose workers do not have them yet; they take themselves off it.
+  byte_charge::sum waiting_bytes_ = std::make_shared<std::size_t>(0);
   struct live_session {
     session_actor handle;
     session_info info; // as it was created

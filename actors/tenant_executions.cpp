@@ -87,8 +87,14 @@ void tenant_core::forget_old(std::deque<execution_ptr>& list, std::size_t keep,
   auto expired = [before](const execution& what) {
     return what.end() && what.submitted() + what.end()->usage.wall < before;
   };
-  // One that runs long may stand before many that have ended since; it stays.
   auto excess = list.size() > keep ? list.size() - keep : 0;
+  for (; excess > 0 && list.front()->end(); --excess) {
+    executions_.erase(list.front()->id());
+    list.pop_front();
+  }
+  if (excess == 0 && before == clock_type::time_point::min())
+    return;
+  // One that runs long may stand before many that have ended since; it stays.
   std::erase_if(list, [&](const execution_ptr& what) {
     if (!what->end() || (excess == 0 && !expired(*what)))
       return false;
@@ -98,17 +104,27 @@ void tenant_core::forget_old(std::deque<execution_ptr>& list, std::size_t keep,
   });
 }
 
-void tenant_core::submit(submission what, const reply<execution_ptr>& to) {
+void tenant_core::submit(submission&& what, const reply<execution_ptr>& to) {
   if (draining_)
     return to.refuse(error{errc::unavailable, "the daemon is stopping and takes no new work"});
   if (auto ok = complete(what); !ok)
     return to.refuse(ok.why());
+  // Not only their number: a thousand of sixteen megabytes each would be the daemon's memory.
+  auto bytes = what.source.size() + what.operands.size();
+  if (*waiting_bytes_ + bytes > plan_.config.queue_bytes)
+    return to.refuse(
+        error{errc::limit_exceeded, "what waits to be run holds " + std::to_string(*waiting_bytes_)
+                                        + " bytes of sources and values, and this one has "
+                                        + std::to_string(bytes) + ": the maximum is "
+                                        + std::to_string(plan_.config.queue_bytes)
+                                        + " (limits.queue_bytes); try again when some have begun"});
   auto where = place(what);
   if (!where)
     return to.refuse(where.why());
   if (what.owner != 0)
     owners_[what.owner].insert((*where)->info.id);
   auto made = remember(**where, std::move(what));
+  made->charge = byte_charge{waiting_bytes_, bytes};
   caf::anon_send((*where)->handle, atom::run_v, std::move(made), to);
 }
 

@@ -30,7 +30,7 @@ void widen(int fd, std::size_t due, bool& done) {
 // many at a time with a pause between, which is more than a library needs and less than a flood
 // costs.
 constexpr int quick_denials = 1'000;
-constexpr int denials_per_turn = 4;
+constexpr int calls_per_turn = 4;
 constexpr auto denial_pause = std::chrono::milliseconds{5};
 
 } // namespace
@@ -104,8 +104,14 @@ void worker::when_writable(std::function<void()> fn) {
                        });
 }
 
-void worker::answer_denials() {
+void worker::answer_calls() {
   if (listener_.is_open())
+    watch_listener();
+}
+
+void worker::answered() {
+  --pending_;
+  if (std::exchange(at_most_, false))
     watch_listener();
 }
 
@@ -118,19 +124,42 @@ void worker::watch_listener() {
                        });
 }
 
+void worker::decide(const sandbox::caught_call& call) {
+  ++pending_;
+  auto how = on_call_ ? on_call_(call) : fate::refused;
+  if (how == fate::pending)
+    return;
+  --pending_;
+  if (how == fate::settled)
+    return;
+  --denials_left_;
+  if (how == fate::turned_down)
+    return;
+  auto denied = sandbox::refuse(listener_.native_handle(), call);
+  if (on_denied_ && !denied.quiet)
+    on_denied_(denied);
+}
+
 void worker::listener_ready() {
-  auto answered = sandbox::drain_denials(listener_.native_handle(), denials_per_turn,
-                                         [this](const sandbox::denied_call& call) {
-                                           if (on_denied_)
-                                             on_denied_(call);
-                                         });
-  if (!answered || *answered == 0) {
+  // Whoever decides may let go of the worker.
+  auto self = shared_from_this();
+  bool any = false;
+  for (int n = 0; n < calls_per_turn && pending_ < most_pending && listener_.is_open(); ++n) {
+    auto call = sandbox::take_call(listener_.native_handle());
+    if (!call || !*call)
+      break;
+    any = true;
+    decide(**call);
+  }
+  if (!any && pending_ < most_pending) {
     pollfd state{listener_.native_handle(), POLLIN, 0};
     if (::poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLERR)) != 0)
       return; // The last task under the filter has ended.
-    return watch_listener();
   }
-  denials_left_ -= *answered;
+  if (pending_ >= most_pending) {
+    at_most_ = true;
+    return;
+  }
   if (denials_left_ > 0)
     return watch_listener();
   if (!throttle_)

@@ -24,6 +24,14 @@ namespace vivarium {
 class worker : public std::enable_shared_from_this<worker> {
 public:
   using denial_function = std::function<void(const sandbox::denied_call&)>;
+  /// What becomes of a call that the sandbox does not allow by itself.
+  enum class fate : std::uint8_t {
+    refused,     ///< The worker object refuses it.
+    turned_down, ///< It has been answered with an error.
+    settled,     ///< It has been answered otherwise.
+    pending,     ///< It will be, and `answered` is called then (or was already).
+  };
+  using call_function = std::function<fate(const sandbox::caught_call&)>;
 
   /// Called with the worker's number when the last holder has gone.
   using release_function = std::function<void(std::uint64_t)>;
@@ -70,15 +78,22 @@ public:
   /// Calls `fn` once when the pipe takes bytes again.
   void when_writable(std::function<void()> fn);
 
-  /// Begins to answer the system calls that the sandbox refuses; the worker stands still until each
-  /// is answered. A worker that makes many is answered slowly, so that it slows only itself.
-  void answer_denials();
+  /// Begins to answer the system calls that the sandbox catches; the worker stands still until each
+  /// is answered. A worker that makes many that are refused is answered slowly, so that it slows
+  /// only itself, and while `most_pending` calls wait for their answer no more are taken.
+  void answer_calls();
+  static constexpr int most_pending = 8;
   /// Has `fn` told of each refused call from now on; null to stop that.
   void on_denied(denial_function fn) { on_denied_ = std::move(fn); }
+  /// Has `fn` decide on each call from now on; null to refuse all.
+  void on_call(call_function fn) { on_call_ = std::move(fn); }
+  /// A pending call has been answered.
+  void answered();
 
 private:
   void watch_listener();
   void listener_ready();
+  void decide(const sandbox::caught_call& call);
 
   std::uint64_t number_;
   pid_t host_pid_;
@@ -91,6 +106,9 @@ private:
   std::optional<boost::asio::steady_timer> throttle_; // made when it is needed
   int denials_left_;                                  // before answers come slowly
   denial_function on_denied_;
+  call_function on_call_;
+  int pending_ = 0;      // calls taken and not answered
+  bool at_most_ = false; // no more are taken until one is answered
   bridge::frame_reader reader_;
   bool drained_ = false;
   bool wide_requests_ = false; // Whether a pipe has been made larger.

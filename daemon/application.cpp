@@ -93,9 +93,11 @@ status application::run() {
     meters_.layer_state(fact.name, fact.present);
   if (auto ok = require_layers(facts, config_.allow_degraded); !ok)
     return ok;
-  for (const auto& name : config_.allow_degraded)
-    journal_.warn("a layer of the sandbox may be missing: the configuration accepts it",
+  for (const auto& name : config_.allow_degraded) {
+    meters_.layer_state(name, false); // It is left out, whether or not the machine offers it.
+    journal_.warn("a layer of the sandbox is left out: the configuration accepts it",
                   {{"layer", name}});
+  }
   wait_for_signals();
   auto groups = open_cgroups();
   if (!groups)
@@ -106,6 +108,7 @@ status application::run() {
   if (!config_.metrics)
     server_->hide_metrics();
   if (auto ok = open_listeners(); ok) {
+    core_->keep_from_sessions(server_->endpoints());
     server_->start();
     for (const auto& name : server_->names())
       journal_.info("listening", {{"address", name}});

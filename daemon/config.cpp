@@ -2,6 +2,7 @@
 #include "daemon/config.hpp"
 
 #include "daemon/address.hpp"
+#include "daemon/config_egress.hpp"
 #include "daemon/config_reader.hpp"
 #include "proto/ids.hpp"
 
@@ -53,6 +54,8 @@ void read_server(table_reader in, config& into) {
   in.take_size("header_bytes", net.http.header_bytes, {kib, mib});
   in.take_size("body_bytes", net.http.body_bytes, {kib, gib});
   in.take_size("frame_bytes", net.frame_bytes, {kib, gib});
+  in.take_size("arriving_bytes", net.arriving_bytes, {mib, 1024 * gib});
+  in.take_size("unsent_bytes", net.unsent_bytes, {mib, 1024 * gib});
   in.take_count("in_flight", net.in_flight, {1, 1'000'000});
   in.take_size("write_high_watermark", net.marks.write_high, {4 * kib, gib});
   net.marks.write_low = std::min(net.marks.write_low, net.marks.write_high / 2);
@@ -145,6 +148,7 @@ void read_limits(table_reader in, config& into) {
   in.take_duration("event_log_ttl", core.log_ttl, {second, day});
   in.take_count("kept_executions", core.kept_executions, {0, 1'000'000});
   in.take_count("sessions", core.max_sessions, {1, 1'000'000});
+  in.take_size("queue_bytes", core.queue_bytes, {mib, 1024 * gib});
   in.take_duration("timeout", core.timeout, {1, 365 * day});
   in.take_duration("max_timeout", core.max_timeout, {1, 365 * day});
   in.take_duration("grace", core.grace, {1, hour});
@@ -183,6 +187,8 @@ void read_environments(table_reader in, config& into) {
     one.take("preload", environment.preload);
     one.take("wrapper", environment.wrapper);
     one.take("eager", environment.eager);
+    one.take_word("processes", {"none", "children"},
+                  [&](std::size_t i) { environment.processes = static_cast<process_mode>(i); });
     if (!environment.python.starts_with('/'))
       one.complain("python", "must be an absolute path");
     if (!environment.wrapper.empty() && !environment.wrapper.front().starts_with('/'))
@@ -242,6 +248,7 @@ config_problems parse_config(config& into, std::string_view text, std::string_vi
   read_limits(root.below("limits"), into);
   read_pool(root.below("pool"), into);
   read_environments(root.below("environments"), into);
+  read_egress(root.below("egress"), into);
   read_log(root.below("log"), into);
   auto meters = root.below("metrics");
   meters.take("enabled", into.metrics);

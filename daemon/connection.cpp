@@ -15,12 +15,13 @@ constexpr std::size_t small_read = 8u << 10;
 constexpr std::size_t large_read = 256u << 10;
 constexpr std::size_t believed_from = 64u << 10;
 constexpr std::chrono::seconds linger{2};
+// Whoever holds less is never the cause of an overload.
+constexpr std::size_t harmless = 64u << 10;
 
 } // namespace
 
 connection::connection(boost::asio::any_io_executor executor, std::unique_ptr<transport> stream,
-                       deadlines limits, watermarks marks, traffic& counted,
-                       connection_keeper& keeper)
+                       bounds limits, watermarks marks, traffic& counted, connection_keeper& keeper)
     : executor_{std::move(executor)}, stream_{std::move(stream)}, limits_{limits},
       counted_{counted}, keeper_{keeper}, gauge_{marks.write_high, marks.write_low},
       read_size_{small_read} {}
@@ -49,9 +50,12 @@ void connection::read_more() {
   if (reading_ || closed_ || !started_ || (!closing_ && !talk_->wants_input()))
     return;
   auto expected = talk_->expected_input();
-  auto wanted = std::max(read_size_, std::min(expected, large_read));
   // What is only announced gets no room before some of it has come.
-  auto* into = in_.prepare(wanted, in_.size() >= believed_from ? expected : 0);
+  bool believed = expected > 0 && in_.size() >= believed_from;
+  // Its end needs no more room than is left of it: to make more, all of it would be moved.
+  auto wanted = believed ? std::min(expected, large_read)
+                         : std::max(read_size_, std::min(expected, large_read));
+  auto* into = in_.prepare(wanted, believed ? expected : 0);
   reading_ = true;
   stream_->read(boost::asio::mutable_buffer{into, std::min(in_.room(), large_read)},
                 shared_from_this());
@@ -89,6 +93,31 @@ void connection::deliver() {
     again = talk != talk_ && !in_.empty();
   }
   delivering_ = false;
+  note_arriving();
+}
+
+// Each request may be large and take its time, and there may be thousands of connections: together
+// they would be the daemon's memory.
+void connection::note_arriving() {
+  auto now = closed_ ? 0 : in_.size() + talk_->held_input();
+  counted_.arriving += now - arriving_; // Unsigned: wraps back.
+  arriving_ = now;
+  if (!closed_ && !closing_ && now > harmless && counted_.arriving > limits_.arriving_bytes)
+    talk_->on_overload();
+}
+
+// The same on the way out: what clients ask for and never take.
+void connection::note_unsent() {
+  auto now = closed_ ? 0 : out_.size();
+  counted_.unsent += now - unsent_;
+  unsent_ = now;
+  if (now > harmless && counted_.unsent > limits_.unsent_bytes)
+    keeper_.on_crowded();
+}
+
+clock_type::time_point connection::stalled_since() const noexcept {
+  bool owed = !closed_ && writing_ && out_.size() > harmless;
+  return owed ? write_stalled_ : clock_type::time_point::max();
 }
 
 void connection::resume_reading() {
@@ -121,6 +150,7 @@ void connection::flush() {
   announce_drained();
   if (closing_ && out_.empty() && !closed_ && !std::exchange(finished_, true))
     stream_->finish();
+  note_unsent();
 }
 
 void connection::flush_soon() {
@@ -179,6 +209,8 @@ void connection::close() {
   if (std::exchange(closed_, true))
     return;
   stream_->close();
+  note_arriving();
+  note_unsent();
   if (auto talk = talk_)
     talk->on_closed();
   keeper_.on_gone(*this);

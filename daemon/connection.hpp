@@ -33,6 +33,10 @@ public:
   [[nodiscard]] virtual bool wants_input() const noexcept = 0;
   /// How many bytes of input it is waiting for, as far as it knows.
   [[nodiscard]] virtual std::size_t expected_input() const noexcept = 0;
+  /// How many bytes of a request that has not wholly arrived it holds beside the input.
+  [[nodiscard]] virtual std::size_t held_input() const noexcept = 0;
+  /// All connections together hold too much of such requests, and this one is among the causes.
+  virtual void on_overload() = 0;
   /// The output has fallen below its watermark.
   virtual void on_drained() = 0;
   /// The peer or the daemon has ended the connection; nothing can be sent any more.
@@ -46,6 +50,8 @@ public:
 struct traffic {
   std::uint64_t received = 0;
   std::uint64_t sent = 0;
+  std::size_t arriving = 0; ///< Bytes held of requests that have not wholly arrived.
+  std::size_t unsent = 0;   ///< Bytes held of what clients have not taken yet.
 };
 
 /// Who keeps connections.
@@ -54,6 +60,9 @@ public:
   virtual ~connection_keeper() = default;
   /// The connection is closed and may be forgotten, though not inside this call.
   virtual void on_gone(connection& which) = 0;
+  /// Clients have left too much untaken: end the connection of whoever has taken nothing for the
+  /// longest time.
+  virtual void on_crowded() = 0;
 };
 
 /// One client connection: transport, input, output. It reads whenever the conversation wants input,
@@ -61,13 +70,15 @@ public:
 /// queued in as few system calls as possible.
 class connection final : public transport_user, public std::enable_shared_from_this<connection> {
 public:
-  struct deadlines {
+  struct bounds {
     std::chrono::milliseconds handshake{10'000};
     std::chrono::milliseconds write{30'000};
+    std::size_t arriving_bytes = 512u << 20; ///< Of all connections together.
+    std::size_t unsent_bytes = 512u << 20;   ///< The same.
   };
 
   connection(boost::asio::any_io_executor executor, std::unique_ptr<transport> stream,
-             deadlines limits, watermarks marks, traffic& counted, connection_keeper& keeper);
+             bounds limits, watermarks marks, traffic& counted, connection_keeper& keeper);
   ~connection() override;
 
   /// Starts reading; `first` is what is spoken.
@@ -83,6 +94,9 @@ public:
   void flush_soon();
   /// Whether so much output is unsent that no new work is begun for the client.
   [[nodiscard]] bool congested() const noexcept { return gauge_.at(out_.size()); }
+
+  /// Since when a client that is owed much has taken nothing; `max()` when that is not so.
+  [[nodiscard]] clock_type::time_point stalled_since() const noexcept;
 
   void resume_reading();
   /// Closes once the queued output is written and the peer has had a moment to read it: closing
@@ -104,10 +118,12 @@ private:
   void deliver();
   void sent(std::size_t n);
   void announce_drained();
+  void note_arriving();
+  void note_unsent();
 
   boost::asio::any_io_executor executor_;
   std::unique_ptr<transport> stream_;
-  deadlines limits_;
+  bounds limits_;
   traffic& counted_;
   connection_keeper& keeper_;
   std::shared_ptr<conversation> talk_;
@@ -115,6 +131,8 @@ private:
   output_queue out_;
   congestion gauge_;
   std::size_t read_size_;
+  std::size_t arriving_ = 0; // this one's part of `counted_.arriving`
+  std::size_t unsent_ = 0;   // and of `counted_.unsent`
   clock_type::time_point write_stalled_{};
   clock_type::time_point opened_ = clock_type::now();
   clock_type::time_point closing_since_{};

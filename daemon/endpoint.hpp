@@ -22,7 +22,11 @@ struct network_limits {
   std::chrono::milliseconds write_timeout{30'000};
   std::chrono::milliseconds ping_interval{30'000}; ///< WebSocket; two unanswered end it.
   std::size_t frame_bytes = 64u << 20;             ///< A WebSocket message.
-  std::size_t in_flight = 1'000;                   ///< Requests at once on a WebSocket.
+  /// Of requests that have not wholly arrived, all connections together.
+  std::size_t arriving_bytes = 512u << 20;
+  /// Of what clients have not taken yet, all connections together.
+  std::size_t unsent_bytes = 512u << 20;
+  std::size_t in_flight = 1'000; ///< Requests at once on a WebSocket.
   std::size_t max_connections = 10'000;
   watermarks marks;
 };

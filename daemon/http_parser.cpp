@@ -195,6 +195,9 @@ http_parser::progress http_parser::feed(std::string_view bytes, std::size_t& con
 http_request& http_parser::request() noexcept {
   return impl_->request;
 }
+const http_request& http_parser::request() const noexcept {
+  return impl_->request;
+}
 int http_parser::status() const noexcept {
   return impl_->status;
 }

@@ -42,6 +42,7 @@ public:
   progress feed(std::string_view bytes, std::size_t& consumed);
 
   [[nodiscard]] http_request& request() noexcept;
+  [[nodiscard]] const http_request& request() const noexcept;
   [[nodiscard]] int status() const noexcept;
   [[nodiscard]] std::string_view reason() const noexcept;
   /// Whether the first byte of a request has been seen, and whether its head is complete.

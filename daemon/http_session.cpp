@@ -7,6 +7,12 @@
 
 namespace vivarium {
 
+namespace {
+
+constexpr std::size_t large_body = 64u << 10;
+
+} // namespace
+
 http_session::http_session(connection& on, endpoint& at)
     : connection_{&on}, at_{at}, parser_{at.limits.http}, phase_since_{clock_type::now()} {}
 
@@ -165,9 +171,23 @@ void http_session::begin_call(const connect::request& asked) {
   auto call = rpc::begin(at_.calls, question, shared_from_this(), tag);
   if (tag != tag_ || connection_ == nullptr)
     return; // The outcome has been told already.
+  if (call && !call->preparing())
+    let_go_of_body();
   now_.call = std::move(call);
   if (now_.streaming)
     pump();
+}
+
+// The call has taken what it needs, and may run for long.
+void http_session::let_go_of_body() {
+  if (auto& body = parser_.request().body; body.capacity() > large_body)
+    std::string{}.swap(body);
+}
+
+// The next request waits for the answer anyway.
+void http_session::prepared(std::uint64_t tag) {
+  if (tag == tag_ && connection_ != nullptr)
+    let_go_of_body();
 }
 
 void http_session::upgrade() {
@@ -189,6 +209,17 @@ void http_session::upgrade() {
   auto* on = std::exchange(connection_, nullptr);
   on->speak(std::move(next));
   on->flush();
+}
+
+std::size_t http_session::held_input() const noexcept {
+  return now_.answering ? 0 : parser_.request().body.size();
+}
+
+void http_session::on_overload() {
+  if (connection_ != nullptr && !now_.answering)
+    reject(503, error{errc::unavailable,
+                      "the daemon holds too much of requests that have not arrived yet "
+                      "(server.arriving_bytes); try again in a moment"});
 }
 
 void http_session::on_drained() {

@@ -27,6 +27,8 @@ public:
   void on_input(byte_buffer& in) override;
   [[nodiscard]] bool wants_input() const noexcept override;
   [[nodiscard]] std::size_t expected_input() const noexcept override { return parser_.missing(); }
+  [[nodiscard]] std::size_t held_input() const noexcept override;
+  void on_overload() override;
   void on_drained() override;
   void on_closed() override;
   void on_sweep(clock_type::time_point now) override;
@@ -35,7 +37,7 @@ public:
   void answer(std::uint64_t tag, std::string body) override;
   void refuse(std::uint64_t tag, error why) override;
   void ready(std::uint64_t tag) override;
-  void prepared(std::uint64_t) override {} // The next request waits for the answer anyway.
+  void prepared(std::uint64_t tag) override;
 
 private:
   /// What is known of the request that is being answered.
@@ -60,6 +62,7 @@ private:
   void serve_call(const connect::request& asked, std::optional<connect::refusal> no);
   void serve_stream(const connect::request& asked, std::optional<connect::refusal> no);
   void begin_call(const connect::request& asked);
+  void let_go_of_body();
   void upgrade();
   void respond(int status, std::string_view type, std::string body, std::string_view extra = {});
   void respond_error(int status, const error& why, std::string_view extra = {});

@@ -39,6 +39,10 @@ public:
 
   /// The address with the port that was really bound.
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// The address that was bound; empty for a Unix socket.
+  [[nodiscard]] std::string host() const {
+    return where_.what == listen_address::kind::local ? "" : where_.tcp.address().to_string();
+  }
   /// The TCP port; 0 for a Unix socket.
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
 

@@ -16,8 +16,9 @@ constexpr int failure = 1;
 constexpr int usage_error = 2;
 
 int act(const vivarium::options& chosen) {
+  auto form = chosen.json ? vivarium::report_form::json : vivarium::report_form::text;
   if (chosen.what == vivarium::options::action::doctor)
-    return vivarium::print_facts(std::cout, vivarium::sandbox::probe_host()) ? ok : failure;
+    return vivarium::print_facts(std::cout, vivarium::sandbox::probe_host(), form) ? ok : failure;
   auto config = vivarium::load(chosen);
   if (!config) {
     std::cerr << config.why().detail << '\n';
@@ -27,6 +28,8 @@ int act(const vivarium::options& chosen) {
     std::cout << "OK\n";
     return ok;
   }
+  if (chosen.what == vivarium::options::action::attack)
+    return vivarium::print_attacks(std::cout, *config, form) ? ok : failure;
   vivarium::prepare_process();
   vivarium::application daemon{chosen, *std::move(config)};
   if (auto served = daemon.run(); !served) {

@@ -128,6 +128,12 @@ struct metrics::families {
   Histogram& memory_poll = histogram("vivarium_memory_poll_duration_seconds",
                                      "One round of looks at the memory of workers.")
                                .Add({}, seconds_buckets());
+  Family<Counter>& egress = counter("vivarium_egress_connections_total",
+                                    "Attempts of sessions to connect to the outside, by outcome.");
+  Family<Counter>& egress_sent = counter("vivarium_egress_sent_bytes_total",
+                                         "Bytes that sessions have sent over connections.");
+  Family<Counter>& egress_received = counter("vivarium_egress_received_bytes_total",
+                                             "Bytes that sessions have received over connections.");
   Family<Counter>& zygotes = counter("vivarium_zygotes_started_total", "Zygotes started.");
   Family<Counter>& jails = counter("vivarium_jails_restarted_total", "Jails started again.");
   Family<Counter>& actors =
@@ -277,6 +283,19 @@ void metrics::limit_reached(const std::string& tenant, const std::string& enviro
 
 void metrics::memory_polled(std::chrono::microseconds took) {
   families_->memory_poll.Observe(seconds_of(took));
+}
+
+void metrics::egress_ended(const std::string& tenant, const std::string& environment,
+                           const std::string& outcome) {
+  families_->egress.Add({{"tenant", tenant}, {"environment", environment}, {"outcome", outcome}})
+      .Increment();
+}
+
+void metrics::egress_bytes(const std::string& tenant, const std::string& environment,
+                           std::uint64_t sent, std::uint64_t received) {
+  prometheus::Labels who{{"tenant", tenant}, {"environment", environment}};
+  families_->egress_sent.Add(who).Increment(static_cast<double>(sent));
+  families_->egress_received.Add(who).Increment(static_cast<double>(received));
 }
 
 void metrics::actor_restarted(const std::string& kind) {

@@ -42,6 +42,10 @@ public:
   void limit_reached(const std::string& tenant, const std::string& environment,
                      const std::string& which) override;
   void memory_polled(std::chrono::microseconds took) override;
+  void egress_ended(const std::string& tenant, const std::string& environment,
+                    const std::string& outcome) override;
+  void egress_bytes(const std::string& tenant, const std::string& environment, std::uint64_t sent,
+                    std::uint64_t received) override;
   void actor_restarted(const std::string& kind) override;
 
   // From the network side.

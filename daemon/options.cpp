@@ -11,6 +11,7 @@ parsed_options parse_options(int argc, char** argv) {
   parsed_options out;
   auto& chosen = out.chosen;
   bool check = false;
+  bool attack = false;
   CLI::App app{"Vivarium: runs untrusted Python in sandboxed worker processes", "vivariumd"};
   app.set_version_flag("--version", std::string{version});
   app.add_option("--config", chosen.config, "TOML file (default: /etc/vivarium/vivarium.toml)");
@@ -19,6 +20,9 @@ parsed_options parse_options(int argc, char** argv) {
   app.add_option("--port-file", chosen.port_file, "write the first TCP port there once ready");
   app.add_flag("--check", check, "check the configuration and exit");
   auto* doctor = app.add_subcommand("doctor", "show which sandbox layers this machine offers");
+  doctor->fallthrough(); // So that --config may stand behind it.
+  doctor->add_flag("--attack", attack, "attack a sandbox of its own; 0 when all of it held");
+  doctor->add_flag("--json", chosen.json, "print one JSON object");
   app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
@@ -28,7 +32,7 @@ parsed_options parse_options(int argc, char** argv) {
   if (check)
     chosen.what = options::action::check;
   if (doctor->parsed())
-    chosen.what = options::action::doctor;
+    chosen.what = attack ? options::action::attack : options::action::doctor;
   return out;
 }
 

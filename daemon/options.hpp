@@ -9,11 +9,12 @@ namespace vivarium {
 
 /// The command line.
 struct options {
-  enum class action { serve, check, doctor };
+  enum class action { serve, check, doctor, attack };
   action what = action::serve;
   std::string config; ///< Empty: the usual place, if there is a file.
   std::vector<std::string> listen;
   std::string port_file;
+  bool json = false; ///< Of the doctor.
 };
 
 /// The command line as parsed, or the exit code when there is nothing left to do: help was shown,

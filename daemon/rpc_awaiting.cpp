@@ -55,7 +55,7 @@ void awaiting_call::abandon() {
 void awaiting_call::give_up() {
   given_up_ = true;
   if (running_ && !running_->end())
-    core_.cancel(tenant_, running_->id(), reply<bool>{[](result<bool>) {}});
+    core_.cancel(tenant_, running_->id(), reply<bool>{[](const result<bool>&) {}});
 }
 
 } // namespace vivarium::rpc

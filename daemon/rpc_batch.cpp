@@ -102,7 +102,7 @@ private:
 
     void cancel() {
       if (running_ && !running_->end())
-        core().cancel(tenant_, running_->id(), reply<bool>{[](result<bool>) {}});
+        core().cancel(tenant_, running_->id(), reply<bool>{[](const result<bool>&) {}});
     }
 
     void leave() {
@@ -118,7 +118,7 @@ private:
     service& core() const noexcept { return core_; }
     void done() {
       if (auto batch = std::exchange(batch_, nullptr))
-        batch->ended(place_, running_);
+        batch->item_ended(place_, running_);
     }
 
     std::shared_ptr<batch_call> batch_;
@@ -165,7 +165,7 @@ private:
     keep(place, wire::encode_batch_result(response(), why, request_id_));
   }
 
-  void ended(std::size_t place, const execution_ptr& source) {
+  void item_ended(std::size_t place, const execution_ptr& source) {
     if (size_of(*source) < long_json) {
       keep(place, wire::encode_batch_result(response(), *source));
       return;

@@ -7,8 +7,6 @@ namespace vivarium::rpc {
 
 namespace {
 
-using wire::codec;
-
 /// A question to a session's interpreter: an execution whose value is made the typed answer, and
 /// whose error an error of the protocol.
 class operation_call final : public awaiting_call {

@@ -150,7 +150,7 @@ private:
     if (source_->end())
       return;
     if (source_->now() == execution::state::queued)
-      core_.cancel(tenant_, source_->id(), reply<bool>{[](result<bool>) {}});
+      core_.cancel(tenant_, source_->id(), reply<bool>{[](const result<bool>&) {}});
     else
       core_.pull(tenant_, source_, 0);
   }

@@ -52,6 +52,14 @@ void server::start() {
   sweep();
 }
 
+std::vector<sandbox::endpoint> server::endpoints() const {
+  std::vector<sandbox::endpoint> out;
+  for (const auto& l : listeners_)
+    if (auto address = sandbox::ip_address::parse(l->host()); address && l->port() != 0)
+      out.push_back({*address, l->port()});
+  return out;
+}
+
 std::uint16_t server::port() const noexcept {
   for (const auto& l : listeners_)
     if (l->port() != 0)
@@ -84,9 +92,11 @@ void server::accept(std::unique_ptr<transport> stream) {
     return;
   }
   endpoint_.meters.connection_opened();
-  connection::deadlines limits;
+  connection::bounds limits;
   limits.handshake = endpoint_.limits.header_timeout;
   limits.write = endpoint_.limits.write_timeout;
+  limits.arriving_bytes = endpoint_.limits.arriving_bytes;
+  limits.unsent_bytes = endpoint_.limits.unsent_bytes;
   auto made = std::make_shared<connection>(reactor_.get_executor(), std::move(stream), limits,
                                            endpoint_.limits.marks, endpoint_.meters.bytes(), *this);
   connections_.emplace(made.get(), made);
@@ -103,6 +113,18 @@ void server::on_gone(connection& which) {
   connections_.erase(found);
   if (connections_.empty() && then_)
     boost::asio::post(reactor_, std::exchange(then_, nullptr));
+}
+
+void server::on_crowded() {
+  connection* worst = nullptr;
+  auto since = clock_type::time_point::max();
+  for (auto& [key, one] : connections_)
+    if (one->stalled_since() < since) {
+      worst = key;
+      since = one->stalled_since();
+    }
+  if (worst != nullptr)
+    worst->close();
 }
 
 void server::sweep() {

@@ -29,6 +29,8 @@ public:
   status listen(const listen_address& where, unsigned socket_mode,
                 std::shared_ptr<boost::asio::ssl::context> tls);
   void start();
+  /// The addresses that the TCP listeners really have.
+  [[nodiscard]] std::vector<sandbox::endpoint> endpoints() const;
 
   /// Port of the first TCP listener; 0 when there is none.
   [[nodiscard]] std::uint16_t port() const noexcept;
@@ -40,6 +42,7 @@ public:
   void finish(std::function<void()> then);
 
   void on_gone(connection& which) override;
+  void on_crowded() override;
 
 private:
   void accept(std::unique_ptr<transport> stream);

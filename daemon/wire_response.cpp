@@ -57,6 +57,8 @@ std::string encode_info(const session_info& what) {
   append_text(out, 12, what.init_error);
   append_number(out, 13, static_cast<std::uint64_t>(what.worker_pid));
   append_limits(out, 14, what.limits);
+  append_text(out, 20, what.egress);
+  append_number(out, 21, static_cast<std::uint64_t>(what.processes) + 1);
   return out;
 }
 

@@ -88,6 +88,14 @@ status take_tag(session_request& into, pbf_reader& r) {
   return done{};
 }
 
+status take_processes(std::optional<process_mode>& into, pbf_reader& r) {
+  auto number = r.get_enum();
+  into.reset();
+  if (number == 1 || number == 2)
+    into = static_cast<process_mode>(number - 1);
+  return check_enum(number, 2, "processes");
+}
+
 status check_session(const session_request& what) {
   std::size_t bytes = 0;
   for (const auto& [name, value] : what.environment_variables)
@@ -131,6 +139,8 @@ status read_session_field(session_request& what, parts& more, pbf_reader& r) {
     case number_field(12): return take_ms(what.ref_ttl, r, "ref_ttl_ms");
     case text_field(13): return take_tag(what, r);
     case text_field(14): return read_limits(what.limits, view_of(r));
+    case text_field(20): return take_text(what.egress, r, "egress");
+    case number_field(21): return take_processes(what.processes, r);
     default: return skip(r);
   }
 }

@@ -29,6 +29,7 @@ inline constexpr std::uint16_t close_unsupported = 1003;
 inline constexpr std::uint16_t close_invalid_text = 1007;
 inline constexpr std::uint16_t close_policy = 1008;
 inline constexpr std::uint16_t close_too_big = 1009;
+inline constexpr std::uint16_t close_try_again = 1013;
 
 /// What the first bytes of a frame say.
 struct frame_head {
@@ -73,6 +74,8 @@ public:
   item next(byte_buffer& in);
   /// Bytes that are missing for the frame at the front of the buffer; 0 when that is not known.
   [[nodiscard]] std::size_t missing() const noexcept { return missing_; }
+  /// Bytes of a message that has come in part.
+  [[nodiscard]] std::size_t held() const noexcept { return assembled_.size(); }
 
 private:
   item take_control(opcode type, std::string_view payload);

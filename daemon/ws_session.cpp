@@ -311,6 +311,11 @@ void ws_session::told(const pending& request, std::uint64_t id, const error* why
              took);
 }
 
+void ws_session::on_overload() {
+  say_goodbye(ws::close_try_again,
+              "the daemon holds too much of requests that have not arrived yet");
+}
+
 void ws_session::on_drained() {
   if (streams_ == 0)
     return;

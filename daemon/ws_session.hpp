@@ -41,6 +41,8 @@ public:
   void on_input(byte_buffer& in) override;
   [[nodiscard]] bool wants_input() const noexcept override;
   [[nodiscard]] std::size_t expected_input() const noexcept override { return reader_.missing(); }
+  [[nodiscard]] std::size_t held_input() const noexcept override { return reader_.held(); }
+  void on_overload() override;
   void on_drained() override;
   void on_closed() override;
   void on_sweep(clock_type::time_point now) override;

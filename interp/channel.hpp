@@ -29,6 +29,8 @@ public:
   /// Starts sending to `fd`, from the main thread of the worker process.
   void open(int fd) noexcept;
 
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+
   /// Appends text written by an execution; grows the last frame when it is of the same stream.
   void append_text(std::uint64_t execution, bool is_stderr, std::string_view text);
 

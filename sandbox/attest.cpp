@@ -2,6 +2,7 @@
 #include "sandbox/attest.hpp"
 
 #include "proto/unique_fd.hpp"
+#include "sandbox/zygote_link.hpp"
 
 #include <array>
 #include <cerrno>
@@ -162,6 +163,21 @@ std::optional<std::uint64_t> resident_bytes_of(pid_t host_pid) {
              != std::errc{})
     return std::nullopt;
   return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+bool has_pending_interrupt(pid_t thread) {
+  auto text = read_status(thread);
+  if (!text)
+    return false;
+  auto bit = std::uint64_t{1} << (interrupt_signal() - 1);
+  for (auto set : {"\nSigPnd:", "\nShdPnd:"}) {
+    auto found = line_of(*text, set);
+    std::uint64_t signals = 0;
+    std::from_chars(found.data(), found.data() + found.size(), signals, 16);
+    if ((signals & bit) != 0)
+      return true;
+  }
+  return false;
 }
 
 std::optional<std::uint64_t> peak_resident_bytes_of(pid_t host_pid) {

@@ -26,4 +26,7 @@ std::optional<std::uint64_t> resident_bytes_of(pid_t host_pid);
 /// Peak resident memory (VmHWM) of a process in bytes. Nothing: it is gone.
 std::optional<std::uint64_t> peak_resident_bytes_of(pid_t host_pid);
 
+/// Whether a thread has not yet taken the soft interrupt that was sent to it or to its process.
+[[nodiscard]] bool has_pending_interrupt(pid_t thread);
+
 } // namespace vivarium::sandbox

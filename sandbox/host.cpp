@@ -48,19 +48,25 @@ host_fact fact_of(std::string name, int errno_value, std::string remedy) {
 
 host_fact namespace_fact(std::string name, unsigned long flag) {
   int code = errno_in_child(CLONE_NEWUSER | flag, [] { return 0; });
-  return fact_of(
-      std::move(name), code,
-      "allow user namespaces: sysctl user.max_user_namespaces > 0, "
-      "kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; "
-      "in a container, a seccomp profile that permits clone and unshare");
+  auto out =
+      fact_of(std::move(name), code,
+              "allow user namespaces: sysctl user.max_user_namespaces > 0, "
+              "kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; "
+              "in a container, a seccomp profile that permits clone and unshare");
+  out.dispensable = true;
+  return out;
 }
 
 host_fact landlock_fact() {
   int abi = kernel::landlock_abi();
   bool present = abi >= 1;
-  return {"landlock", present, true, present ? "ABI " + std::to_string(abi) : "not in this kernel",
+  return {"landlock",
+          present,
+          true,
+          present ? "ABI " + std::to_string(abi) : "not in this kernel",
           present ? ""
-                  : "boot with lsm=landlock,... or a kernel built with CONFIG_SECURITY_LANDLOCK"};
+                  : "boot with lsm=landlock,... or a kernel built with CONFIG_SECURITY_LANDLOCK",
+          true};
 }
 
 int load_with_listener() {

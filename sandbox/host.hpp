@@ -15,6 +15,8 @@ struct host_fact {
   bool required = false;
   std::string finding; ///< What was seen, e.g. "ABI 6".
   std::string remedy;  ///< How to mend it; empty when present.
+  /// Required, but `allow_degraded` may do without the layer of that name.
+  bool dispensable = false;
 };
 
 /// Tries every layer that the sandbox uses, in throw-away child processes where trying changes the

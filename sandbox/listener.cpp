@@ -9,16 +9,24 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 namespace vivarium::sandbox {
 
 namespace {
 
+constexpr std::uint64_t fork_flags = 0x1200011; // CHILD_SETTID, CHILD_CLEARTID, SIGCHLD
+constexpr std::uint64_t spawn_flags = 0x4111;   // VM, VFORK, SIGCHLD: posix_spawn, system
+
 // What honest programs expect: a refusal that reads as "you may not" where that is the matter, and
 // as "there is no such thing" where they have a way around.
-int errno_for(int call) {
-  switch (call) {
-    case SCMP_SYS(socket):
+int errno_for(const caught_call& call) {
+  switch (call.number) {
+    case SCMP_SYS(socket): {
+      bool datagrams = (call.arguments[0] == AF_INET || call.arguments[0] == AF_INET6)
+                       && (call.arguments[1] & 0xf) == SOCK_DGRAM;
+      return datagrams ? EACCES : EAFNOSUPPORT;
+    }
     case SCMP_SYS(socketpair): return EAFNOSUPPORT;
     case SCMP_SYS(connect): return EACCES;
     case SCMP_SYS(ioctl): return ENOTTY;
@@ -44,25 +52,89 @@ bool readable(int listener) {
 
 } // namespace
 
-result<int> drain_denials(int listener, int at_most,
-                          const std::function<void(const denied_call&)>& note) {
-  int answered = 0;
+call_kind kind_of(const caught_call& call) noexcept {
+  switch (call.number) {
+    case SCMP_SYS(connect): return call_kind::connect;
+    case SCMP_SYS(fork):
+    case SCMP_SYS(vfork): return call_kind::fork;
+    case SCMP_SYS(clone): {
+      // Any other flag would be a thread with parts of its own, or a namespace.
+      auto flags = call.arguments[0];
+      return flags == fork_flags || flags == spawn_flags ? call_kind::fork : call_kind::other;
+    }
+    case SCMP_SYS(execve): return call_kind::exec;
+    case SCMP_SYS(setsid):
+    case SCMP_SYS(setpgid): return call_kind::group;
+    case SCMP_SYS(socket): {
+      constexpr std::uint64_t flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+      const auto& a = call.arguments;
+      bool stream = a[0] == AF_UNIX && (a[1] & ~flags) == SOCK_STREAM && a[2] == 0;
+      return stream ? call_kind::local : call_kind::other;
+    }
+    case SCMP_SYS(bind):
+    case SCMP_SYS(listen):
+    case SCMP_SYS(accept):
+    case SCMP_SYS(accept4): return call_kind::local;
+    default: return call_kind::other;
+  }
+}
+
+result<std::optional<caught_call>> take_call(int listener) {
   // Asked before each: receiving would block when the caller was killed in between.
-  while (answered < at_most && readable(listener)) {
+  while (readable(listener)) {
     seccomp_notif request{};
     if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) {
       if (errno == ENOENT || errno == EINTR)
         continue;
       return os_error("ioctl", "SECCOMP_IOCTL_NOTIF_RECV", errno);
     }
-    seccomp_notif_resp answer{};
-    answer.id = request.id;
-    answer.error = -errno_for(request.data.nr);
-    if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) != 0 && errno != ENOENT)
-      return os_error("ioctl", "SECCOMP_IOCTL_NOTIF_SEND", errno);
-    ++answered;
-    note({static_cast<pid_t>(request.pid), request.data.nr, name_of_call(request.data.nr),
-          -answer.error});
+    caught_call out{request.id, static_cast<pid_t>(request.pid), request.data.nr, {}};
+    for (std::size_t i = 0; i < out.arguments.size(); ++i)
+      out.arguments[i] = request.data.args[i];
+    return std::optional{out};
+  }
+  return std::optional<caught_call>{};
+}
+
+bool still_waits(int listener, const caught_call& call) noexcept {
+  auto id = call.id;
+  return ::ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+}
+
+void answer(int listener, const caught_call& call, int errno_value) noexcept {
+  seccomp_notif_resp out{};
+  out.id = call.id;
+  out.error = -errno_value;
+  (void)::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &out);
+}
+
+void carry_on(int listener, const caught_call& call) noexcept {
+  seccomp_notif_resp out{};
+  out.id = call.id;
+  out.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  (void)::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &out);
+}
+
+denied_call refuse(int listener, const caught_call& call) {
+  auto errno_value = errno_for(call);
+  answer(listener, call, errno_value);
+  // The second is tried by every getpwuid, which asks for nscd.
+  bool quiet = kind_of(call) == call_kind::group
+               || (call.number == SCMP_SYS(socket) && call.arguments[0] == AF_UNIX);
+  return {call.thread, call.number, name_of_call(call.number), errno_value, quiet};
+}
+
+result<int> drain_denials(int listener, int at_most,
+                          const std::function<void(const denied_call&)>& note) {
+  int answered = 0;
+  for (; answered < at_most; ++answered) {
+    auto call = take_call(listener);
+    if (!call)
+      return std::move(call).why();
+    if (!*call)
+      break;
+    if (auto denied = refuse(listener, **call); !denied.quiet)
+      note(denied);
   }
   return answered;
 }

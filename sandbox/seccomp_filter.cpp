@@ -91,8 +91,6 @@ void add_sockets(rules& to) {
     for (std::uint64_t protocol : {0, static_cast<int>(IPPROTO_TCP)})
       to.allow(SCMP_SYS(socket),
                {is(0, family), bits(1, all_bits & ~type_flags, SOCK_STREAM), is(2, protocol)});
-  // Asked for by every getpwuid (nscd): refused without a record.
-  to.add(SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), {is(0, AF_UNIX)});
   // A datagram pair could be unpeered, bound to an abstract name and met by another tenant.
   to.allow(SCMP_SYS(socketpair),
            {is(0, AF_UNIX), bits(1, all_bits & ~type_flags, SOCK_STREAM), is(2, 0)});

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fails when docs/features.md names a test, a page or a heading that is not there."""
+"""Fails when docs/features.md or docs/security.md names a test, a page or a heading that is not there, or
+when a test of the adversarial suite is in no row."""
 
 import os
 import re
@@ -8,6 +9,8 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TABLE = "docs/features.md"
+ATTACKS = "docs/security.md"
+ATTACKS_HEADER = "| | attack | what comes of it | by | shown by |"
 HEADER = "| row | capability | shown by | documented in |"
 MISSING = "| row | what is missing |"
 
@@ -100,10 +103,38 @@ def problems(text):
         yield f"{TABLE}: no table begins with {HEADER}"
 
 
+def attack_problems(text):
+    """Yields what is wrong with the tables of attacks, and the adversarial tests that they leave out."""
+    header, named = None, ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.startswith("|"):
+            header = None
+            continue
+        header = header or line
+        if header != ATTACKS_HEADER or line == header or line.startswith("| ---"):
+            continue
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) != 5:
+            yield f"{ATTACKS}:{number}: {len(cells)} cells instead of 5"
+            continue
+        named += cells[4]
+        for wrong in wrong_tests(cells[4]):
+            yield f"{ATTACKS}:{number}: {wrong}"
+    folder = "tests/adversarial"
+    for name in sorted(os.listdir(os.path.join(ROOT, folder))):
+        # The doctor's own tests attack nothing.
+        if name.startswith("test_") and name not in ("test_doctor.py", "test_fixture.py"):
+            for test in sorted(tests_in(f"{folder}/{name}")):
+                if f"`{test}`" not in named:
+                    yield f"{ATTACKS} has no row for {test} of {folder}/{name}"
+
+
 def main():
     """Prints what is wrong; returns the status."""
     text = read(TABLE)
     found = [f"there is no {TABLE}"] if text is None else list(problems(text))
+    attacks = read(ATTACKS)
+    found += [f"there is no {ATTACKS}"] if attacks is None else list(attack_problems(attacks))
     for problem in found:
         print(problem)
     return 1 if found else 0

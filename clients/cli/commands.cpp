@@ -61,8 +61,23 @@ variables variables_of(const run_request& how) {
   return out;
 }
 
+/// A session whose making takes more than a request can say.
+session special_session(const client& on, const run_request& how) {
+  session_options with;
+  with.name = how.session;
+  with.environment = how.environment;
+  with.attach = !how.session.empty();
+  with.lifetime = how.session.empty() ? lifetime::connection : lifetime::unset;
+  with.egress = how.egress;
+  if (how.children)
+    with.processes = process_mode::children;
+  return on.session(with);
+}
+
 /// The session of the command, or the client itself for one that ends with it.
 runner place_of(const client& on, const run_request& how) {
+  if (!how.egress.empty() || how.children)
+    return runner{special_session(on, how)};
   return how.session.empty() ? runner{on} : runner{on.use_session(how.session)};
 }
 

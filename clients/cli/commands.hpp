@@ -13,6 +13,8 @@ struct run_request {
   std::string session; ///< Name or id; empty for a session that ends with the command.
   std::string space;   ///< Namespace of the session; empty for its base one.
   std::string environment;
+  std::string egress;    ///< Of a session that is made; empty for none.
+  bool children = false; ///< Whether a session that is made may have processes.
   std::chrono::milliseconds timeout{0};
   std::chrono::milliseconds cpu{0};
   std::vector<std::string> variables; ///< Each NAME=JSON.

@@ -36,6 +36,9 @@ void add_place_options(CLI::App& command, command_line& line) {
                      "Name of a session, made on first use, or id of one that exists; without it "
                      "the session ends with the command");
   command.add_option("--environment", line.how.environment, "Environment of a new session");
+  command.add_option("--egress", line.how.egress,
+                     "Egress policy of a new session: what it may connect to");
+  command.add_flag("--processes", line.how.children, "A new session may have processes");
   command.add_option("--timeout", line.timeout, "Deadline, e.g. 100ms, 2s, 1m");
   command.add_option("--cpu", line.cpu, "Budget of CPU time, e.g. 500ms");
   command

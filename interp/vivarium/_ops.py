@@ -7,7 +7,7 @@ import os
 import sys
 
 import _vivarium
-from vivarium import Interrupted, _inspect
+from vivarium import Interrupted, _denied, _inspect
 from vivarium._async import Pending
 from vivarium._errors import OperationError
 
@@ -25,7 +25,7 @@ _entered = []  # (owner, manager, how to leave it, whether that is asynchronous)
 def keep_workspace():
     """The present directory is the one below which `configure` may lead."""
     global _workspace
-    _workspace = os.path.realpath(os.getcwd())
+    _workspace = os.getcwd()  # The kernel's word, which has no links in it.
 
 
 def operate(mode, operands, namespace, owner):
@@ -224,7 +224,7 @@ async def _leave_async(mine, then):
 
 def configure(settings):
     """Checks everything before anything takes effect."""
-    unknown = set(settings) - {"cwd", "env", "max_refs", "ref_ttl_ms"}
+    unknown = set(settings) - {"cwd", "env", "max_refs", "ref_ttl_ms", "egress", "children"}
     if unknown:
         raise _invalid(f"there is no setting {sorted(map(str, unknown))[0]!r}")
     env = settings.get("env") or {}
@@ -234,6 +234,9 @@ def configure(settings):
     for number, least in ((most, 1), (ttl_ms, 0)):
         if number is not None and (type(number) is not int or not least <= number < 2**63):
             raise _invalid(f"bounds of refs are ints of at least {least}")
+    policy, rules = settings.get("egress") or (None, ())
+    if policy is not None or settings.get("children"):
+        _denied.told(policy, tuple(rules), bool(settings.get("children")))
     if settings.get("cwd"):
         os.chdir(_make_directory(settings["cwd"]))
     os.environ.update(env)

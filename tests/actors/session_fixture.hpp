@@ -56,6 +56,7 @@ struct session_fixture {
         .watch_input = [] {},
         .watch_output = [] {},
         .wake_at = [](clock_type::time_point) {},
+        .open_gate = {},
         .report_end = [this](session_info i) { ended.push_back(std::move(i)); },
         .report_large = [](const execution_ptr&) {},
         .stop = [this] { stopped = true; },

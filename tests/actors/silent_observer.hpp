@@ -27,10 +27,16 @@ struct silent_observer : observer {
     reached.push_back(which);
   }
   void memory_polled(std::chrono::microseconds) override {}
+  void egress_ended(const std::string&, const std::string&, const std::string& outcome) override {
+    egress.push_back(outcome);
+  }
+  void egress_bytes(const std::string&, const std::string&, std::uint64_t, std::uint64_t) override {
+  }
   void actor_restarted(const std::string&) override { ++restarted; }
 
   std::vector<std::string> outcomes;
   std::vector<std::string> reached;
+  std::vector<std::string> egress;
   int restarted = 0;
 };
 

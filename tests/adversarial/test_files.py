@@ -80,7 +80,7 @@ class CleaningUp(AttackCase):
                 "n = 0\ntry:\n  while True: os.mkdir('d'); os.chdir('d'); n += 1\nexcept OSError: pass",
                 "for i in range(2000): open(f'f{i}', 'w').close()\nos.mkdir('x'); os.chmod('x', 0)",
                 "os.symlink('/', 'root'); os.symlink('..', 'up'); os.symlink('self', 'self')\n"
-                "os.link('/etc/passwd', 'p') if 0 else 0",
+                "tried(os.link, '/etc/passwd', 'p')",
                 "open('open', 'w'); keep = os.open('open', os.O_RDWR); os.unlink('open')\n"
                 "os.write(keep, bytes(1 << 20))",
                 "import threading\ndef race():\n  while True:\n    try: os.rename('a', 'b')\n"

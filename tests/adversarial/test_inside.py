@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a worker can see of the machine, of the daemon and of others (threats 38 to 42)."""
 
-import json
 import os
 import unittest
 
-from vivarium_testing import processes, waiting
+from vivarium_testing import processes
 from vivarium_testing.attack import RAW, AttackCase, TwinCase, answers, satisfies
 
-# Searches the worker's own memory, address space by address space, without /proc to ask for a map:
-# what mincore does not know is not mapped. 47 bits are too many, so it looks where objects are.
+# Searches the worker's own memory, without /proc to ask for a map: what mincore does not know is not
+# mapped. 47 bits are too many, so it looks where objects are. Needles are held in disguise.
 SEARCH = '''
 import gc, sys
 def near(address): return address >> 24 << 24
@@ -26,9 +25,10 @@ def find(*needles):
             if call(27, page, 4096, vector) != 0: continue
             r, w = pipe
             if call(1, w, page, 4096) != 4096: continue
-            data = os.read(r, 4096)
-            found |= {n for n in needles if bytes(b ^ 0x55 for b in n) in data}
-    return sorted(bytes(b ^ 0x55 for b in n).decode() for n in found)
+            data = os.read(r, 4096).translate(turned)  # Never turned back: that would be a copy.
+            found |= {n for n in needles if n in data}
+    return sorted(n.translate(turned).decode() for n in found)
+turned = bytes(b ^ 0x55 for b in range(256))
 pipe = os.pipe()
 '''
 

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Code that takes all there is, of each thing that there is (threats 1 to 19, 97, 98)."""
+"""Code that takes all there is, of each thing that there is (threats 1 to 8, 14, 98)."""
 
-import base64
-import json
 import unittest
 
-from vivarium_testing import processes, waiting
-from vivarium_testing.attack import (Attack, AttackCase, TwinCase, answers, anything, caused, either,
-                                     fails, raises, satisfies, stopped)
+from vivarium_testing.attack import (Attack, AttackCase, TwinCase, answers, caused, either, fails, raises,
+                                     satisfies, stopped)
 
 MIB = 1 << 20
 SMALL = ("[limits]\nmemory = \"96MiB\"\nworkspace = \"8MiB\"\nworkspace_inodes = 300\n"
@@ -52,8 +49,8 @@ class Memory(AttackCase):
     def test_small_pieces(self):
         """4: MemoryError, with the peak that the daemon read, or the end of the session."""
         verdict = self.attack("a = []\nfor _ in iter(int, 1): a.append(bytearray(1 << 20))",
-                              either(raises("MemoryError"), caused("signal"), caused("memory", by="DAEMON"),
-                                     caused("memory")),
+                              either(raises("MemoryError"), caused("signal"), caused("memory"),
+                                     caused("memory", by="DAEMON")),
                               timeout_ms=30_000)
         self.assertLess(int(verdict["usage"]["peakMemoryBytes"]), 300 * MIB)
 
@@ -159,124 +156,6 @@ class Descriptors(AttackCase):
                         lambda n: n <= 256), session)
 
 
-class Cpu(AttackCase):
-    """9 to 12: whoever does not yield is killed, wherever the time goes."""
-
-    config = SMALL
-
-    def endless(self, source, lost=None):
-        """A row: the deadline ends it, whatever becomes of the session."""
-        with self.subTest(source):
-            self.attack(source, stopped(lost), timeout_ms=200)
-
-    def test_bytecode(self):
-        """9: a loop, and many threads of them."""
-        self.endless("while True: pass")
-        self.endless("import threading\ndef f():\n  while True: pass\n"
-                     "for i in range(12): threading.Thread(target=f, daemon=True).start()\nf()")
-
-    def test_native_code(self):
-        """9: no bytecode boundary is reached."""
-        for source in ("sum(range(10**12))", "pow(3, 10**9)", "import re; re.match('(a+)+$', 'a'*40+'b')",
-                       "import sys; sys.set_int_max_str_digits(0); int('9'*10**7)", "10**10**9 % 7",
-                       "'x' in iter(str, 'x')", "max(iter(int, 1))"):
-            self.endless(source)
-
-    def test_cpu_budget(self):
-        """9: computing, not waiting, is what the budget counts."""
-        self.attack("sum(range(10**12))", stopped(), timeout_ms=60_000, cpuMs="200")
-
-    def test_signals_blocked(self):
-        """10: every signal blocked and ignored, and the soft interrupt's handler replaced."""
-        for source in ("import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))",
-                       "import signal\nfor s in range(1, 65):\n"
-                       "  try: signal.signal(s, signal.SIG_IGN)\n  except (OSError, ValueError): pass",
-                       "ign = struct.pack('QQQQ', 1, 0, 0, 0)\nfor s in range(1, 65): call(13, s, ign, 0, 8)"):
-            self.endless(source + "\nwhile True: pass", lost=True)
-
-    def test_swallowed(self):
-        """68: every exception is caught, the interrupt too."""
-        self.endless("def work():\n  while True: pass\n"
-                     "while True:\n  try: work()\n  except BaseException: pass", lost=True)
-
-    def test_stopped(self):
-        """11: SIGSTOP to oneself and to one's group does not stop the daemon's clock."""
-        for source in ("os.kill(os.getpid(), 19)", "os.kill(0, 19)", "call(200, os.getpid(), 19)"):
-            self.endless(source)
-
-    def test_waiting(self):
-        """12: for time, for a descriptor, for a lock, in the kernel."""
-        for source in ("import time; time.sleep(10**9)", "import select; select.select([], [], [])",
-                       "import threading; l = threading.Lock(); l.acquire(); l.acquire()",
-                       "r, w = os.pipe(); os.read(r, 1)", "call(34)", "call(202, room, 0, 0, 0, 0, 0)",
-                       "import asyncio; await asyncio.sleep(10**6)",
-                       "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65)); call(34)"):
-            self.endless(source)
-
-    def test_stealing(self):
-        """19: more of the processor than one's share."""
-        self.attack("[tried(os.sched_setaffinity, 0, {0}), tried(os.nice, -20),"
-                    " call(144, 0, 1, room), call(251, 1, 0, 0x2000), call(314, 0, room, 0),"
-                    " call(141, 0, 0, -20)]",
-                    answers(["EPERM", "EPERM", "EPERM", "EPERM", "EPERM", "EPERM"]))
-        # To be nicer would do no harm; nobody needs it.
-        self.attack("tried(os.nice, 5)", answers("EPERM"))
-
-    def test_limits_on_oneself(self):
-        """Not on the list: limits lowered to nothing, so that the runtime fails in every way."""
-        for name in ("AS", "DATA", "NOFILE", "STACK", "FSIZE", "NPROC", "CPU", "SIGPENDING"):
-            with self.subTest(name):
-                session = self.attacker()
-                self.attack("import resource\n"
-                            f"resource.setrlimit(resource.RLIMIT_{name}, (0, 0))\nprint('x' * 100_000)",
-                            anything, session, timeout_ms=2000)
-                try:
-                    self.client.eval("[bytes(100_000), open('/dev/null')]", session, timeoutMs="2000")
-                except Exception as error:  # Whatever is left of it, the answer is typed.
-                    self.assertEqual(getattr(error, "code", None), "aborted")
-                self.end(session)
-
-    def test_raising_limits(self):
-        """What was lowered stays lowered."""
-        self.attack("import resource as r\n"
-                    "[tried(r.setrlimit, n, (r.RLIM_INFINITY, r.RLIM_INFINITY)) for n in"
-                    " (r.RLIMIT_AS, r.RLIMIT_DATA, r.RLIMIT_NPROC, r.RLIMIT_FSIZE, r.RLIMIT_NOFILE,"
-                    " r.RLIMIT_CORE, r.RLIMIT_MEMLOCK)]",
-                    satisfies(lambda v: set(v) <= {"ValueError", "EPERM"}))
-
-
-class Stack(AttackCase):
-    """13: the C stack ends at a guard page: SIGSEGV, or Python's own exception before it."""
-
-    config = SMALL
-
-    def test_overflows(self):
-        """However it is reached."""
-        # SystemError is CPython 3.11's word where there is no memory for a frame.
-        gone = either(raises("RecursionError", "MemoryError", "SyntaxError", "SystemError"),
-                      caused("signal", "SIGSEGV"), caused("signal", "SIGABRT"))
-        deep = "import sys; sys.setrecursionlimit(10**9)\n"
-        self.attacks(
-            Attack("calls", deep + "f = lambda: f()\nf()", gone),
-            Attack("calls through C", deep + "class A:\n  __repr__ = lambda s: repr([s])\nrepr(A())", gone),
-            Attack("parser", "import ast; ast.literal_eval('(' * 10**5)", gone),
-            Attack("compiler", "compile('(' * 10**6 + ')' * 10**6, 'x', 'eval')", gone),
-            Attack("compiler, unary", "eval('-' * 10**6 + '1')", gone),
-            Attack("json", "import json; json.loads('[' * 10**6)", gone),
-            Attack("repr", "a = []\nfor i in range(10**6): a = [a]\nrepr(a)", gone),
-            Attack("pickle", "import pickle\na = []\nfor i in range(10**5): a = [a]\npickle.dumps(a)", gone),
-            Attack("copy", "import copy\na = []\nfor i in range(10**5): a = [a]\ncopy.deepcopy(a)", gone))
-
-    def test_deep_results(self):
-        """The encoder has a depth; what is deeper is an error, not a crash."""
-        self.attack("a = []\nfor i in range(10**6): a = [a]\na", fails("LIMIT"))
-        self.attack("a = {}\nfor i in range(10**5): a = {1: a}\na", fails("LIMIT"))
-
-    def test_deep_deallocation(self):
-        """A structure that is taken down level by level."""
-        self.attack("a = None\nfor i in range(10**6): a = (a,)\ndel a\n1", answers(1))
-
-
 class Disk(AttackCase):
     """14: a size, a number, and names of any kind."""
 
@@ -311,7 +190,7 @@ class Disk(AttackCase):
         session = self.attacker()
         self.attack("for n in (b'a\\nb', b'\\xff\\xfe', b'x' * 255, b'\\x1b[2J', b'%s%n', b' ', b'-rf'):\n"
                     "  open(n, 'w').close()\nos.mkdir('closed', 0)\nos.symlink('/etc/shadow', 'l')\n"
-                    "os.symlink('l2', 'l2')\nos.mkfifo('fifo') if 0 else None\n"
+                    "os.symlink('l2', 'l2')\ntried(os.mkfifo, 'fifo')\n"
                     "tried(open, b'x' * 256, 'w')", answers("ENAMETOOLONG"), session)
         self.attack("sorted(os.listdir(), key=len)", satisfies(lambda v: len(v) == 10), session)
         self.attack("raise ValueError(os.listdir(b'.')[1])", raises("ValueError"), session)
@@ -326,87 +205,6 @@ class Disk(AttackCase):
         """98: one lock per byte, until the deadline."""
         self.attack("import fcntl\nf = open('f', 'w+')\nn = 0\nwhile True: fcntl.lockf(f, fcntl.LOCK_EX,"
                     " 1, n); n += 2", either(stopped(), raises("OSError")), timeout_ms=1500)
-
-
-class Output(AttackCase):
-    """15, 16: what is said is bounded where it is kept."""
-
-    config = "[limits]\noutput = \"64KiB\"\nresult = \"256KiB\"\nmemory = \"256MiB\"\ngrace = \"300ms\"\n"
-
-    def flood(self, source, **fields):
-        """Runs it and checks what the daemon kept."""
-        verdict = self.attack(source, anything, timeout_ms=3000, **fields)
-        text = verdict.get("stdout", "") + verdict.get("stderr", "")
-        self.assertLessEqual(len(text.encode()), 3 * 64 * 1024)
-        self.assertTrue(verdict["outputTruncated"])
-        return verdict
-
-    def test_floods(self):
-        """One line without an end, endless lines, binary, from many threads, past Python."""
-        for source in ("print('x' * 10**8)", "for i in range(300_000): print(i)",
-                       "import sys\nfor i in range(3000): sys.stdout.write('y' * 1000)",
-                       "for i in range(300): os.write(1, bytes(range(256)) * 16)",
-                       "import sys\nfor i in range(50_000): print('o'); print('e', file=sys.stderr)",
-                       "import threading\ndef f():\n  for i in range(200): os.write(1, b'z' * 999)\n"
-                       "t = [threading.Thread(target=f) for i in range(20)]\n"
-                       "for x in t: x.start()\nfor x in t: x.join()"):
-            with self.subTest(source):
-                verdict = self.flood(source)
-                self.assertNotIn("error", verdict)
-
-    def test_order_is_kept(self):
-        """Of each stream."""
-        verdict = self.attack("import sys\nfor i in range(5000): print(i); print(i, file=sys.stderr)",
-                              anything)
-        for stream in ("stdout", "stderr"):
-            numbers = [int(line) for line in verdict[stream].split("\n")[:-1]]
-            self.assertEqual(numbers, list(range(len(numbers))))
-
-    def test_displays(self):
-        """16: very many, very large, and those whose repr raises, lies or does not end."""
-        gone = either(anything)
-        session = self.attacker()
-        for source in ("for i in range(20_000): display(i)",
-                       "class P:\n  _repr_png_ = lambda s: bytes(100 << 20)\ndisplay(P())",
-                       "class R:\n  def __repr__(s): raise SystemExit\ndisplay(R())",
-                       "class N:\n  __repr__ = lambda s: 3\ndisplay(N())",
-                       "class M:\n  _repr_mimebundle_ = lambda s: {i: i for i in range(10**5)}\ndisplay(M())",
-                       "class H:\n  def _repr_html_(s):\n    while True: pass\ndisplay(H())",
-                       "class T:\n  def __repr__(s):\n    while True: pass\nT()"):
-            with self.subTest(source):
-                self.attack("from vivarium import display\n" + source, gone, session, timeout_ms=2000)
-        self.assertEqual(self.client.value("6*7", session), 42)
-
-    def test_daemon_does_not_grow(self):
-        """The event log of an execution is bounded, whatever it is filled with."""
-        self.flood("for i in range(500_000): print(i)")  # Once, so that buffers have grown.
-        before = self.resident()
-        for _ in range(3):
-            self.flood("for i in range(500_000): print(i)")
-        self.assertLess(self.resident() - before, 24 * MIB)
-
-    def resident(self):
-        """Resident bytes of the daemon, by its own word: not everybody may look."""
-        text = self.client.request("GET", "/metrics")[2].decode()
-        [line] = [x for x in text.splitlines() if x.startswith("process_resident_memory_bytes ")]
-        return float(line.split()[1])
-
-    def test_labels(self):
-        """17: nothing that a tenant names becomes a label."""
-        names = ["evil_exception_name", "evil_session_name", "evil-file"]
-        session = self.client.create("evil-session-name")
-        self.sessions.append(session)
-        for i in range(20):
-            self.client.eval(f"class evil_exception_name{i}(Exception): pass\nraise evil_exception_name{i}",
-                             session, filename=f"evil-file{i}")
-        before = len(self.client.request("GET", "/metrics")[2].splitlines())
-        for i in range(20, 60):
-            self.client.eval(f"class evil_exception_name{i}(Exception): pass\nraise evil_exception_name{i}",
-                             session, filename=f"evil-file{i}")
-        text = self.client.request("GET", "/metrics")[2].decode()
-        for name in (*names, "evil-session-name"):
-            self.assertNotIn(name, text)
-        self.assertEqual(len(text.splitlines()), before)
 
 
 if __name__ == "__main__":

@@ -261,3 +261,66 @@ TEST_CASE("control groups are automatic, off, required or at a path", "[daemon][
   CHECK(into.core.watch.reserve == 1ull << 30);
   CHECK(into.core.session_cpu_percent == 150u);
 }
+
+TEST_CASE("egress policies are read", "[daemon][unit]") {
+  config into;
+  auto problems = parse_config(into, R"(
+[environments.shell]
+processes = "children"
+[egress.web]
+allow = ["api.example.com:443", "10.1.2.3:5432"]
+allow_private = ["10.1.0.0/16", "::1"]
+connections = 10
+open = 4
+bytes = "1MiB"
+connect_timeout = "3s"
+[egress.web.resolve]
+"API.example.com" = ["192.0.2.1", "2001:db8::1"]
+[egress.nothing]
+)",
+                               "f.toml");
+  for (const auto& line : problems.lines)
+    FAIL_CHECK(line);
+  CHECK(into.core.environments.at("shell").processes == process_mode::children);
+  CHECK(into.core.environments.at("default").processes == process_mode::none);
+  const auto& web = into.core.egress.at("web");
+  CHECK(web.allow.size() == 2);
+  CHECK(web.allow[0].text == "api.example.com:443");
+  CHECK(web.allow_private.size() == 2);
+  CHECK(web.resolve.at("api.example.com").size() == 2);
+  CHECK(web.connections == 10);
+  CHECK(web.open == 4);
+  CHECK(web.bytes == 1u << 20);
+  CHECK(web.connect_timeout == 3s);
+  const auto& nothing = into.core.egress.at("nothing");
+  CHECK(nothing.allow.empty());
+  CHECK(nothing.connections == 1'000);
+  CHECK(nothing.open == 64);
+  CHECK(nothing.bytes == 1u << 30);
+  CHECK(nothing.connect_timeout == 10s);
+}
+
+TEST_CASE("what is wrong with an egress policy is told", "[daemon][unit]") {
+  const std::pair<const char*, const char*> wrong[] = {
+      {"allow = [\"*.example.org:443\"]", "wildcards"},
+      {"allow = [\"example.org\"]", "must be like"},
+      {"allow = [\"10.0.0.1:80\"]", "allow_private must name it, too"},
+      {"allow = \"example.org:443\"", "array"},
+      {"allow_private = [\"loopback\"]", "neither an address nor a range"},
+      {"connect_timeout = \"11s\"", "at most 10000"},
+      {"connections = 0", "at least 1"},
+      {"bytes = \"1B\"", "at least"},
+      {"resolve = {\"1.2.3.4\" = [\"1.1.1.1\"]}", "not the name of a host"},
+      {"resolve = {\"a.b\" = [\"x\"]}", "is not an address"},
+      {"resolve = {\"a.b\" = []}", "needs 1 to 16"},
+      {"deny = []", "unknown key"},
+  };
+  for (const auto& [text, expected] : wrong) {
+    INFO(text);
+    CHECK(problem_of("[egress.web]\n" + std::string{text} + "\n").find(expected)
+          != std::string::npos);
+  }
+  CHECK(problem_of("[egress.\"a b\"]\n").find("egress.a b") != std::string::npos);
+  CHECK(problem_of("[environments.x]\nprocesses = \"some\"\n").find("none, children")
+        != std::string::npos);
+}

@@ -7,6 +7,8 @@
 
 #include <future>
 #include <memory>
+#include <optional>
+#include <thread>
 #include <vector>
 
 using namespace vivarium;

@@ -77,6 +77,20 @@ TEST_CASE("tags are few and short", "[daemon][unit]") {
   CHECK_FALSE(decode(request));
 }
 
+TEST_CASE("a way out and processes are asked for by name", "[daemon][unit]") {
+  v1::CreateSessionRequest request;
+  CHECK(decode(request)->egress.empty());
+  CHECK_FALSE(decode(request)->processes);
+  request.set_egress("web");
+  request.set_processes(v1::PROCESSES_CHILDREN);
+  CHECK(decode(request)->egress == "web");
+  CHECK(decode(request)->processes == process_mode::children);
+  request.set_processes(v1::PROCESSES_NONE);
+  CHECK(decode(request)->processes == process_mode::none);
+  request.set_processes(static_cast<v1::Processes>(3));
+  CHECK_FALSE(decode(request));
+}
+
 TEST_CASE("environment variables are few, small and well named", "[daemon][unit]") {
   v1::CreateSessionRequest request;
   auto& all = *request.mutable_environment_variables();

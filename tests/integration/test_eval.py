@@ -342,6 +342,7 @@ class DataEnvironment(DaemonCase):
                   "int(pandas.DataFrame({'a': numpy.arange(4)})['a'].sum())")
         for _ in range(2):
             answer = self.client.call("ExecutionService/Eval", {"environment": "data", "source": source})
+            self.assertNotIn("error", answer["verdict"])
             self.assertEqual(answer["verdict"]["result"]["json"], 6)
             self.assertEqual(answer["verdict"]["displays"][0]["parts"][0]["type"], "image/png")
 

@@ -3,30 +3,8 @@
 
 import unittest
 
+from vivarium_testing.attack import FORGER
 from vivarium_testing.case import DaemonCase
-
-# Finds its answers pipe, and knows enough of the protocol to lie in it.
-FORGER = r'''
-import os, struct
-def varint(n):
-    out = b""
-    while n > 127: out, n = out + bytes([n & 127 | 128]), n >> 7
-    return out + bytes([n])
-def num(field, n): return varint(field << 3) + varint(n)
-def data(field, b): return varint(field << 3 | 2) + varint(len(b)) + b
-def frame(kind, body): return struct.pack("<IB3x", len(body), kind) + body
-def finished(execution, kind, content, output=0, cut=0, stopped=0):
-    return frame(19, num(1, execution) + num(2, kind) + data(3, content) + num(4, output)
-                 + num(5, cut) + num(6, stopped))
-def items(execution, count, content):
-    return frame(20, num(1, execution) + num(2, count) + data(3, content))
-def tell(b):
-    while b: b = b[os.write(4, b):]
-integer = num(3, 2)
-def deep(n, b=integer):
-    for _ in range(n): b = data(8, data(1, b))
-    return b
-'''
 
 
 class Forged(DaemonCase):

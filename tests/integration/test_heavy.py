@@ -102,7 +102,14 @@ class Heavy(DaemonCase):
         for message in ({"session": session, "source": "1", "jsonVariables": NAMES},
                         {"session": session, "source": "list(range(300_000))"}):
             self.vanish("ExecutionService/Eval", message)
+        waiting.wait_for(lambda: not self.running(session), "the end of what was asked for")
         self.at_rest(session)
+
+    def running(self, session):
+        """Returns the executions that have not ended; asks for one more first, so that they were begun."""
+        self.client.value("1", session)
+        listed = self.client.call("ExecutionService/List", {"session": session})
+        return [e for e in listed["executions"] if e["state"] != "STATE_DONE"]
 
     def test_numbers_of_millions_of_digits(self):
         """Are hexadecimal, and right."""

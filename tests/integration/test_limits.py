@@ -3,6 +3,7 @@
 
 import gzip
 import json
+import socket
 import unittest
 
 from vivarium_testing import http_api, waiting
@@ -132,6 +133,48 @@ class Requests(DaemonCase):
         """There is no bound, and they leave nothing behind."""
         for _ in range(2_000):
             self.assertEqual(self.client.request("GET", "/healthz")[0], 200)
+
+
+class Arriving(DaemonCase):
+    """Of all requests that are on their way."""
+
+    config = "[server]\narriving_bytes = \"4MiB\"\n"
+
+    def begin(self, size):
+        """Returns a connection on which so many bytes of a body of 5 MiB have been sent."""
+        connection = socket.create_connection(self.daemon.address, timeout=waiting.WATCHDOG)
+        self.addCleanup(connection.close)
+        self.body = padded({"source": "6*7"}, 5 * KIB * KIB)
+        connection.sendall(
+            f"POST {EVAL} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(self.body)}\r\n\r\n".encode()
+            + self.body[:size])
+        return connection
+
+    def end(self, connection):
+        """Returns status and code of what comes."""
+        with connection.makefile("rb") as file:
+            status, _, body = http_api.parse_response(file.read())
+        return status, json.loads(body).get("code")
+
+    def test_arriving_bytes(self):
+        """arriving_bytes: whoever brings it over the limit is told, those before are served; small
+        requests always pass."""
+        first = self.begin(3 * KIB * KIB)
+        # Its bytes are with the daemon once they are counted.
+        waiting.wait_for(lambda: self.received() > 3 * KIB * KIB, "the bytes")
+        second = self.begin(2 * KIB * KIB)
+        self.assertEqual(self.end(second), (503, "unavailable"))
+        self.assertEqual(self.client.value("6*7"), 42)
+        first.sendall(self.body[3 * KIB * KIB : 4 * KIB * KIB - 64 * KIB])
+        self.assertEqual(self.client.value("6*7"), 42)
+        first.close()
+
+    def received(self):
+        """Bytes that have come from clients."""
+        text = self.client.request("GET", "/metrics")[2].decode()
+        [line] = [x for x in text.splitlines() if x.startswith("vivarium_received_bytes_total ")]
+        return float(line.split()[1])
 
 
 class Frames(DaemonCase):
@@ -307,10 +350,38 @@ class Executions(DaemonCase):
             self.assertEqual(self.client.wait(ran[i])["result"], {"json": len(ran) + i})
 
 
+class Waiting(DaemonCase):
+    """Of what a tenant's waiting executions hold."""
+
+    config = "[limits]\nqueue_bytes = \"4MiB\"\n"
+
+    def test_queue_bytes(self):
+        """queue_bytes: of sources and values, whatever their number; what has begun is not counted."""
+        session = self.session()
+        self.assertEqual(self.client.value("6*7" + " " * (4095 * KIB), session), 42)
+        gate = self.client.start("while True: pass", session)
+        # More than a pipe takes, which would be the worker's.
+        large = "6*7" + " " * (3000 * KIB)
+        waits = self.client.start(large, session)
+        error = self.refused("resource_exhausted", "ExecutionService/Start",
+                             {"eval": {"source": large, "session": session}})
+        self.assertIn("queue_bytes", error.message)
+        self.refused("resource_exhausted", "ExecutionService/Start",
+                     {"eval": {"source": "x", "session": session, "variables": {"x": "y" * (3000 * KIB)}}})
+        small = self.client.start("6*7" + " " * (900 * KIB), session)
+        self.client.call("ExecutionService/Cancel", {"executionId": gate})
+        for execution in (waits, small):
+            self.assertEqual(self.client.wait(execution)["result"], {"json": 42})
+        self.assertEqual(self.client.wait(self.client.start(large, session))["result"], {"json": 42})
+
+
 class Deadlines(DaemonCase):
     """Of how long something may run."""
 
-    config = "[limits]\nmax_timeout = \"400ms\"\ntimeout = \"300ms\"\ngrace = \"200ms\"\n"
+    # The bystander has no more time either.
+    most = waiting.scaled(400)
+    config = (f"[limits]\nmax_timeout = \"{most}ms\"\ntimeout = \"{waiting.scaled(300)}ms\"\n"
+              "grace = \"200ms\"\n")
 
     def test_deadline(self):
         """timeout when none is named, max_timeout when too much is."""
@@ -319,7 +390,7 @@ class Deadlines(DaemonCase):
             verdict = self.client.eval("while True: pass", session, **named)
             self.assert_kind(verdict, "TIMEOUT")
             self.assert_kept(verdict)
-        self.assertEqual(self.client.value("6*7", session, timeoutMs="400"), 42)
+        self.assertEqual(self.client.value("6*7", session, timeoutMs=self.most), 42)
 
 
 class Sessions(DaemonCase):

@@ -20,7 +20,7 @@ class OwnWorld(DaemonCase):
             self.assertTrue(self.client.value("import sys\n'json' in sys.modules", session))
             self.assertIsNone(self.client.value("globals().get('mark')", session))
             self.client.value("mark = sys.modules['json'].mark = 1\nNone", session)
-            self.assertIsNone(self.client.value("getattr(sys.modules['json'], 'mark', None)",
+            self.assertIsNone(self.client.value("import json\ngetattr(json, 'mark', None)",
                                                 self.session()))
         self.assertEqual(len(pids), 3)
 

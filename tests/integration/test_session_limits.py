@@ -664,27 +664,24 @@ def controllers(folder):
 
 
 def cgroup_folder():
-    """Makes a group of this test's own and returns its folder; None where that is not allowed. Where
-    there must be groups it stands beside this process's own: one with members has no controllers to
-    share out."""
+    """Makes a group and returns its folder; None where that is not allowed.
+
+    It is below VIVARIUM_CGROUP, whose controllers are shared out, else below this process's own.
+    """
+    name = f"/vivarium-test-{os.getpid()}"
     try:
+        if "VIVARIUM_CGROUP" in os.environ:
+            os.mkdir(os.environ["VIVARIUM_CGROUP"] + name)
+            return os.environ["VIVARIUM_CGROUP"] + name
         with open("/proc/self/cgroup", encoding="ascii") as lines:
             [own] = [line[3:].strip() for line in lines if line.startswith("0::/")]
         with open("/proc/self/mountinfo", encoding="utf-8") as lines:
             points = [line.split()[4] for line in lines if " - cgroup2 " in line]
-        parent = points[0] + own.rstrip("/")
-        if os.environ.get("VIVARIUM_MUST_CGROUP") == "1" and own != "/":
-            parent = os.path.dirname(parent)
-        folder = f"{parent}/vivarium-test-{os.getpid()}"
+        folder = points[0] + own.rstrip("/") + name
         os.mkdir(folder)
+        return folder
     except (OSError, ValueError, IndexError):
         return None
-    try:
-        with open(f"{parent}/cgroup.subtree_control", "w", encoding="ascii") as shared:
-            shared.write("+memory +pids +cpu")
-    except OSError:
-        pass  # Without controllers groups hold and end what is in them all the same.
-    return folder
 
 
 if __name__ == "__main__":

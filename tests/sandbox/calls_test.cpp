@@ -38,6 +38,9 @@ const std::vector<refused_call>& refused_calls() {
       {"clone", SYS_clone, std::to_string(CLONE_NEWUSER | SIGCHLD) + " 0 0 0 0", EPERM, true},
       {"clone3", SYS_clone3, "b: 88", ENOSYS, false},
       {"execve", SYS_execve, "s:/usr/bin/true 0 0", EPERM, true},
+      {"execveat", SYS_execveat, "3 s: 0 0 0x1000", EPERM, true},
+      {"setsid", SYS_setsid, "", EPERM, false},
+      {"setpgid", SYS_setpgid, "0 0", EPERM, false},
       {"unshare", SYS_unshare, std::to_string(CLONE_NEWUSER), EPERM, true},
       {"setns", SYS_setns, "3 0", EPERM, true},
       {"mount", SYS_mount, "s:x s:/session/fs s:tmpfs 0 0", EPERM, true},
@@ -52,7 +55,9 @@ const std::vector<refused_call>& refused_calls() {
       {"prctl", SYS_prctl, "4 1", EINVAL, true}, // PR_SET_DUMPABLE
       {"socket", SYS_socket, std::to_string(AF_UNIX) + " 1 0", EAFNOSUPPORT, false},
       {"socket", SYS_socket, std::to_string(AF_NETLINK) + " 3 0", EAFNOSUPPORT, true},
-      {"socket", SYS_socket, std::to_string(AF_INET) + " 2 0", EAFNOSUPPORT, true},
+      {"socket", SYS_socket, std::to_string(AF_INET) + " 2 0", EACCES, true},
+      {"socket", SYS_socket, std::to_string(AF_INET6) + " 2 0", EACCES, true},
+      {"socket", SYS_socket, std::to_string(AF_INET) + " 3 1", EAFNOSUPPORT, true}, // ICMP
       {"socket", SYS_socket, "0x100000002 1 0", EAFNOSUPPORT, true}, // Dirty upper half.
       {"socketpair", SYS_socketpair, "1 2 0 b:", EAFNOSUPPORT, true},
       {"bind", SYS_bind, "3 b: 16", EPERM, true},

@@ -219,10 +219,14 @@ TEST_CASE("two daemons at one site have a folder each", "[sandbox][unit]") {
 
 namespace {
 
-/// A real cgroup2 folder in which this user may make groups. Nothing, having said why: fails when
-/// VIVARIUM_MUST_CGROUP=1. Needs no controllers.
+/// A real cgroup2 folder in which this user may make groups: that of VIVARIUM_CGROUP, else this
+/// process's own. Nothing, having said why: fails when VIVARIUM_MUST_CGROUP=1. Needs no
+/// controllers.
 std::optional<std::string> real_site() {
-  auto site = find_cgroup({});
+  cgroup_choice choice;
+  if (const char* chosen = std::getenv("VIVARIUM_CGROUP")) // NOLINT(concurrency-mt-unsafe)
+    choice = {cgroup_choice::kind::path, chosen};
+  auto site = find_cgroup(choice);
   if (!site.folder.empty() && ::access(site.folder.c_str(), W_OK) == 0)
     return site.folder;
   const char* must = std::getenv("VIVARIUM_MUST_CGROUP"); // NOLINT(concurrency-mt-unsafe)
@@ -264,7 +268,7 @@ TEST_CASE("a real group holds its members and ends them", "[sandbox][kernel]") {
   auto folder = real_site();
   if (!folder)
     return;
-  auto own = *folder + "/vivarium-test";
+  auto own = *folder + "/vivarium-test-" + std::to_string(::getpid());
   fs::create_directory(own);
   {
     auto tree = cgroup_tree::open(find_cgroup({cgroup_choice::kind::path, own}));
@@ -291,7 +295,7 @@ TEST_CASE("what a dead daemon left in a real hierarchy is ended by the next", "[
   auto folder = real_site();
   if (!folder)
     return;
-  auto own = *folder + "/vivarium-test";
+  auto own = *folder + "/vivarium-test-" + std::to_string(::getpid());
   fs::create_directory(own);
   cgroup_choice choice{cgroup_choice::kind::path, own};
   sleeper orphan;

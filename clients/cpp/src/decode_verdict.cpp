@@ -179,6 +179,8 @@ session_info decode(const v1::Session& from) {
   out.init_error = from.init_error();
   out.worker_pid = from.worker_pid();
   out.limits = decode(from.limits());
+  out.egress = from.egress();
+  out.processes = static_cast<process_mode>(from.processes());
   return out;
 }
 

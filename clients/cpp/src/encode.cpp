@@ -249,6 +249,8 @@ void encode(const session_options& from, v1::CreateSessionRequest& to) {
   for (const auto& tag : from.tags)
     to.add_tags(tag);
   put_limits(from.limits, to);
+  to.set_egress(from.egress);
+  to.set_processes(static_cast<v1::Processes>(from.processes));
   if (!from.init)
     return;
   auto& init = *to.mutable_init();

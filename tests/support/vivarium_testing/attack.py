@@ -25,7 +25,7 @@ room = ctypes.create_string_buffer(1 << 16)
 def pointer(data): return ctypes.create_string_buffer(data)
 def tried(f, *a, **k):
     try: f(*a, **k)
-    except OSError as e: return errno.errorcode[e.errno]
+    except OSError as e: return errno.errorcode.get(e.errno, type(e).__name__)
     except Exception as e: return type(e).__name__
     return "done"
 '''

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts and stops a real vivariumd in a temporary directory."""
 
+import errno
 import http.client
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,10 +17,14 @@ DAEMON = os.path.join(BIN, "vivariumd")
 COMMAND = os.path.join(BIN, "vivarium")
 
 # Small pools keep the tests quick; all else is as shipped.
-CONFIG = """
+CONFIG = f"""
 [pool]
 ready = 2
 low = 1
+
+[limits]
+grace = "1000ms"
+start_timeout = "{waiting.scaled(30)}s"
 """
 
 
@@ -39,8 +45,10 @@ class Daemon:
     """A running vivariumd with listeners of its own; stops with the context."""
 
     def __init__(self, config="", arguments=(), listen=None, wait=True, variables=None,
-                 program=DAEMON):
-        """Starts it; config is added to CONFIG, variables to its environment."""
+                 program=DAEMON, before=None, log=None):
+        """Starts it; config is added to CONFIG, variables to its environment; before() runs in the
+        process that is to become it; log is a file for what it says instead of one in its folder."""
+        self.before, self.other_log = before, log
         self.folder = tempfile.mkdtemp(prefix="vivarium-test-")
         os.mkdir(f"{self.folder}/tmp")
         self.config = f"{self.folder}/vivarium.toml"
@@ -48,7 +56,9 @@ class Daemon:
         self.port_file = f"{self.folder}/port"
         self.log_file = f"{self.folder}/log"
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(merge(CONFIG, config))
+            file.write(re.sub(r'(?<=grace = ")\d+(?=ms")',
+                              lambda found: str(waiting.scaled(int(found[0]))),
+                              merge(CONFIG, config)))
         if listen is None:
             listen = ["127.0.0.1:0", f"unix://{self.socket}"]
         self.arguments = [program, "--config", self.config, "--port-file", self.port_file]
@@ -56,16 +66,27 @@ class Daemon:
             self.arguments += ["--listen", address]
         self.arguments += arguments
         self.variables = variables or {}
+        # As an init system would: a control group of its own, which it may divide.
+        self.group = None
+        if "VIVARIUM_CGROUP" in os.environ:
+            self.group = os.path.join(os.environ["VIVARIUM_CGROUP"], os.path.basename(self.folder))
         self.process = None
         self.port = None
         self.start(wait)
 
     def start(self, wait=True):
         """Starts the process, again after it ended."""
+        if self.group:
+            self.remove_groups()
+            os.mkdir(self.group)
         with open(self.log_file, "ab") as log:
+            told = self.other_log or log
+            enter = (["sh", "-c", "echo $$ >\"$0/cgroup.procs\" && exec \"$@\"", self.group]
+                     if self.group else [])
             self.process = subprocess.Popen(
-                self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**environment(self.folder), **self.variables}, cwd=self.folder)
+                enter + self.arguments, stdin=subprocess.DEVNULL, stdout=told, stderr=told,
+                env={**environment(self.folder), **self.variables}, cwd=self.folder,
+                preexec_fn=self.before)
         if wait:
             try:
                 self.wait_until_ready()
@@ -164,7 +185,27 @@ class Daemon:
         for process in below:
             if processes.alive(process):
                 waiting.wait_for(lambda p=process: not processes.alive(p), f"the end of {process}")
+        self.remove_groups()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def remove_groups(self):
+        """Removes what an init system removes when a service has ended."""
+        def removed():
+            try:
+                for folder in self.groups():
+                    os.rmdir(folder)
+                return True
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+                return False  # A process in it has ended and is not quite gone.
+        waiting.wait_for(removed, f"the end of {self.group}")
+
+    def groups(self):
+        """Returns the control groups of the daemon and its sessions, the innermost first."""
+        if not self.group:
+            return []
+        return [folder for folder, _, _ in os.walk(self.group, topdown=False)]
 
     def __enter__(self):
         """Returns itself."""

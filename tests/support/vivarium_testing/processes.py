@@ -67,6 +67,19 @@ def namespace_pids(pid):
     return []
 
 
+def same_namespace(pid):
+    """Returns the processes in the pid namespace of one, without its process 1."""
+    space = os.readlink(f"/proc/{pid}/ns/pid")
+    found = []
+    for process in all_processes().values():
+        try:
+            if os.readlink(f"/proc/{process.pid}/ns/pid") == space and process.state != "Z":
+                found.append(process)
+        except OSError:
+            continue
+    return [p for p in found if (namespace_pids(p.pid) or [1])[-1] != 1]
+
+
 def _at_depth(daemon_pid, depth, first):
     """Returns the daemon's processes so many pid namespaces below it: process 1 or the others."""
     base = len(namespace_pids(daemon_pid))

@@ -6,6 +6,13 @@ import time
 
 # Generous: a watchdog tells a hang from progress, it never measures. CI machines are slow.
 WATCHDOG = float(os.environ.get("VIVARIUM_WATCHDOG", "60"))
+# A machine whose watchdog is longer than usual is slower by as much.
+SLOWNESS = max(1.0, WATCHDOG / 60)
+
+
+def scaled(milliseconds):
+    """Returns a time that code is given to get somewhere: more on a slow machine."""
+    return int(milliseconds * SLOWNESS)
 
 
 def wait_for(condition, what, watchdog=WATCHDOG):

@@ -20,6 +20,16 @@ class WebSocket:
         """Connects and shakes hands; headers are whole lines."""
         self.socket = socket.create_connection(address, timeout=waiting.WATCHDOG)
         self.file = self.socket.makefile("rb")
+        self.last_id = 0
+        self.others = collections.defaultdict(collections.deque)
+        try:
+            self.shake_hands(path, protocol, headers)
+        except BaseException:
+            self.close()
+            raise
+
+    def shake_hands(self, path, protocol, headers):
+        """Makes a WebSocket of the connection."""
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall((
             f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -28,10 +38,9 @@ class WebSocket:
         status = self.file.readline()
         if not status.startswith(b"HTTP/1.1 101 "):
             raise AssertionError(f"no handshake: {status}")
-        while self.file.readline() != b"\r\n":
-            pass
-        self.last_id = 0
-        self.others = collections.defaultdict(collections.deque)
+        while (line := self.file.readline()) != b"\r\n":
+            if not line:
+                raise AssertionError("no end of the handshake")
 
     def send_frame(self, opcode, data, final=True):
         """Sends one frame, masked as clients must."""

@@ -107,6 +107,9 @@ struct init_script {
   std::uint32_t first_line = 0;
 };
 
+/// Whether a session's code may have processes of its own; numbers equal vivarium.v1.Processes.
+enum class process_mode : std::uint8_t { unset = 0, none = 1, children = 2 };
+
 /// How a session is made; see CreateSessionRequest in session.proto.
 struct session_options {
   std::string name = {};
@@ -123,6 +126,8 @@ struct session_options {
   std::chrono::milliseconds ref_ttl{0};
   std::vector<std::string> tags = {};
   session_limits limits = {};
+  std::string egress = {}; ///< Policy that says what it may connect to; empty: nothing.
+  process_mode processes = process_mode::unset; ///< Unset: what its environment says.
 };
 
 /// A namespace to copy names from.

@@ -26,6 +26,8 @@ struct session_info {
   std::string init_error;
   std::uint32_t worker_pid = 0; ///< On the daemon's host.
   session_limits limits;        ///< That hold for it.
+  std::string egress;           ///< Policy that says what it may connect to; empty: nothing.
+  process_mode processes = process_mode::unset;
 };
 
 /// A namespace as it stands.

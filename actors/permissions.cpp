@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What tenants may ask of new sessions beyond their limits.
+
+#include "actors/settings.hpp"
+
+namespace vivarium {
+
+status may_use_egress(const settings& config, std::string_view, const std::string& policy) {
+  if (config.without.contains(sandbox::layer::mount_namespace)
+      || config.without.contains(sandbox::layer::seccomp))
+    return error{errc::failed_precondition,
+                 "egress needs the layers mount_namespace and seccomp, and the configuration gives "
+                 "one of them up (sandbox.allow_degraded)"};
+  if (!config.egress.contains(policy))
+    return error{errc::permission_denied, "there is no egress policy '" + policy
+                                              + "' for this tenant; [egress." + policy
+                                              + "] of the configuration would be one"};
+  return done{};
+}
+
+result<process_mode> may_have_processes(const settings& config, std::string_view,
+                                        const std::string& environment,
+                                        std::optional<process_mode> wish) {
+  auto most = config.environments.at(environment).processes;
+  auto wanted = wish.value_or(most);
+  if (wanted == process_mode::none)
+    return wanted;
+  if (most == process_mode::none)
+    return error{errc::permission_denied,
+                 "environment '" + environment + "' has no processes; [environments." + environment
+                     + "] processes = \"children\" of the configuration would allow them"};
+  if (config.without.contains(sandbox::layer::pid_namespace)
+      || config.without.contains(sandbox::layer::seccomp))
+    return error{errc::failed_precondition,
+                 "processes need the layers pid_namespace and seccomp, and the configuration gives "
+                 "one of them up (sandbox.allow_degraded)"};
+  return wanted;
+}
+
+} // namespace vivarium
