@@ -121,7 +121,9 @@ class MemoryWithoutLimits(TwinCase):
 
     def test_more_than_the_limit(self):
         """Memory, threads and descriptors beyond what Memory and Processes ended at."""
-        self.attack("x = bytearray(150 << 20)\nlen(x) >> 20", answers(150))
+        # The daemon's own look is a layer of its own.
+        self.attack("x = bytearray(150 << 20)\nlen(x) >> 20",
+                    either(answers(150), caused("memory", "memory_bytes", "DAEMON")))
         self.attack("x = [os.open('/dev/null', 0) for i in range(100)]\nlen(x)", answers(100))
         self.attack("import threading\nstop = threading.Event()\n"
                     "t = [threading.Thread(target=stop.wait) for i in range(40)]\n"
