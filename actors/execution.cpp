@@ -9,6 +9,11 @@ namespace {
 
 // What an event costs beyond its data, so that a flood of empty events is bounded too.
 constexpr std::size_t event_overhead = 64;
+// Most executions begin, perhaps say something, and end.
+constexpr std::size_t usual_events = 3;
+// Events without content that stay at the front of a log before those behind are moved there: it is
+// done so rarely that each event is moved once.
+constexpr std::size_t dropped_at_most = 64;
 
 } // namespace
 
@@ -31,29 +36,39 @@ void execution::mark_started(clock_type::time_point when) {
   state_ = state::running;
 }
 
-void execution::append(event::kind what, std::string data, std::uint64_t count) {
+void execution::append(event::kind what, std::string data, std::uint64_t count,
+                       clock_type::time_point now) {
   if (verdict_)
     return;
   using std::chrono::duration_cast;
   using std::chrono::microseconds;
   log_bytes_ += data.size() + event_overhead;
-  log_.push_back(event{++last_sequence_,
-                       duration_cast<microseconds>(clock_type::now() - submitted_), what,
+  if (log_.empty())
+    log_.reserve(usual_events);
+  log_.push_back(event{++last_sequence_, duration_cast<microseconds>(now - submitted_), what,
                        std::move(data), count});
   // The newest event always stays: a follower must be able to see each one at least once.
-  while (log_bytes_ > max_log_bytes_ && log_.size() > 1 && log_.front().sequence < keep_from_) {
-    log_bytes_ -= log_.front().data.size() + event_overhead;
-    log_.pop_front();
-  }
+  while (log_bytes_ > max_log_bytes_ && log().size() > 1 && log().front().sequence < keep_from_)
+    drop_oldest();
   // Nobody waits for "started" alone, and the verdict is announced once it can be read.
   if (what != event::kind::started && what != event::kind::verdict)
     notify();
 }
 
-void execution::finish(verdict how) {
+void execution::drop_oldest() {
+  auto& oldest = log_[dropped_++];
+  log_bytes_ -= oldest.data.size() + event_overhead;
+  std::string{}.swap(oldest.data);
+  if (dropped_ < dropped_at_most || dropped_ < log_.size() / 2)
+    return;
+  log_.erase(log_.begin(), log_.begin() + static_cast<std::ptrdiff_t>(dropped_));
+  dropped_ = 0;
+}
+
+void execution::finish(verdict how, clock_type::time_point now) {
   if (verdict_)
     return;
-  append(event::kind::verdict, {});
+  append(event::kind::verdict, {}, 0, now);
   verdict_ = std::move(how);
   state_ = state::done;
   // One that never began has them still, and is kept for a time.

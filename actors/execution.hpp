@@ -8,10 +8,10 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -139,12 +139,12 @@ public:
   clock_type::time_point submitted() const noexcept { return submitted_; }
   clock_type::time_point started() const noexcept { return started_; }
 
-  /// The events that are still held, oldest first; without gaps.
-  const std::deque<event>& log() const noexcept { return log_; }
+  /// The events that are still held, oldest first; without gaps. Valid until the next `append`.
+  std::span<const event> log() const noexcept { return std::span{log_}.subspan(dropped_); }
   /// Number of the newest event, 0 before the first.
   std::uint64_t last_sequence() const noexcept { return last_sequence_; }
   /// Number of the oldest event still held; `last_sequence() + 1` when none is.
-  std::uint64_t first_held() const noexcept { return last_sequence_ + 1 - log_.size(); }
+  std::uint64_t first_held() const noexcept { return last_sequence_ + 1 - log().size(); }
   /// Bytes that the log holds.
   std::size_t log_bytes() const noexcept { return log_bytes_; }
   /// How it ended; absent until it has.
@@ -165,9 +165,10 @@ public:
 
   void mark_started(clock_type::time_point when);
   /// Appends an event, dropping the oldest ones while the log is over its bound.
-  void append(event::kind what, std::string data, std::uint64_t count = 0);
+  void append(event::kind what, std::string data, std::uint64_t count = 0,
+              clock_type::time_point now = clock_type::now());
   /// Appends the verdict, tells the followers and lets them go. Only the first call counts.
-  void finish(verdict how);
+  void finish(verdict how, clock_type::time_point now = clock_type::now());
   /// Frees source and operands, which nobody needs once the worker has them.
   void drop_source() {
     std::string{}.swap(request_.source);
@@ -191,6 +192,7 @@ public:
   std::vector<std::uint64_t> early_rounds;
 
 private:
+  void drop_oldest();
   void notify();
 
   std::string id_;
@@ -199,7 +201,8 @@ private:
   state state_ = state::queued;
   clock_type::time_point submitted_ = clock_type::now();
   clock_type::time_point started_{};
-  std::deque<event> log_;
+  std::vector<event> log_;
+  std::size_t dropped_ = 0; // at its front, and empty
   std::size_t log_bytes_ = 0;
   std::size_t max_log_bytes_;
   std::uint64_t last_sequence_ = 0;

@@ -9,7 +9,7 @@ namespace vivarium {
 /// refilling a pool, looks here for a quiet moment. Reactor thread.
 class load_gauge {
 public:
-  void touch() noexcept { last_ = clock_type::now(); }
+  void touch(clock_type::time_point now) noexcept { last_ = now; }
   [[nodiscard]] clock_type::duration quiet_for() const noexcept {
     return clock_type::now() - last_;
   }

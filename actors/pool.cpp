@@ -29,9 +29,16 @@ constexpr int events_per_turn = 64;
 // Orders that the zygote works on at once: enough to keep it busy, few enough that a session that
 // asks now does not stand behind a long refill.
 constexpr std::size_t max_ordered = 16;
+// When the pool is low but nobody waits: two keep the zygote and the sealing of a worker busy, and
+// whoever uses a session at that moment is not held up by more of them.
+constexpr std::size_t max_ahead = 2;
+// Not in the moment after a session has got its worker either: its first execution is under way.
+constexpr auto courtesy = 1ms;
 // While the pool is above its low mark a refill waits for a moment in which nothing has run for so
 // long: making a worker takes a core for more than a millisecond, and whoever took one is at work.
-constexpr auto quiet_moment = 2ms;
+constexpr clock_type::duration quiet_moment = 2ms;
+// A daemon that is never quiet is not asked so often.
+constexpr clock_type::duration longest_look = 32ms;
 // A zygote that lived so long was healthy: its end is not counted against the next one.
 constexpr auto healthy_life = 10s;
 // After so many failures in a row those who wait are refused instead of being kept waiting.
@@ -199,6 +206,8 @@ void pool_core::lend(std::uint64_t worker) {
   move(e, phase::lent);
   e.owner = std::move(waiting_.front());
   waiting_.pop_front();
+  if (auto now = clock_type::now(); now >= courtesy_ends_)
+    courtesy_ends_ = now + courtesy;
   caf::anon_send(e.owner, atom::granted_v, std::move(e.held));
   e.held = nullptr;
   publish_level();
@@ -466,13 +475,18 @@ void pool_core::refill() {
   if (idle_.size() + coming_ >= wanted)
     return;
   bool urgent = !waiting_.empty() || idle_.size() + coming_ <= plan_.config.pool_low;
-  if (!urgent && (coming_ > 0 || plan_.load.quiet_for() < quiet_moment))
-    return tick_at(clock_type::now() + quiet_moment);
-  auto at_once = urgent ? max_ordered : 1;
+  if (!urgent && (coming_ > 0 || plan_.load.quiet_for() < quiet_moment)) {
+    auto pause = std::exchange(next_look_, std::min(2 * next_look_, longest_look));
+    return tick_at(clock_type::now() + pause);
+  }
+  if (waiting_.empty() && !idle_.empty() && clock_type::now() < courtesy_ends_)
+    return tick_at(courtesy_ends_);
+  next_look_ = quiet_moment;
+  auto at_once = !waiting_.empty() ? max_ordered : urgent ? max_ahead : 1;
   while (idle_.size() + coming_ < wanted && coming_ < at_once
          && workers_.size() < plan_.config.max_workers) {
     auto number = next_worker_++;
-    if (auto ok = jail_->spawn(number); !ok) {
+    if (auto ok = jail_->spawn(number, coming_ < waiting_.size()); !ok) {
       spdlog::warn("environment '{}': no worker ordered: {}", plan_.environment, ok.why().detail);
       return tick_at(clock_type::now() + 10ms);
     }

@@ -115,6 +115,8 @@ private:
   unsigned failures_in_a_row_ = 0; // of the zygote
   unsigned worker_failures_ = 0;   // in a row
   clock_type::time_point refill_not_before_{};
+  clock_type::time_point courtesy_ends_{};
+  clock_type::duration next_look_ = std::chrono::milliseconds{2}; // for a quiet moment
   clock_type::time_point retry_at_{};
 
   std::uint64_t next_worker_ = 1;

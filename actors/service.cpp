@@ -182,7 +182,7 @@ void service::keep_from_sessions(std::vector<sandbox::endpoint> listeners) {
   impl_->gate.own_listeners = std::move(listeners);
 }
 
-void service::submit(const std::string& tenant, submission what, reply<execution_ptr> to) {
+void service::submit(const std::string& tenant, submission&& what, reply<execution_ptr> to) {
   caf::anon_send(impl_->tenant_of(tenant), atom::submit_v, std::move(what), std::move(to));
 }
 

@@ -154,7 +154,7 @@ public:
 
   /// Submits source. The execution is returned as soon as it has an id and a place in a session;
   /// subscribe to it to see its events and its verdict.
-  void submit(const std::string& tenant, submission what, reply<execution_ptr> to);
+  void submit(const std::string& tenant, submission&& what, reply<execution_ptr> to);
   /// Finds an execution that runs or is still kept.
   void find_execution(const std::string& tenant, const std::string& id, reply<execution_ptr> to);
   /// Interrupts an execution; false when it had ended already.

@@ -112,6 +112,7 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
       [then_flush](atom::run, const execution_ptr& what, const reply<execution_ptr>& to) {
         then_flush([&](session_core& core) { core.run(what, to); });
       },
+      [then_flush](atom::input) { then_flush([](session_core& core) { core.on_input(); }); },
       [then_flush](atom::cancel, const execution_ptr& what, stop_mode mode, const reply<bool>& to) {
         then_flush([&](session_core& core) { core.cancel(what, mode, to); });
       },
@@ -155,7 +156,6 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
       [then_flush](atom::beyond, const cause& why) {
         then_flush([&](session_core& core) { core.on_beyond(why); });
       },
-      [then_flush](atom::input) { then_flush([](session_core& core) { core.on_input(); }); },
       [then_flush](atom::writable) { then_flush([](session_core& core) { core.on_writable(); }); },
       [then_flush](atom::tick) { then_flush([](session_core& core) { core.on_tick(); }); },
       [then_flush](atom::exited, const worker_end& end) {

@@ -191,8 +191,8 @@ private:
 
   // session_flights.cpp: what the worker has been sent.
   void dispatch();
-  void send(const execution_ptr& what);
-  void start_front();
+  void send(const execution_ptr& what, clock_type::time_point now);
+  void start_front(clock_type::time_point now = clock_type::now());
   void park(in_flight& flight);
   void add_round(in_flight& flight, std::uint64_t credit);
   void order_round(in_flight& flight, std::uint64_t credit);
@@ -200,7 +200,7 @@ private:
   void close_stream(in_flight& flight);
   void interrupt(in_flight& target, stop_reason why);
   void give_up_on(in_flight& target, bool has_worker);
-  void update_state();
+  void update_state(clock_type::time_point now = clock_type::now());
   in_flight* find(std::uint64_t number);
   in_flight take(in_flight& flight);
   bool is_front(const in_flight& flight) const noexcept;
@@ -227,7 +227,7 @@ private:
 
   // session_ends.cpp: how executions end.
   void stopped_verdict(verdict& out, const in_flight& flight, bool lost) const;
-  std::chrono::microseconds cpu_of(const in_flight& flight);
+  std::chrono::microseconds cpu_of(const in_flight& flight, clock_type::time_point now);
   void complete(in_flight& flight, verdict how);
   void complete_queued(const execution_ptr& what, verdict how);
   std::chrono::microseconds loop_cpu_of(const in_flight& flight);

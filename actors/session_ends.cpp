@@ -25,6 +25,13 @@ constexpr auto worth_a_clock = milliseconds{1};
 // Executions shorter than this are not worth reading /proc for.
 constexpr auto worth_a_peak = milliseconds{20};
 
+// Libraries make errors of their own of a refused connection; any other call that was refused says
+// nothing of an error that is no PermissionError.
+bool is_refusal(error_kind kind, const cause& denied) {
+  return kind == error_kind::permission
+         || (kind == error_kind::io && (denied.what == "egress" || denied.limit == "connect"));
+}
+
 std::uint64_t count_of(milliseconds time) noexcept {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
 }
@@ -80,10 +87,11 @@ void session_core::stopped_verdict(verdict& out, const in_flight& flight, bool l
     out.session = session_outcome::lost;
 }
 
-std::chrono::microseconds session_core::cpu_of(const in_flight& flight) {
+std::chrono::microseconds session_core::cpu_of(const in_flight& flight,
+                                               clock_type::time_point now) {
   // The clock costs more than a small execution's share of it: those are charged nothing, and what
   // they took at most is not charged to the next one either.
-  auto ran = duration_cast<microseconds>(clock_type::now() - flight.running_since);
+  auto ran = duration_cast<microseconds>(now - flight.running_since);
   if (ran < worth_a_clock && flight.what->request().cpu_budget.count() == 0) {
     cpu_unread_ += ran;
     return microseconds{0};
@@ -103,23 +111,23 @@ std::chrono::microseconds session_core::loop_cpu_of(const in_flight& flight) {
 }
 
 void session_core::complete(in_flight& flight, verdict how) {
-  load_.touch();
+  // One look at the clock for all of it: many executions end in one turn.
+  auto now = clock_type::now();
+  load_.touch(now);
   bool was_front = is_front(flight);
   auto what = flight.what;
   if (!flight.settled) {
     if (what->now() == execution::state::queued) // It overtook one that still awaits something.
-      what->mark_started(clock_type::now());
+      what->mark_started(now);
     how.usage.cpu = flight.cpu_used;
     if (was_front)
-      how.usage.cpu += cpu_of(flight);
+      how.usage.cpu += cpu_of(flight, now);
     else if (flight.asynchronous)
       how.usage.cpu += loop_cpu_of(flight);
-    // Code may have caught the exception of a refused call and failed for another reason.
-    bool refused = how.error_kind == static_cast<std::uint32_t>(error_kind::permission)
-                   || how.error_kind == static_cast<std::uint32_t>(error_kind::io);
-    if (refused && flight.denied && !how.cause)
+    if (flight.denied && !how.cause
+        && is_refusal(static_cast<error_kind>(how.error_kind), *flight.denied))
       how.cause = flight.denied;
-    if (clock_type::now() - what->started() > worth_a_peak)
+    if (now - what->started() > worth_a_peak)
       how.usage.peak_memory_bytes = peak_memory();
     if (how.outcome == verdict::kind::error && !how.cause)
       explain(how, flight);
@@ -131,18 +139,18 @@ void session_core::complete(in_flight& flight, verdict how) {
   auto ended = take(flight);
   stopping_ -= ended.stop != stop_reason::none ? 1 : 0;
   if (!ended.settled) {
-    how.usage.wall = duration_cast<microseconds>(clock_type::now() - what->submitted());
+    how.usage.wall = duration_cast<microseconds>(now - what->submitted());
     how.usage.queued = duration_cast<microseconds>(what->started() - what->submitted());
     observe_end(*what, how);
   }
-  update_state();
+  update_state(now);
   if (was_front || sent_.empty())
-    start_front();
+    start_front(now);
   if (ended.settled)
     return;
   bool large =
       !what->request().internal && what->log_bytes() + how.content.size() > large_execution;
-  what->finish(std::move(how));
+  what->finish(std::move(how), now);
   if (large)
     ports_.report_large(what);
 }

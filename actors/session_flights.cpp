@@ -29,23 +29,24 @@ constexpr std::size_t max_parked = 2'000;
 void session_core::dispatch() {
   if (!worker_ || info_.state == session_state::dead || info_.state == session_state::starting)
     return;
+  auto now = clock_type::now();
   while (!waiting_.empty() && sent_.size() < max_sent && parked_.size() < max_parked
          && worker_->unsent() < max_unsent_bytes) {
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
-    if (clock_type::now() >= next->submitted() + next->request().timeout) {
+    if (now >= next->submitted() + next->request().timeout) {
       verdict how;
       in_flight never{.what = next, .deadline = {}, .stop = stop_reason::deadline};
       stopped_verdict(how, never, false);
       complete_queued(next, std::move(how));
       continue;
     }
-    send(next);
+    send(next, now);
     if (info_.state == session_state::dead)
       return;
   }
   unflushed_ = true;
-  update_state();
+  update_state(now);
 }
 
 void session_core::flush() {
@@ -66,7 +67,7 @@ void session_core::release_charges() {
     at->what->charge = {};
 }
 
-void session_core::send(const execution_ptr& what) {
+void session_core::send(const execution_ptr& what, clock_type::time_point now) {
   what->number = next_number_++;
   const auto& request = what->request();
   auto deadline = what->submitted() + request.timeout;
@@ -96,19 +97,19 @@ void session_core::send(const execution_ptr& what) {
   }
   unflushed_ = true;
   what->drop_source();
-  load_.touch();
+  load_.touch(now);
   auto place = next_place_++;
   sent_.push_back(in_flight{.what = what, .deadline = deadline, .place = place});
   ++charged_;
   if (request.stream_credit > 0) {
     auto& stream = sent_.back();
     stream.rounds.push_back(round{request.stream_credit, place});
-    stream.round_since = clock_type::now();
+    stream.round_since = now;
     for (auto credit : std::exchange(what->early_rounds, {}))
       add_round(stream, credit);
   }
   if (sent_.size() == 1)
-    start_front();
+    start_front(now);
 }
 
 // Before whatever changes who has the interpreter, or how many wait.
@@ -132,7 +133,7 @@ void session_core::count_asynchronous(in_flight& flight) {
   flight.loop_before = loop_share_;
 }
 
-void session_core::start_front() {
+void session_core::start_front(clock_type::time_point now) {
   charge_loop();
   front_ran_ = !sent_.empty();
   if (sent_.empty()) {
@@ -142,14 +143,14 @@ void session_core::start_front() {
     for (auto& [number, flight] : parked_) {
       if (!flight.settled)
         continue;
-      flight.force_at = clock_type::now() + config_.grace;
+      flight.force_at = now + config_.grace;
       wake_by(flight.force_at);
     }
     return;
   }
   auto& front = sent_.front();
   if (front.settled) {
-    front.force_at = clock_type::now() + config_.grace;
+    front.force_at = now + config_.grace;
     return wake_by(front.force_at);
   }
   if (front.what->request().cpu_budget > 0ms) {
@@ -157,7 +158,7 @@ void session_core::start_front() {
     cpu_unread_ = microseconds{0};
   }
   front.cpu_before = last_cpu_ + cpu_unread_;
-  front.running_since = clock_type::now();
+  front.running_since = now;
   front.peak_before = peak_seen_;
   if (!front.rounds.empty()) {
     front.round_since = front.running_since;
@@ -166,7 +167,7 @@ void session_core::start_front() {
   if (front.what->now() == execution::state::queued) {
     front.what->mark_started(front.running_since);
     if (!front.what->request().internal)
-      front.what->append(event::kind::started, {});
+      front.what->append(event::kind::started, {}, 0, now);
   }
   if (front.what->request().cpu_budget > 0ms)
     update_wake();
@@ -186,8 +187,9 @@ bool session_core::is_front(const in_flight& flight) const noexcept {
 }
 
 session_core::in_flight session_core::take(in_flight& flight) {
-  auto place =
-      std::find_if(sent_.begin(), sent_.end(), [&flight](const auto& f) { return &f == &flight; });
+  auto place = is_front(flight) ? sent_.begin()
+                                : std::find_if(sent_.begin(), sent_.end(),
+                                               [&flight](const auto& f) { return &f == &flight; });
   auto taken = std::move(flight);
   if (place != sent_.end()) {
     sent_.erase(place);
@@ -202,7 +204,7 @@ session_core::in_flight session_core::take(in_flight& flight) {
 void session_core::park(in_flight& flight) {
   bool front = is_front(flight);
   if (front)
-    flight.cpu_used += cpu_of(flight);
+    flight.cpu_used += cpu_of(flight, clock_type::now());
   auto waits = take(flight);
   auto number = waits.what->number;
   parked_.emplace(number, std::move(waits));
@@ -245,7 +247,7 @@ void session_core::end_round(in_flight& flight) {
       // Others may stand between this round and the next.
       bool front = is_front(flight);
       if (front)
-        flight.cpu_used += cpu_of(flight);
+        flight.cpu_used += cpu_of(flight, clock_type::now());
       auto moved = take(flight);
       moved.place = place;
       auto behind = std::find_if(sent_.begin(), sent_.end(),
@@ -301,7 +303,7 @@ void session_core::give_up_on(in_flight& target, bool has_worker) {
   what->finish(std::move(how));
 }
 
-void session_core::update_state() {
+void session_core::update_state(clock_type::time_point now) {
   if (info_.state == session_state::dead || info_.state == session_state::starting)
     return;
   auto before = info_.state;
@@ -311,7 +313,7 @@ void session_core::update_state() {
   if (watched_)
     watched_->busy = info_.state != session_state::ready;
   if (info_.state == session_state::ready && before != session_state::ready)
-    idle_since_ = clock_type::now();
+    idle_since_ = now;
 }
 
 } // namespace vivarium

@@ -149,7 +149,7 @@ void session_core::step_setup() {
     return become_ready();
   auto next = std::move(setup_.front());
   setup_.erase(setup_.begin());
-  send(next);
+  send(next, clock_type::now());
   update_wake();
 }
 

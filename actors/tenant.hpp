@@ -43,7 +43,7 @@ public:
   /// Ends its sessions: they do not outlive it.
   ~tenant_core();
 
-  void submit(submission what, const reply<execution_ptr>& to);
+  void submit(submission&& what, const reply<execution_ptr>& to);
   void compile(submission what, const reply<compiled>& to);
   /// Keeps compiled source and returns its handle.
   std::string keep(code_store::code what) { return codes_.put(std::move(what)); }

@@ -87,8 +87,14 @@ void tenant_core::forget_old(std::deque<execution_ptr>& list, std::size_t keep,
   auto expired = [before](const execution& what) {
     return what.end() && what.submitted() + what.end()->usage.wall < before;
   };
-  // One that runs long may stand before many that have ended since; it stays.
   auto excess = list.size() > keep ? list.size() - keep : 0;
+  for (; excess > 0 && list.front()->end(); --excess) {
+    executions_.erase(list.front()->id());
+    list.pop_front();
+  }
+  if (excess == 0 && before == clock_type::time_point::min())
+    return;
+  // One that runs long may stand before many that have ended since; it stays.
   std::erase_if(list, [&](const execution_ptr& what) {
     if (!what->end() || (excess == 0 && !expired(*what)))
       return false;
@@ -98,7 +104,7 @@ void tenant_core::forget_old(std::deque<execution_ptr>& list, std::size_t keep,
   });
 }
 
-void tenant_core::submit(submission what, const reply<execution_ptr>& to) {
+void tenant_core::submit(submission&& what, const reply<execution_ptr>& to) {
   if (draining_)
     return to.refuse(error{errc::unavailable, "the daemon is stopping and takes no new work"});
   if (auto ok = complete(what); !ok)

@@ -2,6 +2,7 @@
 // The floor and the reference of every benchmark: TCP client -> relay (epoll) -> Unix socket ->
 // worker and back, 100-byte messages. With an echoing worker it is the least that two hops between
 // processes can cost here; with a CPython worker it is the least that evaluating `1+1` there can.
+// Several workers are what several sessions are: an interpreter each, in a process each.
 #include "bench/net.hpp"
 
 #include <algorithm>
@@ -33,6 +34,7 @@ struct options {
   std::string python = "/usr/bin/python3";
   std::size_t connections = 1;
   std::size_t in_flight = 1; ///< per connection
+  std::size_t workers = 1;
   double seconds = 2;
   std::size_t bytes = 0; ///< Above 0: one message of this size at a time, there and back.
 };
@@ -65,12 +67,14 @@ void watch(int epoll, int fd, std::uint32_t tag) {
     die_errno("epoll_ctl");
 }
 
-/// Forwards until a client closes. The first four bytes of a message say which client it is from.
-[[noreturn]] void relay(int listener, int worker, std::size_t connections) {
+/// Forwards until a client closes. The first four bytes of a message say which client it is from,
+/// the next four which worker it is for.
+[[noreturn]] void relay(int listener, const std::vector<int>& workers, std::size_t connections) {
   auto epoll = ::epoll_create1(EPOLL_CLOEXEC);
   std::vector<int> clients;
-  constexpr std::uint32_t worker_tag = 0xffff'ffff;
-  watch(epoll, worker, worker_tag);
+  constexpr std::uint32_t is_worker = 0x8000'0000;
+  for (std::uint32_t i = 0; i < workers.size(); ++i)
+    watch(epoll, workers[i], is_worker | i);
   for (std::size_t i = 0; i < connections; ++i) {
     auto fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
     int on = 1;
@@ -80,29 +84,33 @@ void watch(int epoll, int fd, std::uint32_t tag) {
   }
   std::array<epoll_event, 64> events;
   std::array<char, batch> room;
+  // Neighbouring messages with the same destination leave in one write.
+  auto forward = [&](std::size_t got, std::size_t field, const std::vector<int>& to) {
+    for (std::size_t at = 0; at < got;) {
+      std::uint32_t place = 0;
+      std::memcpy(&place, room.data() + at + field, sizeof place);
+      auto end = at + message_size;
+      while (end < got && std::memcmp(room.data() + end + field, &place, sizeof place) == 0)
+        end += message_size;
+      write_all(to.at(place), {room.data() + at, end - at});
+      at = end;
+    }
+  };
   for (;;) {
     auto n = ::epoll_wait(epoll, events.data(), events.size(), -1);
     for (int e = 0; e < n; ++e) {
       auto tag = events[static_cast<std::size_t>(e)].data.u32;
-      auto got = read_whole(tag == worker_tag ? worker : clients[tag], room.data());
+      bool answers = (tag & is_worker) != 0;
+      auto got = read_whole(answers ? workers[tag & ~is_worker] : clients[tag], room.data());
       if (got == 0)
         ::_exit(0);
-      if (tag != worker_tag) {
-        for (std::size_t at = 0; at < got; at += message_size)
-          std::memcpy(room.data() + at, &tag, sizeof tag);
-        write_all(worker, {room.data(), got});
+      if (answers) {
+        forward(got, 0, clients);
         continue;
       }
-      // Neighbouring answers to one client leave in one write.
-      for (std::size_t at = 0; at < got;) {
-        std::uint32_t to = 0;
-        std::memcpy(&to, room.data() + at, sizeof to);
-        auto end = at + message_size;
-        while (end < got && std::memcmp(room.data() + end, &to, sizeof to) == 0)
-          end += message_size;
-        write_all(clients[to], {room.data() + at, end - at});
-        at = end;
-      }
+      for (std::size_t at = 0; at < got; at += message_size)
+        std::memcpy(room.data() + at, &tag, sizeof tag);
+      forward(got, sizeof tag, workers);
     }
   }
 }
@@ -173,12 +181,16 @@ pid_t spawn(Body body) {
 std::size_t exchange(const std::vector<int>& fds, const options& opts, double seconds,
                      std::vector<double>& samples) {
   std::array<char, message_size> message{};
-  std::memcpy(message.data() + 4, "1+1", 3);
-  std::string burst;
-  for (std::size_t i = 0; i < opts.in_flight; ++i)
-    burst.append(message.data(), message.size());
+  std::memcpy(message.data() + 8, "1+1", 3);
+  std::uint32_t worker = 0;
   std::vector<pollfd> polled;
   for (auto fd : fds) {
+    std::string burst;
+    for (std::size_t i = 0; i < opts.in_flight; ++i) {
+      std::memcpy(message.data() + 4, &worker, sizeof worker);
+      worker = (worker + 1) % static_cast<std::uint32_t>(opts.workers);
+      burst.append(message.data(), message.size());
+    }
     polled.push_back({fd, POLLIN, 0});
     write_all(fd, burst);
   }
@@ -201,7 +213,10 @@ std::size_t exchange(const std::vector<int>& fds, const options& opts, double se
       if (fds.size() == 1 && opts.in_flight == 1)
         samples.push_back(static_cast<double>(now - sent_at) / 1e3);
       sent_at = now;
-      write_all(p.fd, std::string_view{burst}.substr(0, got));
+      // The answer becomes the next question: it still says which worker it came from.
+      for (std::size_t at = 0; at < got; at += message_size)
+        std::memcpy(room.data() + at + 8, message.data() + 8, message_size - 8);
+      write_all(p.fd, {room.data(), got});
     }
   }
   auto total = answered;
@@ -224,6 +239,8 @@ options parse(int argc, char** argv) {
       opts.connections = std::stoul(value);
     else if (name == "--in-flight")
       opts.in_flight = std::min(std::stoul(value), batch / message_size);
+    else if (name == "--workers")
+      opts.workers = std::clamp<std::size_t>(std::stoul(value), 1, batch / message_size);
     else if (name == "--seconds")
       opts.seconds = std::stod(value);
     else if (name == "--bytes")
@@ -247,27 +264,34 @@ int main(int argc, char** argv) {
       || ::listen(listener, 128) != 0
       || ::getsockname(listener, reinterpret_cast<sockaddr*>(&at), &length) != 0)
     die_errno("listen");
-  std::array<int, 2> pair{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) != 0)
-    die_errno("socketpair");
-
-  auto worker = spawn([&] {
-    ::close(pair[0]);
-    if (opts.bytes > 0)
-      echo_large(pair[1], opts.bytes);
-    if (opts.worker == "echo")
-      echo(pair[1]);
-    auto fd = std::to_string(pair[1]);
-    ::execl(opts.python.c_str(), "python3", "-I", opts.worker.c_str(), fd.c_str(), nullptr);
-  });
-  auto middle = spawn([&] {
+  std::vector<int> ours;
+  std::vector<pid_t> children;
+  for (std::size_t i = 0; i < opts.workers; ++i) {
+    std::array<int, 2> pair{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
+      die_errno("socketpair");
+    children.push_back(spawn([&] {
+      for (auto fd : ours)
+        ::close(fd);
+      ::close(pair[0]);
+      if (opts.bytes > 0)
+        echo_large(pair[1], opts.bytes);
+      if (opts.worker == "echo")
+        echo(pair[1]);
+      auto inherited = ::dup(pair[1]); // Without close-on-exec.
+      auto fd = std::to_string(inherited);
+      ::execl(opts.python.c_str(), "python3", "-I", opts.worker.c_str(), fd.c_str(), nullptr);
+    }));
     ::close(pair[1]);
+    ours.push_back(pair[0]);
+  }
+  children.push_back(spawn([&] {
     if (opts.bytes > 0)
-      relay_large(listener, pair[0], opts.bytes);
-    relay(listener, pair[0], opts.connections);
-  });
-  ::close(pair[0]);
-  ::close(pair[1]);
+      relay_large(listener, ours.front(), opts.bytes);
+    relay(listener, ours, opts.connections);
+  }));
+  for (auto fd : ours)
+    ::close(fd);
 
   std::vector<int> fds;
   for (std::size_t i = 0; i < opts.connections; ++i)
@@ -275,8 +299,8 @@ int main(int argc, char** argv) {
   if (opts.bytes > 0) {
     auto samples = exchange_large(fds.front(), opts.bytes, opts.seconds);
     figures{"copy"}.add_samples(samples).print();
-    ::kill(middle, SIGKILL);
-    ::kill(worker, SIGKILL);
+    for (auto child : children)
+      ::kill(child, SIGKILL);
     return 0;
   }
   std::vector<double> samples;
@@ -293,6 +317,6 @@ int main(int argc, char** argv) {
   row.print();
   for (auto fd : fds)
     ::close(fd);
-  ::waitpid(middle, nullptr, 0);
-  ::waitpid(worker, nullptr, 0);
+  for (auto child : children)
+    ::waitpid(child, nullptr, 0);
 }

@@ -50,9 +50,12 @@ void connection::read_more() {
   if (reading_ || closed_ || !started_ || (!closing_ && !talk_->wants_input()))
     return;
   auto expected = talk_->expected_input();
-  auto wanted = std::max(read_size_, std::min(expected, large_read));
   // What is only announced gets no room before some of it has come.
-  auto* into = in_.prepare(wanted, in_.size() >= believed_from ? expected : 0);
+  bool believed = expected > 0 && in_.size() >= believed_from;
+  // Its end needs no more room than is left of it: to make more, all of it would be moved.
+  auto wanted = believed ? std::min(expected, large_read)
+                         : std::max(read_size_, std::min(expected, large_read));
+  auto* into = in_.prepare(wanted, believed ? expected : 0);
   reading_ = true;
   stream_->read(boost::asio::mutable_buffer{into, std::min(in_.room(), large_read)},
                 shared_from_this());

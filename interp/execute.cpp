@@ -4,6 +4,7 @@
 #include "bridge/frame.hpp"
 #include "bridge/worker_fields.hpp"
 #include "interp/answer.hpp"
+#include "interp/compile.hpp"
 #include "interp/decode_value.hpp"
 #include "interp/operations.hpp"
 #include "interp/py_ref.hpp"
@@ -46,17 +47,10 @@ execution make_execution(const bridge::evaluate& request) {
 const cell* find_or_compile(runtime& self, const bridge::evaluate& request) {
   if (const auto* found = self.cells.find(request.source, request.filename, request.first_line))
     return found;
-  auto parts = py_ref::steal(
-      PyObject_CallFunction(self.python.compile, "s#s#I", request.source.data(),
-                            static_cast<Py_ssize_t>(request.source.size()), request.filename.data(),
-                            static_cast<Py_ssize_t>(request.filename.size()), request.first_line));
-  if (!parts)
+  cell made;
+  if (!compile_cell(self.python.compiler, request.source, request.filename, request.first_line,
+                    made))
     return nullptr;
-  auto at = [&](Py_ssize_t i) {
-    auto* part = PyTuple_GetItem(parts.get(), i);
-    return part == Py_None ? py_ref{} : py_ref::share(part);
-  };
-  cell made{at(0), at(1), at(2), PyObject_IsTrue(PyTuple_GetItem(parts.get(), 3)) == 1};
   return self.cells.add(request.source, request.filename, request.first_line, std::move(made),
                         self.python.forget);
 }

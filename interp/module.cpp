@@ -53,7 +53,11 @@ PyObject* setup(PyObject*, PyObject*, PyObject* keywords) {
   auto& python = self.python;
   PyObject *context = nullptr, *interrupted = nullptr, *cancel = nullptr, *globals = nullptr;
   const std::pair<const char*, PyObject**> parts[] = {
-      {"compile", &python.compile},
+      {"compile_whole", &python.compiler.whole},
+      {"remember", &python.compiler.remember},
+      {"line_cache", &python.compiler.line_cache},
+      {"builtin_compile", &python.compiler.builtin},
+      {"compile_flags", &python.compiler.flags},
       {"forget", &python.forget},
       {"describe", &python.describe},
       {"rich", &python.rich},
@@ -85,7 +89,12 @@ PyObject* setup(PyObject*, PyObject*, PyObject* keywords) {
   python.int_bit_length = PyObject_GetAttrString(int_type, "bit_length");
   python.int_to_bytes = PyObject_GetAttrString(int_type, "to_bytes");
   python.is_signed = Py_BuildValue("{sO}", "signed", Py_True);
-  if (PyErr_Occurred() != nullptr)
+  // Values of a megabyte or so come and go: memory that each gives back would be faulted in again
+  // for the next. Larger ones are mapped for themselves, as the C library would at first. Set here,
+  // for all workers: setting it looks through the whole heap.
+  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 8 << 20);
+  if (!python.compiler.make_constants() || PyErr_Occurred() != nullptr)
     return nullptr;
   Py_RETURN_NONE;
 }
@@ -132,6 +141,23 @@ PyObject* warm(PyObject*, PyObject* arguments) {
   Py_RETURN_NONE;
 }
 
+// compile_split(source, filename, first_line) -> (statements, value), or None when the long way is
+// needed. For tests, which compare the two.
+PyObject* split_and_compile(PyObject*, PyObject* arguments) {
+  const char* source = nullptr;
+  Py_ssize_t size = 0;
+  PyObject* filename = nullptr;
+  unsigned first_line = 1;
+  if (!PyArg_ParseTuple(arguments, "s#UI", &source, &size, &filename, &first_line))
+    return nullptr;
+  cell made;
+  if (!compile_split(the_runtime().python.compiler, {source, static_cast<std::size_t>(size)},
+                     filename, first_line, made))
+    return PyErr_Occurred() != nullptr ? nullptr : Py_NewRef(Py_None);
+  auto or_none = [](const py_ref& part) { return part ? part.get() : Py_None; };
+  return Py_BuildValue("OO", or_none(made.statements), or_none(made.value));
+}
+
 // open(answers_fd): from here on output is captured and interrupts are heard.
 PyObject* open(PyObject*, PyObject* arguments) {
   auto& self = the_runtime();
@@ -143,10 +169,6 @@ PyObject* open(PyObject*, PyObject* arguments) {
     return PyErr_NoMemory();
   self.serving = true;
   self.out.open(fd);
-  // Values of a megabyte or so come and go: memory that each gives back would be faulted in again
-  // for the next. Larger ones are mapped for themselves, as the C library would at first.
-  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
-  ::mallopt(M_TRIM_THRESHOLD, 8 << 20);
   self.output.start();
   self.interrupt.install();
   Py_RETURN_NONE;
@@ -317,6 +339,7 @@ PyMethodDef methods[] = {
      "Sets what turns objects that have no form outside of Python into others that have one: a\n"
      "function of such an object, or None. Returns the one before."},
     {"leave", guarded<leave>, METH_VARARGS, nullptr},
+    {"compile_split", guarded<split_and_compile>, METH_VARARGS, nullptr},
     {"warm", guarded<warm>, METH_VARARGS, nullptr},
     {"open", guarded<open>, METH_VARARGS, nullptr},
     {"serve", guarded<serve_requests>, METH_VARARGS, nullptr},

@@ -4,6 +4,7 @@
 #include "interp/capture.hpp"
 #include "interp/channel.hpp"
 #include "interp/code_cache.hpp"
+#include "interp/compile.hpp"
 #include "interp/execution.hpp"
 #include "interp/interrupt.hpp"
 #include "interp/namespaces.hpp"
@@ -18,8 +19,7 @@ namespace vivarium::interp {
 /// Python objects that the worker calls. Bound once, before tenant code exists, so that nothing is
 /// ever looked up where tenant code could have put something else. Never freed.
 struct python_parts {
-  PyObject* compile =
-      nullptr; ///< (source, filename, first_line) -> (statements, value, filename, is_async)
+  compiler_parts compiler;
   PyObject* forget = nullptr;          ///< (filename): its source is no longer kept
   PyObject* describe = nullptr;        ///< (exception) -> what encode_error.hpp expects
   PyObject* rich = nullptr;            ///< (value): displays a value that has a rich form

@@ -4,8 +4,10 @@
 #include "interp/py_ref.hpp"
 #include "sandbox/zygote_link.hpp"
 
+#include <cstdlib>
 #include <memory>
 
+#include <malloc.h>
 #include <unistd.h>
 
 namespace vivarium::interp {
@@ -16,13 +18,23 @@ std::unique_ptr<sandbox::zygote_link> the_link;
 
 constexpr int exit_no_worker = 71;
 
+// What was freed during the imports lies about unsorted, and the first larger allocation of every
+// worker would put it in order, touching, and so copying, a page for each piece. One here does it
+// for all of them.
+void tidy_heap() {
+  ::malloc_trim(0);
+  constexpr std::size_t larger_than_any_piece = 2u << 20;
+  ::free(::malloc(larger_than_any_piece));
+}
+
 // Python's own handlers around fork run here as they do in os.fork; the sandbox only forks.
 void fork_one(std::uint64_t worker, PyObject* child) {
   PyOS_BeforeFork();
   auto pid = the_link->fork_worker(worker, PyOS_AfterFork_Child);
   if (!pid || *pid != 0)
     return PyOS_AfterFork_Parent(); // What failed has been reported.
-  auto ended = py_ref::steal(PyObject_CallNoArgs(child));
+  auto* awaited = the_link->awaited() ? Py_True : Py_False;
+  auto ended = py_ref::steal(PyObject_CallFunctionObjArgs(child, awaited, nullptr));
   PyErr_Print();
   ::_exit(exit_no_worker);
 }
@@ -58,6 +70,7 @@ PyObject* zygote_serve(PyObject*, PyObject* child) {
     the_link->report_failure(open.why().detail);
     return PyErr_Format(PyExc_RuntimeError, "%s", open.why().detail.c_str());
   }
+  tidy_heap();
   while (auto worker = the_link->next_order())
     fork_one(*worker, child);
   Py_RETURN_NONE;

@@ -53,7 +53,8 @@ struct message {
   kind what = kind::none;
   std::uint32_t generation = 0;
   std::uint64_t worker = 0;
-  std::uint64_t argument = 0; ///< interrupt: the execution's generation; resize: bytes.
+  /// interrupt: the execution's generation; resize: bytes; spawn: 1 if a session waits for it.
+  std::uint64_t argument = 0;
   std::int32_t pid = 0;
   std::int32_t wait_status = 0;
   std::int32_t errno_value = 0;

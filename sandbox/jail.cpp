@@ -244,9 +244,10 @@ status jail::start_zygote(std::uint32_t generation) {
   return impl_->order(order);
 }
 
-status jail::spawn(std::uint64_t worker) {
+status jail::spawn(std::uint64_t worker, bool awaited) {
   message order{kind::spawn};
   order.worker = worker;
+  order.argument = awaited ? 1 : 0;
   auto sent = impl_->order(order);
   if (sent)
     impl_->pending.insert(worker);

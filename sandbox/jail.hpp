@@ -114,9 +114,10 @@ public:
   status start_zygote(std::uint32_t generation);
 
   /// Orders a worker. `worker` is the caller's number for it, never used twice in one jail.
+  /// `awaited`: somebody waits for it, so that it should do nothing that only pays later.
   /// Answered by `worker_ready` or `worker_failed`; by `zygote_ended` when the zygote died before
   /// either.
-  status spawn(std::uint64_t worker);
+  status spawn(std::uint64_t worker, bool awaited = false);
 
   /// Kills everything in the worker's pid namespace. Answered by `worker_gone`; idempotent.
   status kill(std::uint64_t worker);

@@ -27,7 +27,7 @@ void launcher::tell(const message& what) const {
 void launcher::obey(const message& order) {
   switch (order.what) {
     case kind::start_zygote: return start_zygote(order.generation);
-    case kind::spawn: return order_worker(order.worker);
+    case kind::spawn: return order_worker(order);
     case kind::kill: return kill_worker(order.worker);
     case kind::interrupt: return interrupt_worker(order);
     case kind::resize: return resize_files(order);
@@ -35,7 +35,8 @@ void launcher::obey(const message& order) {
   }
 }
 
-void launcher::order_worker(std::uint64_t id) {
+void launcher::order_worker(const message& order) {
+  auto id = order.worker;
   auto* zygote = current_zygote();
   auto [at, fresh] = workers_.try_emplace(id);
   if (!fresh)
@@ -46,6 +47,7 @@ void launcher::order_worker(std::uint64_t id) {
     return;
   }
   at->second.generation = zygote->generation;
+  at->second.awaited = order.argument != 0;
   zygote->queue.push_back(id);
   feed(*zygote);
 }

@@ -48,6 +48,7 @@ private:
   struct worker {
     std::uint32_t generation = 0;
     std::uint32_t uid = 0;
+    bool awaited = false; ///< The zygote is told so.
     holder keeper;
     bool keeper_reaped = false;
     pid_t pid = 0;
@@ -63,7 +64,7 @@ private:
 
   // launcher.cpp: the loop and the daemon's orders
   void obey(const control::message& order);
-  void order_worker(std::uint64_t id);
+  void order_worker(const control::message& order);
   void kill_worker(std::uint64_t id);
   void interrupt_worker(const control::message& order) const;
   void resize_files(const control::message& order) const;

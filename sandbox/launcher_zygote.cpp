@@ -111,6 +111,7 @@ void launcher::feed(zygote& to) {
     message order{kind::spawn};
     order.worker = id;
     order.uid = one.uid;
+    order.argument = one.awaited ? 1 : 0;
     int pidfd = one.keeper.pidfd.get();
     int problem = control::send(to.link.get(), order, &pidfd, 1);
     one.keeper.pidfd.reset();

@@ -35,6 +35,7 @@ struct zygote_link::shared {
   unique_fd signals;
   unique_fd own_pidfd;
   unique_fd holder; ///< Of the order being served.
+  bool awaited = false;
   sigset_t mask_before{};
   seal_job job;
   std::unordered_map<pid_t, std::uint64_t> children;
@@ -253,9 +254,14 @@ std::optional<std::uint64_t> zygote_link::next_order() {
     if (order.what != kind::spawn || beside.fd_count != 1)
       continue;
     shared_->holder.reset(beside.fds[0]);
+    shared_->awaited = order.argument != 0;
     prepare_job(shared_->job, order.worker, order.uid);
     return order.worker;
   }
+}
+
+bool zygote_link::awaited() const noexcept {
+  return shared_->awaited;
 }
 
 result<int> zygote_link::fork_worker(std::uint64_t worker, void (*first)()) {

@@ -47,6 +47,9 @@ public:
   /// meanwhile. Nothing: the launcher is gone or has replaced this zygote, the caller exits.
   std::optional<std::uint64_t> next_order();
 
+  /// Whether somebody waits for the worker that was ordered last.
+  [[nodiscard]] bool awaited() const noexcept;
+
   /// Forks by libc `fork()`. Returns the child's pid in the zygote; returns 0 in the child, which
   /// is then sealed and has told the daemon so. A child that cannot be sealed reports and exits by
   /// itself. A failed fork is reported, and an error returned in the zygote.

@@ -1,30 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From source to code objects: CPython's own semantics, and the value of a cell."""
+"""From source to code objects, the long way: over a tree, when a cell cannot be cut in two pieces of
+text (see split.hpp), and for the positions of errors."""
 
 import ast
 import linecache
-import zlib
 
 from vivarium._returns import compile_with_return, has_return
-from vivarium._split import compile_split
 
-_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-_ASYNC_FLAGS = 0x0080 | 0x0200  # CO_COROUTINE, CO_ASYNC_GENERATOR
+AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _FUTURE_FLAGS = 0x1FE0000  # CO_FUTURE_DIVISION to CO_FUTURE_ANNOTATIONS
 _LINES_AT_MOST = 1_000_000
 _compile = compile
 
 
-def compile_cell(source, filename, first_line):
-    """Returns (statements, value, filename, is_async). Statements and the last expression are code
-    objects of their own, either may be None; the value of the latter is the result."""
-    filename = filename or f"<cell {zlib.crc32(source.encode()):08x}>"
-    _remember(source, filename, first_line)
-    quick = compile_split(source, filename, first_line)
-    if quick is not None:
-        statements, value = quick
-        flags = (statements.co_flags if statements else 0) | (value.co_flags if value else 0)
-        return statements, value, filename, bool(flags & _ASYNC_FLAGS)
+def compile_whole(source, filename, first_line):
+    """Returns (statements, value). Statements and the last expression are code objects of their own,
+    either may be None; the value of the latter is the result."""
     try:
         return _compile_cell(source, filename, first_line)
     except SyntaxError as error:
@@ -34,7 +25,7 @@ def compile_cell(source, filename, first_line):
 
 def _compile_cell(source, filename, first_line):
     try:
-        tree = _compile(source, filename, "exec", ast.PyCF_ONLY_AST | _AWAIT, dont_inherit=True)
+        tree = _compile(source, filename, "exec", ast.PyCF_ONLY_AST | AWAIT, dont_inherit=True)
     except SyntaxError as error:
         _shift(error, filename, first_line - 1)
         raise
@@ -42,7 +33,7 @@ def _compile_cell(source, filename, first_line):
         _move(tree, first_line - 1)
     if "return" in source and has_return(tree):
         code = compile_with_return(tree, filename, "await" in source or "async" in source)
-        return None, code, filename, bool(code.co_flags & _ASYNC_FLAGS)
+        return None, code
     return _compile_plain(tree, filename)
 
 
@@ -51,15 +42,13 @@ def _compile_plain(tree, filename):
     if tree.body and isinstance(tree.body[-1], ast.Expr):
         last = ast.Expression(tree.body.pop().value)
     statements = value = None
-    future = flags = 0
+    future = 0
     if tree.body:
-        statements = _compile(tree, filename, "exec", _AWAIT, dont_inherit=True)
-        flags = statements.co_flags
-        future = flags & _FUTURE_FLAGS
+        statements = _compile(tree, filename, "exec", AWAIT, dont_inherit=True)
+        future = statements.co_flags & _FUTURE_FLAGS
     if last is not None:
-        value = _compile(last, filename, "eval", _AWAIT | future, dont_inherit=True)
-        flags |= value.co_flags
-    return statements, value, filename, bool(flags & _ASYNC_FLAGS)
+        value = _compile(last, filename, "eval", AWAIT | future, dont_inherit=True)
+    return statements, value
 
 
 def _move(tree, lines):
@@ -86,7 +75,7 @@ def _complete(error, source, first_line):
             error.text = lines[index]
 
 
-def _remember(source, filename, first_line):
+def remember(source, filename, first_line):
     lines = [line + "\n" for line in source.split("\n")]
     if 1 < first_line <= _LINES_AT_MOST:
         lines = ["\n"] * (first_line - 1) + lines

@@ -25,7 +25,7 @@ _entered = []  # (owner, manager, how to leave it, whether that is asynchronous)
 def keep_workspace():
     """The present directory is the one below which `configure` may lead."""
     global _workspace
-    _workspace = os.path.realpath(os.getcwd())
+    _workspace = os.getcwd()  # The kernel's word, which has no links in it.
 
 
 def operate(mode, operands, namespace, owner):

@@ -2,6 +2,7 @@
 """Puts the interpreter into the shape that tenant code finds, and turns a process into a worker."""
 
 import builtins
+import linecache
 import os
 import random
 import signal
@@ -38,15 +39,22 @@ SMALL = (
     "if x:\n    y = sorted(x)\nelse:\n    y = None",
 )
 FRESH = """
-def f(n):
+import math
+def f(n, step=1):
     out = []
-    for i in range(1, n + 1):
+    for i in range(1, n + 1, step):
         if i % 3 == 0:
             out.append("Fizz")
+        elif i % 5 == 0:
+            out.append("Buzz")
         else:
             out.append(str(i))
     return out
-[len(x) for x in f(10)]
+lines = f(100)
+total = sum([1.5, 2, len(lines)]) / 2
+sizes = {line: math.sqrt(len(line)) for line in lines}
+print(", ".join(map(str, [total, 1])), f"{total:.2f}")
+sorted(sizes.items())
 """
 FAILURE = "def f():\n    return 1 / 0\nf()\n"
 
@@ -97,7 +105,11 @@ def prepare():
     sys.modules["__main__"] = main
     namespace = main.__dict__
     _vivarium.setup(
-        compile=_compile.compile_cell,
+        compile_whole=_compile.compile_whole,
+        remember=_compile.remember,
+        line_cache=linecache.cache,
+        builtin_compile=compile,
+        compile_flags=_compile.AWAIT,
         forget=_compile.forget,
         describe=_errors.describe,
         rich=_display.rich,
@@ -120,21 +132,23 @@ def prepare():
     signal.signal(_vivarium.interrupt_signal, _vivarium.on_interrupt)
 
 
-def work(requests_fd, answers_fd):
-    """Becomes a worker; does not return."""
+def work(requests_fd, answers_fd, awaited=False):
+    """Becomes a worker; does not return. One that is awaited begins at once: warming up would take
+    longer than what it saves whoever waits."""
     _reseed()
     _async._State.requests_fd = requests_fd
     _ops.keep_workspace()
     _vivarium.open(answers_fd)
-    _warm_worker()
+    if not awaited:
+        _warm_worker()
     _vivarium.serve(requests_fd, sys.version)
 
 
 def _warm_worker():
-    """Pays for the copy-on-write faults of a first compilation and a first execution. Short: a worker
-    may be waited for. The number makes the source one that the zygote has not compiled."""
+    """Pays for the copy-on-write faults of a first compilation and a first execution. Short, because
+    every worker pays it: more of it was tried and saves less than it costs. The number makes the source
+    one that the zygote has not compiled."""
     names = {"__name__": "__main__", "__builtins__": builtins}
-    _vivarium.warm(WARM_UP, names)
     _vivarium.warm(f"{FRESH}# {os.getpid()}", names)
 
 
@@ -146,7 +160,7 @@ def warm_up():
 
 
 def _reseed():
-    random.seed()
+    # `random` has done so itself, in a handler that runs after a fork.
     numpy = sys.modules.get("numpy.random")
     if numpy is not None:
         numpy.seed()

@@ -27,8 +27,8 @@ def main():
     _vivarium.zygote_serve(_child)
 
 
-def _child():
-    _runtime.work(REQUESTS_FD, ANSWERS_FD)
+def _child(awaited):
+    _runtime.work(REQUESTS_FD, ANSWERS_FD, awaited)
 
 
 def _draw(preload):

@@ -37,7 +37,8 @@ class Deadlines(DaemonCase):
     def test_sleep_is_interrupted(self):
         """A system call that waits is cut short."""
         session = self.session()
-        verdict = self.client.eval("import time; time.sleep(3600)", session, timeoutMs="100")
+        verdict = self.client.eval("import time; time.sleep(3600)", session,
+                                   timeoutMs=waiting.scaled(100))
         self.assert_kind(verdict, "TIMEOUT")
         self.assert_kept(verdict)
 
@@ -45,7 +46,7 @@ class Deadlines(DaemonCase):
         """So is a coroutine that waits for ever."""
         session = self.session()
         verdict = self.client.eval("import asyncio\nawait asyncio.sleep(3600)", session,
-                                   timeoutMs="100")
+                                   timeoutMs=waiting.scaled(100))
         self.assert_kind(verdict, "TIMEOUT")
         self.assert_kept(verdict)
         self.assertEqual(self.client.value("await asyncio.sleep(0, 5)", session), 5)
@@ -53,7 +54,7 @@ class Deadlines(DaemonCase):
     def test_code_that_ignores_the_interrupt_is_killed(self):
         """After the grace period the worker goes, and with it the session."""
         session = self.session()
-        verdict = self.client.eval(HARD, session, timeoutMs="100")
+        verdict = self.client.eval(HARD, session, timeoutMs=waiting.scaled(100))
         self.assert_kind(verdict, "TIMEOUT")
         self.assert_lost(verdict)
         self.assertEqual(verdict["cause"]["cause"], "deadline")
@@ -66,7 +67,7 @@ class Deadlines(DaemonCase):
         verdict = self.client.eval(
             f"{SPIN}def stay():\n  while True:\n    try: spin()\n    except BaseException: pass\n"
             "while True:\n  try: stay()\n  except BaseException: pass", self.session(),
-            timeoutMs="100")
+            timeoutMs=waiting.scaled(100))
         self.assert_kind(verdict, "TIMEOUT")
         self.assert_lost(verdict)
 
@@ -75,14 +76,15 @@ class Deadlines(DaemonCase):
         session = self.session()
         verdict = self.client.eval(
             f"{SPIN}while True:\n  try: spin()\n  except Exception: pass", session,
-            timeoutMs="100")
+            timeoutMs=waiting.scaled(100))
         self.assert_kind(verdict, "TIMEOUT")
         self.assert_kept(verdict)
 
     def test_output_before_the_end_is_kept(self):
         """A stopped execution has its output, killed or not."""
         for source in (SOFT, HARD):
-            verdict = self.client.eval(f"print('before', flush=True)\n{source}", timeoutMs="200")
+            verdict = self.client.eval(f"print('before', flush=True)\n{source}",
+                                       timeoutMs=waiting.scaled(200))
             self.assertEqual(verdict["stdout"], "before\n")
 
     def test_cpu_budget_counts_computing_only(self):
@@ -99,7 +101,8 @@ class Deadlines(DaemonCase):
     def test_cpu_budget_of_a_coroutine(self):
         """What it computes after its first await counts as well; waiting is free there too."""
         session = self.session()
-        verdict = self.client.eval("import asyncio\nawait asyncio.sleep(0.3)\n'slept'", session, cpuMs="200")
+        verdict = self.client.eval("import asyncio\nawait asyncio.sleep(0.3)\n'slept'", session,
+                                   cpuMs=waiting.scaled(200))
         self.assertEqual(verdict["result"], {"json": "slept"})
         verdict = self.client.eval("await asyncio.sleep(0)\n" + SOFT, session, cpuMs="100")
         self.assertEqual(verdict["cause"]["cause"], "cpu", verdict)

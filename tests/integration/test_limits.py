@@ -353,21 +353,22 @@ class Executions(DaemonCase):
 class Waiting(DaemonCase):
     """Of what a tenant's waiting executions hold."""
 
-    config = "[limits]\nqueue_bytes = \"1MiB\"\n"
+    config = "[limits]\nqueue_bytes = \"4MiB\"\n"
 
     def test_queue_bytes(self):
         """queue_bytes: of sources and values, whatever their number; what has begun is not counted."""
         session = self.session()
-        self.assertEqual(self.client.value("6*7" + " " * (1023 * KIB), session), 42)
+        self.assertEqual(self.client.value("6*7" + " " * (4095 * KIB), session), 42)
         gate = self.client.start("while True: pass", session)
-        large = "6*7" + " " * (600 * KIB)
+        # More than a pipe takes, which would be the worker's.
+        large = "6*7" + " " * (3000 * KIB)
         waits = self.client.start(large, session)
         error = self.refused("resource_exhausted", "ExecutionService/Start",
                              {"eval": {"source": large, "session": session}})
         self.assertIn("queue_bytes", error.message)
         self.refused("resource_exhausted", "ExecutionService/Start",
-                     {"eval": {"source": "x", "session": session, "variables": {"x": "y" * (600 * KIB)}}})
-        small = self.client.start("6*7" + " " * (300 * KIB), session)
+                     {"eval": {"source": "x", "session": session, "variables": {"x": "y" * (3000 * KIB)}}})
+        small = self.client.start("6*7" + " " * (900 * KIB), session)
         self.client.call("ExecutionService/Cancel", {"executionId": gate})
         for execution in (waits, small):
             self.assertEqual(self.client.wait(execution)["result"], {"json": 42})
@@ -377,7 +378,10 @@ class Waiting(DaemonCase):
 class Deadlines(DaemonCase):
     """Of how long something may run."""
 
-    config = "[limits]\nmax_timeout = \"400ms\"\ntimeout = \"300ms\"\ngrace = \"200ms\"\n"
+    # The bystander has no more time either.
+    most = waiting.scaled(400)
+    config = (f"[limits]\nmax_timeout = \"{most}ms\"\ntimeout = \"{waiting.scaled(300)}ms\"\n"
+              "grace = \"200ms\"\n")
 
     def test_deadline(self):
         """timeout when none is named, max_timeout when too much is."""
@@ -386,7 +390,7 @@ class Deadlines(DaemonCase):
             verdict = self.client.eval("while True: pass", session, **named)
             self.assert_kind(verdict, "TIMEOUT")
             self.assert_kept(verdict)
-        self.assertEqual(self.client.value("6*7", session, timeoutMs="400"), 42)
+        self.assertEqual(self.client.value("6*7", session, timeoutMs=self.most), 42)
 
 
 class Sessions(DaemonCase):

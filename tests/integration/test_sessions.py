@@ -17,6 +17,31 @@ def state(client, session):
     return found["state"].removeprefix("SESSION_STATE_")
 
 
+# What a worker compiled for its own sake ends with a comment that holds its pid.
+WARMED_UP = ("import linecache\n"
+             "any(entry[2][-1].startswith('# ') for entry in linecache.cache.values() if len(entry) > 1)")
+
+
+class Ready(DaemonCase):
+    """Sessions whose workers were made ahead of demand."""
+
+    def test_has_warmed_up(self):
+        """What a first execution needs has been touched before."""
+        self.assertTrue(self.client.value(WARMED_UP, self.session("first")))
+
+
+class Awaited(DaemonCase):
+    """Sessions that wait for their workers to be made."""
+
+    config = "[pool]\nready = 0\nlow = 0\n"
+
+    def test_does_not_warm_up(self):
+        """Nothing is done that only later sessions would have something of."""
+        session = self.session("first")
+        self.assertFalse(self.client.value(WARMED_UP, session))
+        self.assertEqual(self.client.value("[str(n) for n in range(3)]", session), ["0", "1", "2"])
+
+
 class Start(DaemonCase):
     """Sessions that bring something of their own."""
 

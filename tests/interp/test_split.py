@@ -9,28 +9,16 @@ import unittest
 import warnings
 
 sys.dont_write_bytecode = True
-PACKAGE = pathlib.Path(os.environ["VIVARIUM_HOME"]) / "vivarium"
-sys.path.insert(0, str(PACKAGE.parent))
+sys.path.insert(0, os.environ["VIVARIUM_HOME"])
 
-# The package's own __init__ needs the native module, which these two files do not.
-import importlib.util  # noqa: E402
-import types  # noqa: E402
+from _vivarium import compile_split  # noqa: E402
+from vivarium import _runtime  # noqa: E402
+from vivarium._compile import compile_whole  # noqa: E402
 
-sys.modules["vivarium"] = types.ModuleType("vivarium")
-sys.modules["vivarium"].__path__ = [str(PACKAGE)]
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(f"vivarium.{name}", PACKAGE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[f"vivarium.{name}"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-load("_returns")
-split = load("_split")
-long_way = load("_compile")
+# Binds what compiling needs, and gives this process the shape of a worker's, which unittest cannot use.
+_saved = sys.modules["__main__"], sys.stdout, sys.stderr, list(sys.path), list(sys.argv)
+_runtime.prepare()
+sys.modules["__main__"], sys.stdout, sys.stderr, sys.path[:], sys.argv = _saved
 
 QUICK = [
     "1+1",
@@ -108,21 +96,11 @@ def outcome(statements, rest):
     return value if isinstance(value, (int, str, tuple, list, dict)) else type(value).__name__
 
 
-def the_long_way(source, first_line):
-    quick = long_way.compile_split
-    long_way.compile_split = lambda *_: None
-    try:
-        statements, value, _, _ = long_way.compile_cell(source, "cell", first_line)
-        return statements, value
-    finally:
-        long_way.compile_split = quick
-
-
 class SplitTest(unittest.TestCase):
     def test_the_quick_way_is_taken_where_it_should_be(self):
         for source in QUICK:
             with self.subTest(source=source):
-                self.assertIsNotNone(split.compile_split(source, "cell", 1))
+                self.assertIsNotNone(compile_split(source, "cell", 1))
 
     def test_both_ways_agree(self):
         for source in QUICK + TRICKY:
@@ -131,10 +109,10 @@ class SplitTest(unittest.TestCase):
                     self.agree(source, first_line)
 
     def agree(self, source, first_line):
-        quick = split.compile_split(source, "cell", first_line)
+        quick = compile_split(source, "cell", first_line)
         if quick is None:
             return
-        slow = the_long_way(source, first_line)
+        slow = compile_whole(source, "cell", first_line)
         self.assertEqual(outcome(*quick), outcome(*slow))
         if isinstance(ast.parse(source).body[-1], ast.Expr):
             self.assertEqual(shape(quick[1]), shape(slow[1]))
@@ -149,7 +127,7 @@ class SplitTest(unittest.TestCase):
         tried = 0
         for path in sorted(folder.glob("*.py"))[:120]:
             source = path.read_text(encoding="utf-8", errors="replace")
-            quick = split.compile_split(source, str(path), 1)
+            quick = compile_split(source, str(path), 1)
             if quick is None:
                 continue
             tried += 1
@@ -158,7 +136,7 @@ class SplitTest(unittest.TestCase):
                 # Code compiled for its value returns the value; statements return None.
                 last_is_value = quick[1].co_consts[-1:] != (None,) or is_expression
                 self.assertEqual(is_expression, is_expression and last_is_value)
-                statements, value = the_long_way(source, 1)
+                statements, value = compile_whole(source, "cell", 1)
                 if is_expression:
                     self.assertEqual(shape(quick[1]), shape(value))
                 else:

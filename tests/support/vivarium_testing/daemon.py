@@ -17,13 +17,14 @@ DAEMON = os.path.join(BIN, "vivariumd")
 COMMAND = os.path.join(BIN, "vivarium")
 
 # Small pools keep the tests quick; all else is as shipped.
-CONFIG = """
+CONFIG = f"""
 [pool]
 ready = 2
 low = 1
 
 [limits]
 grace = "1000ms"
+start_timeout = "{waiting.scaled(30)}s"
 """
 
 
