@@ -76,7 +76,7 @@ status egress_broker::serve(const worker_ptr& by, bool may_fork) {
   worker_ = by;
   if (may_fork)
     family_.emplace(by->host_pid());
-  return sandbox::write_hosts(by->host_pid(), by->listener(), map_.hosts_file());
+  return sandbox::write_hosts(by->host_pid(), by->listener_fd(), map_.hosts_file());
 }
 
 worker::fate egress_broker::connect(const sandbox::caught_call& call) {
@@ -84,13 +84,14 @@ worker::fate egress_broker::connect(const sandbox::caught_call& call) {
   if (!by)
     return worker::fate::turned_down;
   sandbox::connect_order order;
-  if (int wrong = sandbox::read_connect(by->listener(), call, order); wrong != 0) {
-    sandbox::answer(by->listener(), call, wrong);
+  if (int wrong = sandbox::read_connect(by->listener_fd(), call, by->host_pid(), order);
+      wrong != 0) {
+    sandbox::answer(by->listener_fd(), call, wrong);
     report(wrong == EACCES ? egress_outcome::not_tcp : egress_outcome::malformed, {}, {});
     return worker::fate::turned_down;
   }
   auto refuse = [&](egress_outcome how, const std::string& name) {
-    sandbox::answer(by->listener(), call, errno_for(how));
+    sandbox::answer(by->listener_fd(), call, errno_for(how));
     report(how, name, order.target.text());
     return worker::fate::turned_down;
   };
@@ -205,7 +206,7 @@ void egress_broker::established(const attempt_ptr& what, unique_fd socket) {
   if (sandbox::leads_here(socket.get())
       && std::any_of(gate_.own_listeners.begin(), gate_.own_listeners.end(), own_port))
     return finish(what, egress_outcome::own_listener, EACCES);
-  if (!by || sandbox::inject(by->listener(), what->order, socket.get()) != 0)
+  if (!by || sandbox::inject(by->listener_fd(), what->order, socket.get()) != 0)
     return finish(what, egress_outcome::interrupted, EINTR); // Who asked is gone.
   ++connected_;
   auto& made = connections_.emplace_back();
@@ -229,7 +230,7 @@ void egress_broker::finish(const attempt_ptr& what, egress_outcome how, int errn
   report(how, what->name, address);
   auto by = worker_.lock();
   if (by && how != egress_outcome::connected) // Otherwise it was answered with the socket.
-    sandbox::answer(by->listener(), what->order.call, errno_value);
+    sandbox::answer(by->listener_fd(), what->order.call, errno_value);
   attempts_.remove(what);
   if (by)
     by->answered();

@@ -62,7 +62,7 @@ worker::fate session_core::on_call(const sandbox::caught_call& call) {
   if (kind == call_kind::connect) {
     if (egress_)
       return egress_->connect(call);
-    if (children && sandbox::connect_local(worker_->listener(), call))
+    if (children && sandbox::connect_local(worker_->listener_fd(), call))
       return worker::fate::settled;
     watch_.egress_ended(tenant_, info_.environment,
                         std::string{name_of(egress_outcome::no_policy)});
@@ -74,10 +74,10 @@ worker::fate session_core::on_call(const sandbox::caught_call& call) {
   if (kind == call_kind::other || !children || (kind == call_kind::local && egress_))
     return worker::fate::refused;
   if (kind == call_kind::fork && !may_fork_now()) {
-    sandbox::answer(worker_->listener(), call, EAGAIN);
+    sandbox::answer(worker_->listener_fd(), call, EAGAIN);
     return worker::fate::turned_down;
   }
-  sandbox::carry_on(worker_->listener(), call);
+  sandbox::carry_on(worker_->listener_fd(), call);
   return worker::fate::settled;
 }
 

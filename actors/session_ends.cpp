@@ -25,6 +25,13 @@ constexpr auto worth_a_clock = milliseconds{1};
 // Executions shorter than this are not worth reading /proc for.
 constexpr auto worth_a_peak = milliseconds{20};
 
+// Libraries make errors of their own of a refused connection; any other call that was refused says
+// nothing of an error that is no PermissionError.
+bool is_refusal(error_kind kind, const cause& denied) {
+  return kind == error_kind::permission
+         || (kind == error_kind::io && (denied.what == "egress" || denied.limit == "connect"));
+}
+
 std::uint64_t count_of(milliseconds time) noexcept {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
 }
@@ -117,10 +124,8 @@ void session_core::complete(in_flight& flight, verdict how) {
       how.usage.cpu += cpu_of(flight, now);
     else if (flight.asynchronous)
       how.usage.cpu += loop_cpu_of(flight);
-    // Code may have caught the exception of a refused call and failed for another reason.
-    bool refused = how.error_kind == static_cast<std::uint32_t>(error_kind::permission)
-                   || how.error_kind == static_cast<std::uint32_t>(error_kind::io);
-    if (refused && flight.denied && !how.cause)
+    if (flight.denied && !how.cause
+        && is_refusal(static_cast<error_kind>(how.error_kind), *flight.denied))
       how.cause = flight.denied;
     if (now - what->started() > worth_a_peak)
       how.usage.peak_memory_bytes = peak_memory();

@@ -108,6 +108,7 @@ void session_core::begin_setup() {
     wishes.emplace_back("cwd", text_value(wish_.working_directory));
   if (!wish_.environment_variables.empty()) {
     std::vector<std::pair<std::string, std::string>> variables;
+    variables.reserve(wish_.environment_variables.size());
     for (const auto& [name, value] : wish_.environment_variables)
       variables.emplace_back(name, text_value(value));
     wishes.emplace_back("env", bridge::dict_value(variables));

@@ -6,6 +6,7 @@
 #include <caf/all.hpp>
 
 #include <memory>
+#include <utility>
 
 namespace vivarium {
 
@@ -23,7 +24,8 @@ supervisor(supervisor_actor::stateful_pointer<supervisor_state> self, restart_in
            observer* watch, std::function<void()> escalate) {
   speak_through_spdlog(self);
   auto budget = std::make_shared<restart_budget>(intensity);
-  self->set_down_handler([self, budget, watch, escalate](const caf::down_msg& down) {
+  self->set_down_handler([self, budget, watch,
+                          escalate = std::move(escalate)](const caf::down_msg& down) {
     auto node = self->state.children.extract(down.source);
     bool in_order = !down.reason || down.reason == caf::exit_reason::user_shutdown
                     || down.reason == caf::exit_reason::kill;

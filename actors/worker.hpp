@@ -89,8 +89,6 @@ public:
   void on_call(call_function fn) { on_call_ = std::move(fn); }
   /// A pending call has been answered.
   void answered();
-  /// The seccomp listener; -1 when there is none.
-  [[nodiscard]] int listener() { return listener_.is_open() ? listener_.native_handle() : -1; }
 
 private:
   void watch_listener();

@@ -135,13 +135,17 @@ int copy_address(const caught_call& call, sockaddr_storage& out) noexcept {
   return size < sizeof(out.ss_family) ? EINVAL : 0;
 }
 
-int read_descriptor(int listener, const caught_call& call, connect_order& out) noexcept {
+int read_descriptor(int listener, const caught_call& call, pid_t likely,
+                    connect_order& out) noexcept {
   out.call = call;
   out.descriptor = static_cast<int>(call.arguments[0]);
-  auto status = read_small(proc_path(call.thread, "status"));
-  out.process = static_cast<pid_t>(number_in(status, "\nTgid:", 10).value_or(0));
-  out.user = static_cast<uid_t>(number_in(status, "\nUid:", 10).value_or(~0u));
-  out.group = static_cast<gid_t>(number_in(status, "\nGid:", 10).value_or(~0u));
+  out.process = likely;
+  if (call.thread != likely) {
+    auto status = read_small(proc_path(call.thread, "status"));
+    out.process = static_cast<pid_t>(number_in(status, "\nTgid:", 10).value_or(0));
+    out.user = static_cast<uid_t>(number_in(status, "\nUid:", 10).value_or(~0u));
+    out.group = static_cast<gid_t>(number_in(status, "\nGid:", 10).value_or(~0u));
+  }
   unique_fd process{static_cast<int>(::syscall(SYS_pidfd_open, out.process, 0))};
   if (process)
     out.original.reset(
@@ -162,10 +166,10 @@ int read_descriptor(int listener, const caught_call& call, connect_order& out) n
   return 0;
 }
 
-int read_connect(int listener, const caught_call& call, connect_order& out) noexcept {
+int read_connect(int listener, const caught_call& call, pid_t likely, connect_order& out) noexcept {
   sockaddr_storage raw{};
   auto problem = copy_address(call, raw);
-  if (int wrong = read_descriptor(listener, call, out); wrong != 0)
+  if (int wrong = read_descriptor(listener, call, likely, out); wrong != 0)
     return wrong;
   if (problem != 0)
     return problem;

@@ -24,7 +24,7 @@ struct connect_order {
   int descriptor = 0; ///< Its number there.
   bool close_on_exec = false;
   int family = 0; ///< Of the worker's socket, e.g. AF_INET.
-  uid_t user = 0; ///< Whose process it is, as the daemon sees it.
+  uid_t user = 0; ///< Whose process it is, for the daemon; known when it was looked up.
   gid_t group = 0;
   unique_fd original; ///< The worker's socket, shared with it: for its options.
   endpoint target;
@@ -33,12 +33,14 @@ struct connect_order {
 /// Copies the address of a `connect`; returns 0, or the errno to answer.
 int copy_address(const caught_call& call, sockaddr_storage& out) noexcept;
 /// Takes a duplicate of the descriptor in the first argument, and what is to know of it; `target`
-/// is not set. Returns 0, or the errno to answer; ESRCH: the caller is gone.
-int read_descriptor(int listener, const caught_call& call, connect_order& out) noexcept;
+/// is not set. `likely` is the process that the caller is probably the main thread of: then it need
+/// not be looked up. Returns 0, or the errno to answer; ESRCH: the caller is gone.
+int read_descriptor(int listener, const caught_call& call, pid_t likely,
+                    connect_order& out) noexcept;
 /// Copies the arguments of a `connect`. Returns 0, or the errno to answer: EACCES for what is no
 /// TCP connection (another family, AF_UNSPEC, another kind of socket), and what the kernel would
 /// answer to nonsense. ESRCH: the caller is gone.
-int read_connect(int listener, const caught_call& call, connect_order& out) noexcept;
+int read_connect(int listener, const caught_call& call, pid_t likely, connect_order& out) noexcept;
 
 /// Makes a non-blocking socket with the options of the worker's and begins to connect it. Nothing:
 /// it failed at once, with that errno.

@@ -82,7 +82,7 @@ bool connect_local(int listener, const caught_call& call) {
   connect_order order;
   if (copy_address(call, raw) != 0 || raw.ss_family != AF_UNIX)
     return false;
-  if (int wrong = read_descriptor(listener, call, order); wrong != 0) {
+  if (int wrong = read_descriptor(listener, call, 0, order); wrong != 0) {
     answer(listener, call, wrong);
     return true;
   }

@@ -9,6 +9,7 @@
 
 using namespace vivarium;
 using fixture = vivarium::test::session_fixture;
+using vivarium::test::kind_of;
 
 namespace {
 

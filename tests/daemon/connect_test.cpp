@@ -13,7 +13,7 @@ using namespace vivarium;
 namespace {
 
 using headers = std::vector<std::pair<std::string, std::string>>;
-constexpr std::size_t limit = 1u << 20;
+constexpr std::size_t max_body = 1u << 20;
 
 http_request post(std::string_view type, std::string body, const headers& more = {}) {
   http_request out;
@@ -36,7 +36,7 @@ const rpc::method_info& list() {
 std::optional<connect::refusal> unary(const http_request& http,
                                       const rpc::method_info& method = eval()) {
   connect::request into;
-  return connect::read_unary(into, http, method, limit);
+  return connect::read_unary(into, http, method, max_body);
 }
 
 http_request get(std::string_view target) {
@@ -57,7 +57,7 @@ std::string envelope(unsigned flags, std::string_view body) {
 errc stream_of(std::string body, const headers& more = {}) {
   connect::request into;
   auto no =
-      connect::read_stream(into, post("application/connect+json", std::move(body), more), limit);
+      connect::read_stream(into, post("application/connect+json", std::move(body), more), max_body);
   return no ? no->why.code : errc::none;
 }
 
@@ -89,17 +89,17 @@ TEST_CASE("a GET carries its message in the query, in any order", "[daemon][unit
   connect::request a;
   REQUIRE_FALSE(connect::read_unary(
       a, get("/x?message=%7B%22session%22%3A%22a%22%7D&connect=v1&zzz=1&encoding=json"), list(),
-      limit));
+      max_body));
   REQUIRE(a.message == R"({"session":"a"})");
   connect::request b;
   REQUIRE_FALSE(
-      connect::read_unary(b, get("/x?encoding=proto&base64=1&message=CgFh"), list(), limit));
+      connect::read_unary(b, get("/x?encoding=proto&base64=1&message=CgFh"), list(), max_body));
   REQUIRE(b.codec == wire::codec::proto);
   REQUIRE(b.message
           == "\n\x01"
              "a");
   connect::request c;
-  REQUIRE_FALSE(connect::read_unary(c, get("/x?encoding=proto&message="), list(), limit));
+  REQUIRE_FALSE(connect::read_unary(c, get("/x?encoding=proto&message="), list(), max_body));
   REQUIRE(c.message.empty());
   for (auto target :
        {"/x", "/x?encoding=json", "/x?message=a", "/x?encoding=json&message=%zz",
@@ -111,7 +111,7 @@ TEST_CASE("a GET carries its message in the query, in any order", "[daemon][unit
 TEST_CASE("a timeout has at most ten digits", "[daemon][unit]") {
   connect::request into;
   auto good = post("application/json", "{}", {{"Connect-Timeout-Ms", "9999999999"}});
-  REQUIRE_FALSE(connect::read_unary(into, good, eval(), limit));
+  REQUIRE_FALSE(connect::read_unary(into, good, eval(), max_body));
   REQUIRE(into.timeout->count() == 9'999'999'999);
   for (auto bad : {"99999999999", "-1", "abc", "", "1.5", " 1", "+1"}) {
     auto no = unary(post("application/json", "{}", {{"Connect-Timeout-Ms", bad}}));
@@ -124,11 +124,11 @@ TEST_CASE("a timeout has at most ten digits", "[daemon][unit]") {
 TEST_CASE("compressed requests are read within the limit", "[daemon][unit]") {
   connect::request into;
   auto http = post("application/json", gzip(R"({"source":"1"})"), {{"Content-Encoding", "gzip"}});
-  REQUIRE_FALSE(connect::read_unary(into, http, eval(), limit));
+  REQUIRE_FALSE(connect::read_unary(into, http, eval(), max_body));
   REQUIRE(into.message == R"({"source":"1"})");
   REQUIRE(into.gzip_answer); // nothing else was said about the answer
-  auto bomb =
-      post("application/json", gzip(std::string(limit + 1, ' ')), {{"Content-Encoding", "gzip"}});
+  auto bomb = post("application/json", gzip(std::string(max_body + 1, ' ')),
+                   {{"Content-Encoding", "gzip"}});
   REQUIRE(unary(bomb)->why.code == errc::too_large);
   REQUIRE(unary(post("application/json", "x", {{"Content-Encoding", "br"}}))->why.code
           == errc::unimplemented);
@@ -140,7 +140,7 @@ TEST_CASE("the answer is compressed only for who accepts it", "[daemon][unit]") 
   auto accepts = [](const char* list) {
     connect::request into;
     auto http = post("application/json", "{}", {{"Accept-Encoding", list}});
-    REQUIRE_FALSE(connect::read_unary(into, http, eval(), limit));
+    REQUIRE_FALSE(connect::read_unary(into, http, eval(), max_body));
     return into.gzip_answer;
   };
   REQUIRE(accepts("gzip"));

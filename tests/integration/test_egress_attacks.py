@@ -269,7 +269,8 @@ bytes = "64KiB"
     def test_nothing_is_waited_for_longer_than_configured(self):
         """A connection that does not come about is an error within `connect_timeout`."""
         self.assertEqual(
-            self.run_in("one", "raw('connect', socket.socket().fileno(), v4('127.0.0.1', silent), 16)"),
+            self.run_in("one", "s = socket.socket()\n"
+                        "raw('connect', s.fileno(), v4('127.0.0.1', silent), 16)"),
             "ETIMEDOUT")
 
     def test_interrupted_while_it_connects(self):

@@ -161,7 +161,8 @@ class Children(DaemonCase):
         self.assertEqual(sorted(verdict["stdout"].split()), ["before", "child", "parent"])
         self.assertEqual(self.client.value("x", session), 1)
         self.assertEqual(self.client.value(
-            "pid = os.fork()\nif pid == 0: 1 / 0\nos.waitpid(pid, 0)[1]", session), 0)
+            "pid = os.fork()\nif pid == 0: 1 / 0\nos.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])",
+            session), 1)
 
     def test_a_child_on_the_channel(self):
         """What a forked child writes to its parent's channel goes nowhere; one made by a raw call

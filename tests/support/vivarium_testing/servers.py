@@ -256,7 +256,8 @@ class S3:
         self.folder = tempfile.mkdtemp(prefix="vivarium-s3-")
         self.port = free_port()
         self.process = subprocess.Popen(
-            [node, program, "-d", self.folder, "-a", "127.0.0.1", "-p", str(self.port), "-s"],
+            [node, program, "-d", self.folder, "-a", "127.0.0.1", "-p", str(self.port), "-s",
+             "--no-vhost-buckets"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             cwd=self.folder)
         try:
