@@ -299,6 +299,10 @@ void egress_broker::give_up_interrupted(const attempt_ptr& what, int errno_value
 
 void egress_broker::report(egress_outcome how, const std::string& to, const std::string& address) {
   watch_.egress_ended(whom_.tenant, whom_.environment, std::string{name_of(how)});
+  watch_.audit(
+      how == egress_outcome::connected ? audit_event::egress_allowed : audit_event::egress_refused,
+      {whom_.tenant, whom_.session},
+      {{"policy", policy_name_}, {"outcome", name_of(how)}, {"to", to}, {"address", address}});
   // What is made is bounded by its budget; what is refused a worker may try without end.
   auto now = clock_type::now();
   if (how != egress_outcome::connected) {

@@ -74,6 +74,7 @@ void execution::finish(verdict how, clock_type::time_point now) {
   // One that never began has them still, and is kept for a time.
   drop_source();
   charge = {};
+  hold_.release();
   notify();
   followers_.clear();
 }

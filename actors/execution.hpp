@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/byte_charge.hpp"
+#include "actors/quota_hold.hpp"
 #include "actors/session_limits.hpp"
 #include "bridge/worker_protocol.hpp"
 #include "proto/error.hpp"
@@ -115,7 +116,8 @@ struct submission {
   std::uint8_t answer_format = 0; ///< The asker's ResultFormat, for whoever encodes the verdict.
   bool as_json = false;           ///< The result will be told as natural JSON.
   bool internal = false;          ///< The daemon's own; not counted and not shown to anyone.
-  std::chrono::milliseconds timeout{0};    ///< 0: the configured default.
+  std::chrono::milliseconds timeout{0};    ///< 0: the profile's, or the configured default.
+  std::string timeout_profile;             ///< Empty: the tenant's usual one.
   std::chrono::milliseconds cpu_budget{0}; ///< 0: none.
   bool fail_if_busy = false;
   std::optional<on_disconnect> disconnect; ///< Absent: detach, or kill for a one-shot.
@@ -169,6 +171,8 @@ public:
               clock_type::time_point now = clock_type::now());
   /// Appends the verdict, tells the followers and lets them go. Only the first call counts.
   void finish(verdict how, clock_type::time_point now = clock_type::now());
+  /// Keeps a part of the tenant's quota until it has ended.
+  void hold(quota_hold what) noexcept { hold_ = std::move(what); }
   /// Frees source and operands, which nobody needs once the worker has them.
   void drop_source() {
     std::string{}.swap(request_.source);
@@ -210,6 +214,7 @@ private:
   std::uint64_t rounds_done_ = 0;
   std::uint64_t credit_unused_ = 0;
   std::optional<verdict> verdict_;
+  quota_hold hold_;
   std::vector<std::shared_ptr<follower>> followers_;
 };
 

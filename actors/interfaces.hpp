@@ -58,8 +58,8 @@ using session_actor = caf::typed_actor<
 
 /// The workers of one environment and trust group: owns its jail, keeps sealed workers ready.
 using pool_actor = caf::typed_actor<
-    // Gives the session a worker, now or when one is ready.
-    caf::reacts_to<atom::acquire, session_actor>,
+    // Gives the session of that tenant a worker, now or when one is ready and it is its turn.
+    caf::reacts_to<atom::acquire, session_actor, std::string>,
     // The session does not want a worker any more.
     caf::reacts_to<atom::cancel, session_actor>,
     // Kills a worker and all of its processes; `gone` follows.
@@ -72,6 +72,8 @@ using pool_actor = caf::typed_actor<
     caf::reacts_to<atom::input>,
     // A greeting of that worker may be there to be read.
     caf::reacts_to<atom::input, std::uint64_t>,
+    // Time to look at the next of those that have greeted.
+    caf::reacts_to<atom::greeted>,
     // Time to look at refill, age and restarts.
     caf::reacts_to<atom::tick>,
     // No more workers are wanted; idle ones end.

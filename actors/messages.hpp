@@ -58,6 +58,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(vivarium, caf::first_custom_type_id)
   CAF_ADD_ATOM(vivarium, vivarium::atom, resized, "resized")
   CAF_ADD_ATOM(vivarium, vivarium::atom, placed, "placed")
   CAF_ADD_ATOM(vivarium, vivarium::atom, beyond, "beyond")
+  CAF_ADD_ATOM(vivarium, vivarium::atom, greeted, "greeted")
 CAF_END_TYPE_ID_BLOCK(vivarium)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::submission)

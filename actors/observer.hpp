@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/audit.hpp"
 #include "actors/execution.hpp"
 
 #include <chrono>
@@ -10,10 +11,10 @@
 namespace vivarium {
 
 /// What the actors tell whoever counts. Called on the reactor thread; must be quick and must not
-/// throw. Tenant-chosen text never appears among the arguments, so that all may become labels.
-class observer {
+/// throw. Tenant-chosen text never appears among the arguments, so that all may become labels; that
+/// is not so for what `audit` is told.
+class observer : public auditor {
 public:
-  virtual ~observer() = default;
   /// An execution ended. `outcome`: "ok" or the name of an error kind; `cause`: "" or Cause.cause.
   virtual void execution_ended(const std::string& tenant, const std::string& environment,
                                const std::string& outcome, const std::string& cause,
@@ -22,16 +23,20 @@ public:
                               std::chrono::microseconds took) = 0;
   virtual void session_closed(const std::string& tenant, const std::string& environment,
                               const std::string& cause) = 0;
-  /// A session asked for a worker: was one ready?
-  virtual void pool_asked(const std::string& environment, bool hit) = 0;
+  /// A session asked for a worker: was one ready? `group`, here and below: the trust group that
+  /// the pool is of, most often a tenant by itself.
+  virtual void pool_asked(const std::string& environment, const std::string& group, bool hit) = 0;
   /// How many workers stand ready, and how many live in all.
-  virtual void pool_level(const std::string& environment, std::size_t ready, std::size_t live) = 0;
+  virtual void pool_level(const std::string& environment, const std::string& group,
+                          std::size_t ready, std::size_t live) = 0;
   /// A worker was made: from the order until it said hello.
-  virtual void worker_made(const std::string& environment, std::chrono::microseconds took) = 0;
+  virtual void worker_made(const std::string& environment, const std::string& group,
+                           std::chrono::microseconds took) = 0;
   /// A worker could not be made or failed attestation. `step` is one of a fixed set.
-  virtual void worker_refused(const std::string& environment, const std::string& step) = 0;
-  virtual void zygote_started(const std::string& environment) = 0;
-  virtual void jail_restarted(const std::string& environment) = 0;
+  virtual void worker_refused(const std::string& environment, const std::string& group,
+                              const std::string& step) = 0;
+  virtual void zygote_started(const std::string& environment, const std::string& group) = 0;
+  virtual void jail_restarted(const std::string& environment, const std::string& group) = 0;
   /// A worker tried a system call that the sandbox refuses. `call`: the kernel's name of it.
   virtual void call_denied(const std::string& environment, const std::string& call) = 0;
   /// A session met one of its limits. `which`: Cause.limit, or the wire name of the limit.
@@ -45,6 +50,8 @@ public:
   /// Bytes have gone through the connections of a session.
   virtual void egress_bytes(const std::string& tenant, const std::string& environment,
                             std::uint64_t sent, std::uint64_t received) = 0;
+  /// A tenant met one of its quotas. `quota`: a name of a fixed set.
+  virtual void quota_refused(const std::string& tenant, std::string_view quota) = 0;
   /// An actor ended unexpectedly and was restarted by its supervisor.
   virtual void actor_restarted(const std::string& kind) = 0;
 };

@@ -6,16 +6,23 @@
 
 namespace vivarium {
 
-status may_use_egress(const settings& config, std::string_view, const std::string& policy) {
+status may_use_egress(const settings& config, const std::string& tenant,
+                      const std::string& policy) {
   if (config.without.contains(sandbox::layer::mount_namespace)
       || config.without.contains(sandbox::layer::seccomp))
     return error{errc::failed_precondition,
                  "egress needs the layers mount_namespace and seccomp, and the configuration gives "
                  "one of them up (sandbox.allow_degraded)"};
-  if (!config.egress.contains(policy))
+  // One that is another tenant's is not there for this one.
+  auto may = config.tenants.find(tenant);
+  bool allowed =
+      may == config.tenants.end() || !may->second.egress || may->second.egress->contains(policy);
+  if (!config.egress.contains(policy) || !allowed)
     return error{errc::permission_denied, "there is no egress policy '" + policy
                                               + "' for this tenant; [egress." + policy
-                                              + "] of the configuration would be one"};
+                                              + "] of the configuration would be one, and "
+                                                "tenants."
+                                              + tenant + ".egress has to name it"};
   return done{};
 }
 

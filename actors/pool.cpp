@@ -7,6 +7,7 @@
 #include "sandbox/attest.hpp"
 #include "sandbox/memory.hpp"
 
+#include <boost/asio/post.hpp>
 #include <caf/all.hpp>
 
 #include <algorithm>
@@ -126,7 +127,7 @@ void pool_core::zygote_is_ready() {
   plan_.board->serves = proven_ || plan_.config.pool_ready == 0;
   if (worker_failures_ < max_worker_failures)
     plan_.board->trouble.clear();
-  plan_.watch.zygote_started(plan_.environment);
+  plan_.watch.zygote_started(plan_.environment, plan_.group);
   spdlog::info("environment '{}': zygote {} is ready", plan_.environment, generation_);
 }
 
@@ -161,15 +162,17 @@ void pool_core::jail_failed(const std::string& detail) {
   control_.reset();
   jail_.reset();
   idle_.clear();
+  greeted_.clear();
   auto lost = std::exchange(workers_, {});
-  coming_ = 0;
+  coming_ = lent_ = 0;
+  publish_level();
   for (auto& [number, e] : lost) {
     if (!e.owner)
       continue;
     caf::anon_send(e.owner, atom::exited_v, worker_end{.worker = number});
     caf::anon_send(e.owner, atom::gone_v, number);
   }
-  if (!lost.empty() || zygote_up_)
+  if (!dormant_ && (!lost.empty() || zygote_up_))
     spdlog::warn("environment '{}': jail ended with {} worker(s): {}", plan_.environment,
                  lost.size(), detail);
 }
@@ -177,18 +180,21 @@ void pool_core::jail_failed(const std::string& detail) {
 // -- orders from sessions
 // ---------------------------------------------------------------------------
 
-void pool_core::acquire(session_actor who) {
+void pool_core::acquire(session_actor who, const std::string& tenant) {
   if (draining_)
     return caf::anon_send(who, atom::refused_v, error{errc::unavailable, "the daemon is stopping"});
-  plan_.watch.pool_asked(plan_.environment, !idle_.empty());
+  plan_.watch.pool_asked(plan_.environment, plan_.group, !idle_.empty());
+  used_ = clock_type::now();
+  if (std::exchange(dormant_, false))
+    start_jail();
   if (idle_.empty() && !plan_.board->trouble.empty() && clock_type::now() < retry_at_)
     return caf::anon_send(who, atom::refused_v, trouble());
-  if (idle_.empty() && workers_.size() >= plan_.config.max_workers)
+  if (idle_.empty() && live_in_all() >= plan_.config.max_workers)
     return caf::anon_send(who, atom::refused_v,
                           error{errc::limit_exceeded, "the daemon runs its maximum of "
                                                           + std::to_string(plan_.config.max_workers)
                                                           + " workers"});
-  waiting_.push_back(std::move(who));
+  waiting_.push(tenant, std::move(who));
   while (!idle_.empty() && !waiting_.empty()) {
     auto worker = idle_.front();
     idle_.pop_front();
@@ -198,14 +204,13 @@ void pool_core::acquire(session_actor who) {
 }
 
 void pool_core::cancel(const session_actor& who) {
-  std::erase(waiting_, who);
+  waiting_.erase(who);
 }
 
 void pool_core::lend(std::uint64_t worker) {
   auto& e = workers_.at(worker);
   move(e, phase::lent);
-  e.owner = std::move(waiting_.front());
-  waiting_.pop_front();
+  e.owner = waiting_.pop();
   if (auto now = clock_type::now(); now >= courtesy_ends_)
     courtesy_ends_ = now + courtesy;
   caf::anon_send(e.owner, atom::granted_v, std::move(e.held));
@@ -246,8 +251,8 @@ void pool_core::drain() {
 }
 
 void pool_core::refuse_waiting(const error& why) {
-  for (auto& who : std::exchange(waiting_, {}))
-    caf::anon_send(who, atom::refused_v, why);
+  for (auto all = std::exchange(waiting_, {}); !all.empty();)
+    caf::anon_send(all.pop(), atom::refused_v, why);
 }
 
 void pool_core::kill(std::uint64_t worker, entry& e) {
@@ -272,9 +277,12 @@ void pool_core::forget(std::uint64_t worker) {
   if (it == workers_.end())
     return;
   std::erase(idle_, worker);
-  if (it->second.owner)
-    caf::anon_send(it->second.owner, atom::gone_v, worker);
   move(it->second, phase::dying);
+  if (it->second.owner) {
+    used_ = clock_type::now();
+    tick_at(retire_at());
+    caf::anon_send(it->second.owner, atom::gone_v, worker);
+  }
   workers_.erase(it);
   publish_level();
 }
@@ -301,7 +309,7 @@ void pool_core::on_control() {
     if (auto* ended = std::get_if<sandbox::jail_ended>(&*next)) {
       auto detail = ended->detail;
       jail_failed(detail);
-      plan_.watch.jail_restarted(plan_.environment);
+      plan_.watch.jail_restarted(plan_.environment, plan_.group);
       return zygote_failed("its jail ended: " + detail);
     }
     if (auto* up = std::get_if<sandbox::zygote_ready>(&*next)) {
@@ -373,13 +381,33 @@ worker::release_function pool_core::releaser() const {
   };
 }
 
+// Attestation reads a dozen files of the kernel. Many workers greet at once while a pool fills; the
+// sockets of those who wait for nothing of the kind are looked at in between.
 void pool_core::on_greeting(std::uint64_t number) {
-  auto it = workers_.find(number);
-  if (it == workers_.end() || it->second.now != phase::greeting)
+  greeted_.push_back(number);
+  if (greeted_.size() == 1)
+    on_greeted();
+}
+
+void pool_core::on_greeted() {
+  if (greeted_.empty())
     return;
-  auto& e = it->second;
+  auto number = greeted_.front();
+  if (auto it = workers_.find(number); it != workers_.end() && it->second.now == phase::greeting)
+    judge(number, it->second);
+  if (greeted_.empty()) // The jail ended meanwhile.
+    return;
+  greeted_.pop_front();
+  if (!greeted_.empty())
+    boost::asio::post(plan_.reactor, [address = caf::actor_cast<caf::actor_addr>(self_)] {
+      if (auto strong = caf::actor_cast<caf::actor>(address))
+        caf::anon_send(strong, atom::greeted_v);
+    });
+}
+
+void pool_core::judge(std::uint64_t number, entry& e) {
   auto refuse = [&](const char* step, const std::string& detail) {
-    plan_.watch.worker_refused(plan_.environment, step);
+    plan_.watch.worker_refused(plan_.environment, plan_.group, step);
     spdlog::error("environment '{}': worker {} refused at {}: {}", plan_.environment, number, step,
                   detail);
     kill(number, e);
@@ -407,7 +435,7 @@ void pool_core::on_greeting(std::uint64_t number) {
   proven_ = true;
   *plan_.board = {};
   plan_.board->serves = zygote_up_;
-  plan_.watch.worker_made(plan_.environment,
+  plan_.watch.worker_made(plan_.environment, plan_.group,
                           duration_cast<microseconds>(clock_type::now() - e.ordered));
   move(e, phase::idle);
   if (!waiting_.empty()) {
@@ -432,7 +460,7 @@ void pool_core::told(const sandbox::worker_failed& failed) {
   publish_level();
   if (!wanted)
     return; // It was killed before it was ready, as ordered.
-  plan_.watch.worker_refused(plan_.environment, failed.step);
+  plan_.watch.worker_refused(plan_.environment, plan_.group, failed.step);
   bool zygotes_end = failed.step.find("zygote") != std::string::npos;
   if (zygotes_end || failed.errno_value == 0 || failed.errno_value == ECANCELED) {
     // It died, or the zygote before it could make it. That is counted where it is noticed.
@@ -461,6 +489,8 @@ void pool_core::told(const sandbox::worker_exited& exited) {
 
 void pool_core::move(entry& e, phase to) {
   auto counts = [](phase p) { return p == phase::ordered || p == phase::greeting; };
+  lent_ += to == phase::lent ? 1 : 0;
+  lent_ -= e.now == phase::lent ? 1 : 0;
   coming_ += counts(to) ? 1 : 0;
   coming_ -= counts(e.now) ? 1 : 0;
   e.now = to;
@@ -484,7 +514,7 @@ void pool_core::refill() {
   next_look_ = quiet_moment;
   auto at_once = !waiting_.empty() ? max_ordered : urgent ? max_ahead : 1;
   while (idle_.size() + coming_ < wanted && coming_ < at_once
-         && workers_.size() < plan_.config.max_workers) {
+         && live_in_all() < plan_.config.max_workers) {
     auto number = next_worker_++;
     if (auto ok = jail_->spawn(number, coming_ < waiting_.size()); !ok) {
       spdlog::warn("environment '{}': no worker ordered: {}", plan_.environment, ok.why().detail);
@@ -503,6 +533,10 @@ void pool_core::refill() {
 void pool_core::on_tick() {
   tick_armed_ = clock_type::time_point::max();
   auto now = clock_type::now();
+  if (dormant_)
+    return;
+  if (now >= retire_at())
+    return retire();
   if (!zygote_up_ && !zygote_starting_ && !draining_) {
     if (now < retry_at_)
       return tick_at(retry_at_);
@@ -525,7 +559,8 @@ void pool_core::on_tick() {
   give_up_stuck_orders(now);
   refill();
   // 60 s: for the zygote's age.
-  tick_at(std::min<clock_type::time_point>(now + (coming_ > 0 ? order_patience : 60s), start_ends));
+  tick_at(std::min<clock_type::time_point>(
+      {now + (coming_ > 0 ? order_patience : 60s), start_ends, retire_at()}));
 }
 
 void pool_core::give_up_stuck_orders(clock_type::time_point now) {
@@ -536,7 +571,7 @@ void pool_core::give_up_stuck_orders(clock_type::time_point now) {
     if ((e.now == phase::ordered || e.now == phase::greeting) && now - e.ordered > order_patience)
       stuck.push_back(number);
   for (auto number : stuck) {
-    plan_.watch.worker_refused(plan_.environment, "deadline");
+    plan_.watch.worker_refused(plan_.environment, plan_.group, "deadline");
     spdlog::error("environment '{}': worker {} was not ready in time", plan_.environment, number);
     kill(number, workers_.at(number));
   }
@@ -559,7 +594,28 @@ void pool_core::tick_at(clock_type::time_point when) {
 }
 
 void pool_core::publish_level() {
-  plan_.watch.pool_level(plan_.environment, idle_.size(), workers_.size());
+  plan_.commons.live += workers_.size();
+  plan_.commons.live -= std::exchange(told_, workers_.size());
+  plan_.watch.pool_level(plan_.environment, plan_.group, idle_.size(), workers_.size());
+}
+
+std::size_t pool_core::live_in_all() const noexcept {
+  return plan_.commons.live - told_ + workers_.size();
+}
+
+clock_type::time_point pool_core::retire_at() const noexcept {
+  bool wanted = plan_.life == pool_life::lasting || lent_ > 0 || !waiting_.empty() || draining_;
+  return wanted ? clock_type::time_point::max() : used_ + plan_.config.pool_idle_retire;
+}
+
+void pool_core::retire() {
+  spdlog::info("environment '{}': the zygote of group '{}' retires: nobody has used it for {} ms",
+               plan_.environment, plan_.group,
+               duration_cast<milliseconds>(plan_.config.pool_idle_retire).count());
+  dormant_ = true;
+  jail_failed("nobody has used it");
+  zygote_up_ = zygote_starting_ = false;
+  *plan_.board = {};
 }
 
 pool_actor::behavior_type pool(pool_actor::stateful_pointer<pool_actor_state> self,
@@ -567,7 +623,9 @@ pool_actor::behavior_type pool(pool_actor::stateful_pointer<pool_actor_state> se
   speak_through_spdlog(self);
   self->state.core.emplace(std::move(plan), pool_actor{self});
   return {
-      [self](atom::acquire, session_actor& who) { self->state.core->acquire(std::move(who)); },
+      [self](atom::acquire, session_actor& who, const std::string& tenant) {
+        self->state.core->acquire(std::move(who), tenant);
+      },
       [self](atom::cancel, const session_actor& who) { self->state.core->cancel(who); },
       [self](atom::release, std::uint64_t worker) { self->state.core->release(worker); },
       [self](atom::interrupt, std::uint64_t worker, std::uint64_t number) {
@@ -578,6 +636,7 @@ pool_actor::behavior_type pool(pool_actor::stateful_pointer<pool_actor_state> se
       },
       [self](atom::input) { self->state.core->on_control(); },
       [self](atom::input, std::uint64_t worker) { self->state.core->on_greeting(worker); },
+      [self](atom::greeted) { self->state.core->on_greeted(); },
       [self](atom::tick) { self->state.core->on_tick(); },
       [self](atom::drain) { self->state.core->drain(); },
   };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/fair_queue.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/load_gauge.hpp"
 #include "actors/observer.hpp"
@@ -27,13 +28,24 @@ struct pool_board {
   bool hopeless = false; ///< It has never served, and enough attempts were made.
 };
 
+/// What all pools of the daemon have in common.
+struct pool_commons {
+  std::size_t live = 0; ///< Workers.
+};
+
+/// Whether a pool may end its jail when nobody has used it for a while.
+enum class pool_life : std::uint8_t { lasting, retiring };
+
 /// What a pool is made from. References outlive the actor system.
 struct pool_plan {
   boost::asio::io_context& reactor;
   const settings& config;
   observer& watch;
   load_gauge& load;
+  pool_commons& commons;
   std::string environment;
+  std::string group; ///< Trust group: tenants that may share a zygote.
+  pool_life life = pool_life::lasting;
   std::uint32_t uid_base = 0;
   std::shared_ptr<pool_board> board;
 };
@@ -41,7 +53,8 @@ struct pool_plan {
 // A pool keeps workers ready: ordered from the zygote, sealed by themselves, attested from outside,
 // and only then lent. When the zygote dies, or does not become ready in its time, it is started
 // again, with a pause that grows up to a minute if that keeps happening; when the whole jail dies
-// every worker in it is lost and the jail is built anew.
+// every worker in it is lost and the jail is built anew. One that nobody has used for a while ends
+// its jail, if it may, and builds another when somebody asks.
 
 /// The pool's memory and decisions; the actor `pool` is its mailbox. Reactor thread.
 class pool_core {
@@ -51,13 +64,15 @@ public:
   pool_core& operator=(const pool_core&) = delete;
   ~pool_core();
 
-  void acquire(session_actor who);
+  void acquire(session_actor who, const std::string& tenant);
   void cancel(const session_actor& who);
   void release(std::uint64_t worker);
   void interrupt(std::uint64_t worker, std::uint64_t number);
   void resize(std::uint64_t worker, std::uint64_t bytes, std::uint32_t inodes);
   void on_control();
   void on_greeting(std::uint64_t worker);
+  /// Looks at one of the workers that have greeted.
+  void on_greeted();
   void on_tick();
   void drain();
 
@@ -95,6 +110,10 @@ private:
   void give_up_stuck_orders(clock_type::time_point now);
   void tick_at(clock_type::time_point when);
   void publish_level();
+  [[nodiscard]] std::size_t live_in_all() const noexcept;
+  [[nodiscard]] clock_type::time_point retire_at() const noexcept;
+  void retire();
+  void judge(std::uint64_t number, entry& e);
   void move(entry& e, phase to);
   worker::release_function releaser() const;
 
@@ -120,10 +139,15 @@ private:
   clock_type::time_point retry_at_{};
 
   std::uint64_t next_worker_ = 1;
-  std::size_t coming_ = 0; // entries in the phases ordered and greeting
+  std::size_t coming_ = 0;                          // entries in the phases ordered and greeting
+  std::size_t lent_ = 0;                            // entries in the phase lent
+  std::size_t told_ = 0;                            // of workers_, to the commons
+  bool dormant_ = false;                            // without a jail, until somebody asks
+  clock_type::time_point used_ = clock_type::now(); // when somebody last had, or wanted, a worker
   std::unordered_map<std::uint64_t, entry> workers_;
   std::deque<std::uint64_t> idle_;
-  std::deque<session_actor> waiting_;
+  std::deque<std::uint64_t> greeted_; // to be looked at, one in a turn of the reactor
+  fair_queue<session_actor> waiting_; // by tenant
 };
 
 /// Memory of the pool actor.

@@ -13,9 +13,10 @@
 
 #include <csignal>
 #include <map>
-#include <optional>
+#include <set>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 namespace vivarium {
 
@@ -51,23 +52,25 @@ struct service::impl {
       cgroups.emplace(reactor, std::move(*groups));
     std::signal(SIGPIPE, SIG_IGN); // A dead worker or client is an error code, not our death.
     if (auto claimed = sandbox::uid_claim::take(config.uid_base))
-      uids.emplace(std::move(*claimed));
+      claims.push_back(std::move(*claimed));
     else
       throw std::runtime_error{claimed.why().detail};
     root = system.spawn(supervisor, restart_intensity{}, &watch, [&r] { r.stop(); });
-    for (const auto& [name, environment] : config.environments)
-      if (environment.eager)
-        pool_of(name);
+    for (const auto& group : warm_groups())
+      for (const auto& [name, environment] : config.environments)
+        if (environment.eager)
+          pool_of(name, group, pool_life::lasting);
   }
 
   ~impl() {
     caf::anon_send_exit(root, caf::exit_reason::kill);
-    for (auto& [name, handle] : tenants)
-      caf::anon_send_exit(handle, caf::exit_reason::kill);
+    for (auto& [name, entry] : tenants)
+      caf::anon_send_exit(entry.handle, caf::exit_reason::kill);
     for (auto& [name, entry] : pools)
       caf::anon_send_exit(entry.handle, caf::exit_reason::kill);
     root = nullptr;
-    tenants.clear();
+    for (auto& [name, entry] : tenants)
+      entry.handle = nullptr; // What it may use outlives the actor.
     pools.clear();
     // The actors need their scheduler once more to end; afterwards the system has nobody to wait
     // for.
@@ -77,62 +80,128 @@ struct service::impl {
         break;
   }
 
-  pool_actor pool_of(const std::string& environment) {
-    if (auto it = pools.find(environment); it != pools.end())
+  /// Environment and trust group.
+  using pool_key = std::pair<std::string, std::string>;
+  struct pool_entry {
+    pool_actor handle;
+    std::shared_ptr<pool_board> board;
+    pool_life life = pool_life::lasting;
+    std::uint32_t uid_base = 0;
+  };
+
+  /// The trust group of a tenant: by default nobody else is in it.
+  [[nodiscard]] std::string group_of(const std::string& tenant) const {
+    auto found = config.tenants.find(tenant);
+    return found == config.tenants.end() || found->second.trust_group.empty()
+               ? tenant
+               : found->second.trust_group;
+  }
+
+  /// Which groups have their pools started with the daemon: those that the configuration names,
+  /// and the only one where there is one.
+  [[nodiscard]] std::set<std::string> warm_groups() const {
+    std::set<std::string> all;
+    std::set<std::string> named;
+    for (const auto& [name, may] : config.tenants) {
+      all.insert(group_of(name));
+      if (may.warm)
+        named.insert(group_of(name));
+    }
+    return all.size() == 1 ? all : named;
+  }
+
+  /// Host uids of pool number `n`: no two jails have one in common.
+  std::uint32_t uids_of(std::size_t n) {
+    constexpr std::size_t each = sandbox::jails_per_claim;
+    while (claims.size() <= n / each) {
+      auto more = sandbox::uid_claim::take(config.uid_base);
+      if (!more) {
+        spdlog::error("two jails share host uids, and with them the kernel's quotas: {}",
+                      more.why().detail);
+        return claims.front().base_of(static_cast<std::uint32_t>(n % each));
+      }
+      claims.push_back(std::move(*more));
+    }
+    return claims[n / each].base_of(static_cast<std::uint32_t>(n % each));
+  }
+
+  pool_actor pool_of(const std::string& environment, const std::string& group, pool_life life) {
+    pool_key key{environment, group};
+    if (auto it = pools.find(key); it != pools.end())
       return it->second.handle;
-    auto& entry = pools[environment];
+    auto& entry = pools[key];
     entry.board = std::make_shared<pool_board>();
-    if (uids)
-      entry.uid_base =
-          uids->base_of(static_cast<std::uint32_t>(pools.size() - 1) % sandbox::jails_per_claim);
-    entry.handle = spawn_pool(environment);
+    entry.life = life;
+    entry.uid_base = uids_of(pools.size() - 1);
+    entry.handle = spawn_pool(key);
     caf::anon_send(root, atom::watch_v, std::string{"pool"},
                    caf::actor_cast<caf::actor>(entry.handle),
-                   std::function<caf::actor()>{[this, environment] {
-                     auto& again = pools.at(environment);
-                     again.handle = spawn_pool(environment);
+                   std::function<caf::actor()>{[this, key] {
+                     auto& again = pools.at(key);
+                     again.handle = spawn_pool(key);
                      return caf::actor_cast<caf::actor>(again.handle);
                    }});
     return entry.handle;
   }
 
-  pool_actor spawn_pool(const std::string& environment) {
-    auto& entry = pools.at(environment);
+  pool_actor spawn_pool(const pool_key& key) {
+    auto& entry = pools.at(key);
     *entry.board = pool_board{};
-    return system.spawn(
-        pool, pool_plan{reactor, config, watch, load, environment, entry.uid_base, entry.board});
+    return system.spawn(pool, pool_plan{reactor, config, watch, load, commons, key.first,
+                                        key.second, entry.life, entry.uid_base, entry.board});
   }
 
-  tenant_actor tenant_of(const std::string& name) {
+  struct tenant_entry {
+    tenant_actor handle;
+    std::unique_ptr<allowance> quotas;
+  };
+
+  tenant_entry& entry_of(const std::string& name) {
     if (auto it = tenants.find(name); it != tenants.end())
       return it->second;
-    auto handle = tenants[name] = spawn_tenant(name);
-    caf::anon_send(root, atom::watch_v, std::string{"tenant"}, caf::actor_cast<caf::actor>(handle),
+    auto& entry = tenants[name];
+    auto may = config.tenants.find(name);
+    entry.quotas = std::make_unique<allowance>(
+        name, may == config.tenants.end() ? tenant_settings{} : may->second, config.max_sessions,
+        watch);
+    weigh(name);
+    entry.handle = spawn_tenant(name, *entry.quotas);
+    caf::anon_send(root, atom::watch_v, std::string{"tenant"},
+                   caf::actor_cast<caf::actor>(entry.handle),
                    std::function<caf::actor()>{[this, name] {
-                     auto again = tenants[name] = spawn_tenant(name);
-                     return caf::actor_cast<caf::actor>(again);
+                     auto& again = tenants.at(name);
+                     again.handle = spawn_tenant(name, *again.quotas);
+                     return caf::actor_cast<caf::actor>(again.handle);
                    }});
-    return handle;
+    return entry;
   }
 
-  tenant_actor spawn_tenant(const std::string& name) {
+  /// Gives the tenant's control group its share of the CPU, where there are groups.
+  void weigh(const std::string& name) {
+    auto may = config.tenants.find(name);
+    if (!cgroups || may == config.tenants.end())
+      return;
+    sandbox::cgroup_limits share;
+    share.cpu_weight = may->second.cpu_weight;
+    cgroups->limit_tenant(name, share);
+  }
+
+  const tenant_actor& tenant_of(const std::string& name) { return entry_of(name).handle; }
+
+  tenant_actor spawn_tenant(const std::string& name, allowance& quotas) {
     return system.spawn(
-        tenant,
-        tenant_plan{reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, gate,
-                    name, [this](const std::string& environment) { return pool_of(environment); }});
+        tenant, tenant_plan{reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr,
+                            gate, name, quotas, [this, name] { return group_of(name); },
+                            [this](const std::string& environment, const std::string& group) {
+                              return pool_of(environment, group, pool_life::retiring);
+                            }});
   }
-
-  struct pool_entry {
-    pool_actor handle;
-    std::shared_ptr<pool_board> board;
-    std::uint32_t uid_base = 0;
-  };
 
   /// The first pool of those that start with the daemon whose board fits; null when none does.
   template <class Fits>
-  const std::pair<const std::string, pool_entry>* eager(Fits fits) const {
+  const std::pair<const pool_key, pool_entry>* eager(Fits fits) const {
     for (const auto& one : pools)
-      if (config.environments.at(one.first).eager && fits(*one.second.board))
+      if (one.second.life == pool_life::lasting && fits(*one.second.board))
         return &one;
     return nullptr;
   }
@@ -144,12 +213,13 @@ struct service::impl {
   resource_watch workers;
   std::optional<cgroup_keeper> cgroups;
   egress_gate gate;
-  std::optional<sandbox::uid_claim> uids;
+  pool_commons commons;
+  std::vector<sandbox::uid_claim> claims;
   system_config system_settings;
   caf::actor_system system;
   supervisor_actor root;
-  std::map<std::string, pool_entry> pools;
-  std::map<std::string, tenant_actor> tenants;
+  std::map<pool_key, pool_entry> pools;
+  std::map<std::string, tenant_entry> tenants;
   std::uint64_t last_owner = 0;
 };
 
@@ -169,13 +239,35 @@ bool service::ready() const noexcept {
 
 std::string service::trouble() const {
   const auto* found = impl_->eager([](const pool_board& board) { return !board.trouble.empty(); });
-  return found == nullptr
-             ? ""
-             : "environment '" + found->first + "' cannot start: " + found->second.board->trouble;
+  return found == nullptr ? ""
+                          : "environment '" + found->first.first
+                                + "' cannot start: " + found->second.board->trouble;
 }
 
 bool service::hopeless() const noexcept {
   return impl_->eager([](const pool_board& board) { return board.hopeless; }) != nullptr;
+}
+
+bool service::knows(const std::string& tenant) const noexcept {
+  return impl_->config.tenants.contains(tenant);
+}
+
+void service::retune(std::map<std::string, tenant_settings> tenants, std::size_t max_sessions) {
+  impl_->config.tenants = std::move(tenants);
+  impl_->config.max_sessions = max_sessions;
+  for (auto& [name, entry] : impl_->tenants)
+    if (auto may = impl_->config.tenants.find(name); may != impl_->config.tenants.end()) {
+      entry.quotas->retune(may->second, max_sessions);
+      impl_->weigh(name);
+    }
+}
+
+status service::admit(const std::string& tenant, std::size_t count) {
+  return impl_->entry_of(tenant).quotas->requests(clock_type::now(), count);
+}
+
+result<quota_hold> service::admit_connection(const std::string& tenant) {
+  return impl_->entry_of(tenant).quotas->connection();
 }
 
 void service::keep_from_sessions(std::vector<sandbox::endpoint> listeners) {
@@ -271,8 +363,8 @@ void service::drain(clock_type::time_point deadline, std::function<void()> then)
     if (--gather->left == 0)
       gather->then();
   };
-  for (auto& [name, handle] : impl_->tenants)
-    caf::anon_send(handle, atom::drain_v, deadline, std::function<void()>{one_done});
+  for (auto& [name, entry] : impl_->tenants)
+    caf::anon_send(entry.handle, atom::drain_v, deadline, std::function<void()>{one_done});
   one_done();
 }
 

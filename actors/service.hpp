@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -151,6 +152,16 @@ public:
 
   /// Tells where the daemon itself listens: no session may connect there, whatever its policy.
   void keep_from_sessions(std::vector<sandbox::endpoint> listeners);
+  /// Whether the configuration has a tenant of that name.
+  [[nodiscard]] bool knows(const std::string& tenant) const noexcept;
+
+  /// Takes over other tenants and quotas. What is in use beyond them is left alone; the sessions of
+  /// a tenant that is not there any more end as idle ones do.
+  void retune(std::map<std::string, tenant_settings> tenants, std::size_t max_sessions);
+  /// So many requests of the tenant have come; refuses when that is too many.
+  [[nodiscard]] status admit(const std::string& tenant, std::size_t count = 1);
+  /// One more connection speaks for the tenant, for as long as the hold lives.
+  [[nodiscard]] result<quota_hold> admit_connection(const std::string& tenant);
 
   /// Submits source. The execution is returned as soon as it has an id and a place in a session;
   /// subscribe to it to see its events and its verdict.

@@ -26,7 +26,8 @@ session_ports ports_of(pointer self, const session_surroundings& around,
       caf::anon_send(strong, atom, std::forward<decltype(what)>(what));
   };
   session_ports out{
-      .ask_pool = [pool = around.pool, me] { caf::anon_send(pool(), atom::acquire_v, me); },
+      .ask_pool = [pool = around.pool, me,
+                   tenant] { caf::anon_send(pool(), atom::acquire_v, me, tenant); },
       .leave_pool = [pool = around.pool, me] { caf::anon_send(pool(), atom::cancel_v, me); },
       .kill = [pool = around.pool](
                   std::uint64_t worker) { caf::anon_send(pool(), atom::release_v, worker); },

@@ -66,6 +66,8 @@ worker::fate session_core::on_call(const sandbox::caught_call& call) {
       return worker::fate::settled;
     watch_.egress_ended(tenant_, info_.environment,
                         std::string{name_of(egress_outcome::no_policy)});
+    watch_.audit(audit_event::egress_refused, {tenant_, info_.id},
+                 {{"outcome", name_of(egress_outcome::no_policy)}});
     return worker::fate::refused;
   }
   // Where to bind is in memory, which may change after a look at it. So it is only for sessions

@@ -5,6 +5,7 @@
 #include "actors/session_core.hpp"
 
 #include "sandbox/attest.hpp"
+#include "sandbox/priority.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -35,7 +36,8 @@ session_core::session_core(session_plan plan, const settings& config, observer& 
                            load_gauge& load, session_ports ports)
     : info_{std::move(plan.info)}, limits_{info_.limits}, tenant_{std::move(plan.tenant)},
       wish_{std::move(plan.wish)}, idle_timeout_{wish_.idle_timeout}, one_shot_{plan.one_shot},
-      config_{config}, watch_{watch}, load_{load}, ports_{std::move(ports)} {
+      niceness_{plan.niceness}, config_{config}, watch_{watch}, load_{load}, ports_{
+                                                                                 std::move(ports)} {
   info_.state = session_state::starting;
   ports_.ask_pool();
   wake_by(asked_for_worker_ + config_.start_timeout);
@@ -170,6 +172,9 @@ void session_core::on_granted(worker_ptr worker) {
   info_.python_version = worker_->python_version();
   info_.worker_pid = worker_->host_pid();
   ports_.watch_input();
+  if (niceness_ > 0)
+    if (auto ok = sandbox::set_niceness(worker_->host_pid(), niceness_); !ok)
+      spdlog::warn("session {}: {}", info_.id, ok.why().detail);
   worker_->on_denied([this](const sandbox::denied_call& call) { on_denied(call); });
   worker_->on_call([this](const sandbox::caught_call& call) { return on_call(call); });
   if (auto ok = open_egress(); !ok) {
@@ -192,6 +197,9 @@ void session_core::become_ready() {
   watch_.session_opened(tenant_, info_.environment,
                         duration_cast<microseconds>(clock_type::now() - asked_for_worker_));
   opened_ = true;
+  if (!one_shot_) // Whose id nobody is told; it is an evaluation and nothing else.
+    watch_.audit(audit_event::session_created, {tenant_, info_.id, wish_.request_id},
+                 {{"environment", info_.environment}, {"name", info_.name}});
   info_.state = session_state::ready;
   idle_since_ = clock_type::now();
   for (auto& asker : std::exchange(describing_, {}))
@@ -265,6 +273,7 @@ void session_core::on_denied(const sandbox::denied_call& call) {
   if (auto* flight = to_blame())
     flight->denied = cause{"denied", call.name, 0, 0, enforcer::kernel};
   watch_.call_denied(info_.environment, call.name);
+  watch_.audit(audit_event::call_denied, {tenant_, info_.id}, {{"call", call.name}});
   // A worker chooses how often it is told off; the log must not be its to fill.
   auto now = clock_type::now();
   if (now < denial_log_after_)
@@ -284,8 +293,11 @@ void session_core::maybe_stop() {
   if (!std::exchange(reported_, true)) {
     for (auto& asker : std::exchange(describing_, {}))
       asker.refuse(start_error_ ? *start_error_ : lost_error(info_));
+    std::string why = info_.cause ? info_.cause->what : "";
     if (opened_) // One that never became ready was not counted as live.
-      watch_.session_closed(tenant_, info_.environment, info_.cause ? info_.cause->what : "");
+      watch_.session_closed(tenant_, info_.environment, why);
+    if (opened_ && !one_shot_)
+      watch_.audit(audit_event::session_closed, {tenant_, info_.id}, {{"cause", why}});
     ports_.report_end(info_);
   }
   if (worker_gone_)

@@ -53,6 +53,7 @@ struct session_plan {
   std::string tenant;
   session_request wish;  ///< What the client asked for; its idle timeout is set.
   bool one_shot = false; ///< Ends itself after its first execution.
+  int niceness = 0;      ///< Of its worker; 0: it is as it comes.
 };
 
 // A session without its mailbox: the state machine
@@ -241,6 +242,7 @@ private:
   session_request wish_;
   std::chrono::milliseconds idle_timeout_;
   bool one_shot_;
+  int niceness_;
   const settings& config_;
   observer& watch_;
   load_gauge& load_;

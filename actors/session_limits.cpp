@@ -96,6 +96,16 @@ result<session_limits> clamp_or_refuse(const limits_request& asked, const sessio
   return out;
 }
 
+limit_maxima narrower(const limit_maxima& all, const limit_maxima& own,
+                      const session_limits& defaults) {
+  auto out = all;
+  out.section = own.section;
+  for (const auto& one : facts)
+    if (const auto& most = own[one.which])
+      out[one.which] = std::min(*most, all[one.which].value_or(defaults[one.which]));
+  return out;
+}
+
 session_limits wider(const session_limits& defaults, const limit_maxima& maxima) {
   auto out = defaults;
   for (const auto& one : facts)

@@ -96,6 +96,11 @@ using limits_request = limit_maxima;
                                                      const session_limits& defaults,
                                                      const limit_maxima& maxima);
 
+/// Maxima that hold for a tenant: its own where they are less, else those of all; `section` is the
+/// tenant's. Without a maximum the default is one.
+[[nodiscard]] limit_maxima narrower(const limit_maxima& all, const limit_maxima& own,
+                                    const session_limits& defaults);
+
 /// The greater of two sets of limits, one by one.
 [[nodiscard]] session_limits wider(const session_limits& defaults, const limit_maxima& maxima);
 

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,11 +32,41 @@ struct environment_settings {
   process_mode processes = process_mode::none;
 };
 
+/// What one tenant may have and use. A figure of 0 stands for what holds for all, or for no bound
+/// where there is none for all.
+struct tenant_settings {
+  std::size_t sessions = 0;                          ///< Else settings::max_sessions.
+  std::size_t executions = 0;                        ///< At once, those that wait included.
+  std::size_t connections = 0;                       ///< At once.
+  std::size_t requests_per_second = 0;               ///< On average.
+  std::size_t burst = 0;                             ///< Else as many as may come in a second.
+  std::uint64_t memory_bytes = 0;                    ///< Limits of all its sessions together.
+  unsigned cpu_weight = 100;                         ///< Against that of others, from 1 to 10,000.
+  std::optional<std::set<std::string>> environments; ///< Absent: all.
+  std::optional<std::set<std::string>> egress;       ///< Policies it may ask for; absent: all.
+  std::string trust_group;                           ///< Whose zygotes it shares; else none's.
+  bool warm = false;                    ///< Start the pools of eager environments with the daemon.
+  std::chrono::milliseconds timeout{0}; ///< Else settings::timeout.
+  std::chrono::milliseconds max_timeout{0}; ///< Else settings::max_timeout.
+  std::string timeout_profile; ///< Of settings::timeout_profiles, for requests that name none.
+  std::optional<limit_maxima> limits_max; ///< Of its sessions, where less than for all.
+};
+
+/// Deadlines that a request can ask for by one name; 0 is the longest one allowed.
+struct timeout_profile {
+  std::chrono::milliseconds call{0};
+  std::chrono::milliseconds stream{0}; ///< Of a whole stream.
+};
+
+/// The tenant that everybody is where nobody has to say who they are.
+inline constexpr const char* local_tenant = "local";
+
 /// What the actors need of the configuration. Values; checked by whoever parsed them.
 struct settings {
   std::map<std::string, environment_settings> environments; ///< By name; holds "default".
   std::map<std::string, egress_policy> egress;              ///< By name; sessions ask for one.
-  std::string launcher;                                     ///< Path of vivarium-zygote.
+  std::map<std::string, tenant_settings> tenants; ///< By name; holds "local" when nobody is asked.
+  std::string launcher;                           ///< Path of vivarium-zygote.
   std::string runtime;           ///< Directory with the native module and its package.
   session_limits limits;         ///< Of sessions that ask for nothing else.
   limit_maxima limits_max;       ///< What a session may ask for.
@@ -46,9 +77,11 @@ struct settings {
   sandbox::layer_set without;                       ///< sandbox.allow_degraded
   std::uint32_t uid_base = 1'879'048'192;
 
-  std::size_t pool_ready = 8; ///< Workers kept ready per environment.
-  std::size_t pool_low = 2;   ///< Below this a refill is not deferred for a busy core.
-  std::size_t max_workers = 10'000;
+  std::size_t pool_ready = 8;       ///< Workers kept ready per environment.
+  std::size_t pool_low = 2;         ///< Below this a refill is not deferred for a busy core.
+  std::size_t max_workers = 10'000; ///< In all.
+  /// After so long without a session a pool that was started on first use ends its jail.
+  std::chrono::milliseconds pool_idle_retire{600'000};
   std::chrono::seconds zygote_max_age{3600};
   std::uint64_t zygote_max_forks = 100'000;
   std::chrono::milliseconds zygote_timeout{60'000}; ///< For a zygote to import what it preloads.
@@ -58,6 +91,7 @@ struct settings {
   std::size_t queue_bytes = 256u << 20; ///< Of sources and operands that wait, per tenant.
   std::chrono::milliseconds timeout{120'000};
   std::chrono::milliseconds max_timeout{86'400'000};
+  std::map<std::string, timeout_profile> timeout_profiles; ///< Beside "default".
   std::chrono::milliseconds grace{1'000};
   std::chrono::milliseconds idle_timeout{3'600'000};
   std::chrono::milliseconds stream_timeout{1'800'000}; ///< Of a whole stream.
@@ -69,7 +103,7 @@ struct settings {
 };
 
 /// Decides whether a tenant's session may have the egress policy that it asks for.
-[[nodiscard]] status may_use_egress(const settings& config, std::string_view tenant,
+[[nodiscard]] status may_use_egress(const settings& config, const std::string& tenant,
                                     const std::string& policy);
 /// Decides what processes a tenant's session has; `wish` is what it asks for, if anything.
 [[nodiscard]] result<process_mode> may_have_processes(const settings& config,

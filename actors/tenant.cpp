@@ -3,6 +3,7 @@
 
 #include "actors/handlers.hpp"
 #include "proto/ids.hpp"
+#include "sandbox/priority.hpp"
 
 #include <caf/all.hpp>
 
@@ -29,6 +30,12 @@ tenant_core::tenant_core(tenant_plan plan, caf::scheduled_actor* self)
 tenant_core::~tenant_core() {
   for (auto& [id, s] : sessions_)
     caf::anon_send_exit(s.handle, caf::exit_reason::kill);
+}
+
+const tenant_settings& tenant_core::may() const {
+  static const tenant_settings all;
+  auto found = plan_.config.tenants.find(plan_.name);
+  return found == plan_.config.tenants.end() ? all : found->second;
 }
 
 // -- sessions
@@ -62,13 +69,17 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   if (draining_)
     return error{errc::unavailable, "the daemon is stopping and takes no new sessions"};
   auto env = wish.environment.empty() ? std::string{"default"} : wish.environment;
-  if (!plan_.config.environments.contains(env))
+  // One that the tenant may not use is not there for it.
+  const auto& allowed = may().environments;
+  if (!plan_.config.environments.contains(env) || (allowed && !allowed->contains(env)))
     return error{errc::not_found, "there is no environment '" + env + "'"};
-  if (sessions_.size() >= plan_.config.max_sessions)
-    return error{errc::limit_exceeded, "the tenant has " + std::to_string(sessions_.size())
-                                           + " sessions, the maximum is "
-                                           + std::to_string(plan_.config.max_sessions)};
-  auto limits = clamp_or_refuse(wish.limits, plan_.config.limits, plan_.config.limits_max);
+  auto place = plan_.quotas.session();
+  if (!place)
+    return std::move(place).why();
+  const auto& usual = plan_.config.limits;
+  auto limits = clamp_or_refuse(wish.limits, usual, plan_.config.limits_max);
+  if (const auto& own = may().limits_max; own && limits)
+    limits = clamp_or_refuse(wish.limits, usual, narrower(plan_.config.limits_max, *own, usual));
   if (!limits)
     return limits.why();
   if (!wish.egress.empty())
@@ -77,6 +88,9 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   auto processes = may_have_processes(plan_.config, plan_.name, env, wish.processes);
   if (!processes)
     return processes.why();
+  auto memory = plan_.quotas.memory((*limits)[limit::memory]);
+  if (!memory)
+    return std::move(memory).why();
   session_plan order;
   order.info.limits = *limits;
   order.info.id = make_id(id_kind::session);
@@ -88,6 +102,9 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   order.info.processes = *processes;
   order.tenant = plan_.name;
   order.one_shot = one_shot;
+  // A tenant that is alone has nobody to be nice to.
+  if (plan_.config.tenants.size() > 1)
+    order.niceness = sandbox::niceness_of(may().cpu_weight);
   order.wish = std::move(wish);
   if (order.wish.idle_timeout.count() <= 0)
     order.wish.idle_timeout = plan_.config.idle_timeout;
@@ -103,7 +120,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .workers = plan_.workers,
       .cgroups = plan_.cgroups,
       .gate = plan_.gate,
-      .pool = [pool = plan_.pool, env] { return pool(env); },
+      .pool = [pool = plan_.pool, env, group = plan_.group()] { return pool(env, group); },
       .report_end =
           [me](session_info ended) {
             if (auto strong = caf::actor_cast<caf::actor>(me))
@@ -123,6 +140,8 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   placed.handle = std::move(handle);
   placed.info = std::move(info);
   placed.one_shot = one_shot;
+  placed.place = *std::move(place);
+  placed.memory = *std::move(memory);
   return &placed;
 }
 

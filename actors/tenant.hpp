@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/allowance.hpp"
 #include "actors/code_store.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/session.hpp"
@@ -28,7 +29,10 @@ struct tenant_plan {
   cgroup_keeper* cgroups; ///< Null where there are none.
   egress_gate& gate;
   std::string name;
-  std::function<pool_actor(const std::string&)> pool; ///< The pool of an environment.
+  allowance& quotas;
+  std::function<std::string()> group; ///< Its trust group, as it is now.
+  /// The pool of an environment and trust group.
+  std::function<pool_actor(const std::string&, const std::string&)> pool;
 };
 
 // A tenant is where every look-up happens, so that nothing of another tenant can be found. It knows
@@ -78,6 +82,8 @@ private:
     session_actor handle;
     session_info info; // as it was created
     bool one_shot = false;
+    quota_hold place;
+    quota_hold memory;
     std::deque<execution_ptr> executions; // oldest first
   };
   struct known_execution {
@@ -90,6 +96,7 @@ private:
   result<live_session*> open(session_request wish, bool one_shot);
   result<live_session*> place(const submission& what);
   status complete(submission& what);
+  [[nodiscard]] result<std::chrono::milliseconds> deadline_of(const submission& what) const;
   execution_ptr remember(live_session& where, submission&& what);
   void forget_old(std::deque<execution_ptr>& list, std::size_t keep, clock_type::time_point before);
   void tidy_orphans();
@@ -116,6 +123,8 @@ private:
   code_store codes_;
   // Sessions in which a connection owns something, or which it owns itself.
   std::unordered_map<std::uint64_t, std::set<std::string>> owners_;
+
+  [[nodiscard]] const tenant_settings& may() const;
 
   bool draining_ = false;
   clock_type::time_point drain_deadline_{};

@@ -15,6 +15,8 @@ namespace vivarium {
 
 namespace {
 
+// What holds for requests that name no profile.
+constexpr std::string_view default_profile = "default";
 // Ended executions whose session has ended: one-shot evaluations above all.
 constexpr std::size_t max_orphans = 1'000;
 // Bytes that ended executions with large logs or results may hold together.
@@ -31,6 +33,26 @@ std::size_t bytes_of(const execution& what) {
 
 } // namespace
 
+result<std::chrono::milliseconds> tenant_core::deadline_of(const submission& what) const {
+  const auto& own = may();
+  bool stream = what.stream_credit > 0;
+  auto most = own.max_timeout.count() > 0 ? own.max_timeout : plan_.config.max_timeout;
+  auto usual = own.timeout.count() > 0 ? own.timeout : plan_.config.timeout;
+  auto chosen = stream ? plan_.config.stream_timeout : usual;
+  const auto& profile = what.timeout_profile.empty() ? own.timeout_profile : what.timeout_profile;
+  if (!profile.empty() && profile != default_profile) {
+    auto found = plan_.config.timeout_profiles.find(profile);
+    if (found == plan_.config.timeout_profiles.end())
+      return error{errc::invalid_argument, "there is no timeout profile '" + profile
+                                               + "'; it would be [timeouts." + profile
+                                               + "] of the configuration"};
+    chosen = stream ? found->second.stream : found->second.call;
+    if (chosen.count() <= 0)
+      chosen = most;
+  }
+  return std::min(what.timeout.count() > 0 ? what.timeout : chosen, most);
+}
+
 status tenant_core::complete(submission& what) {
   if (!what.code.empty()) {
     const auto* known = codes_.find(what.code);
@@ -45,9 +67,10 @@ status tenant_core::complete(submission& what) {
     return error{errc::too_large, "the source has " + std::to_string(what.source.size())
                                       + " bytes, the maximum is "
                                       + std::to_string(plan_.config.source_bytes)};
-  if (what.timeout.count() <= 0)
-    what.timeout = what.stream_credit > 0 ? plan_.config.stream_timeout : plan_.config.timeout;
-  what.timeout = std::min(what.timeout, plan_.config.max_timeout);
+  auto deadline = deadline_of(what);
+  if (!deadline)
+    return std::move(deadline).why();
+  what.timeout = *deadline;
   if (what.idle_timeout.count() <= 0)
     what.idle_timeout = plan_.config.stream_idle;
   what.first_line = std::max<std::uint32_t>(what.first_line, 1);
@@ -118,6 +141,9 @@ void tenant_core::submit(submission&& what, const reply<execution_ptr>& to) {
                                         + std::to_string(bytes) + ": the maximum is "
                                         + std::to_string(plan_.config.queue_bytes)
                                         + " (limits.queue_bytes); try again when some have begun"});
+  auto slot = plan_.quotas.execution();
+  if (!slot)
+    return to.refuse(slot.why());
   auto where = place(what);
   if (!where)
     return to.refuse(where.why());
@@ -125,6 +151,7 @@ void tenant_core::submit(submission&& what, const reply<execution_ptr>& to) {
     owners_[what.owner].insert((*where)->info.id);
   auto made = remember(**where, std::move(what));
   made->charge = byte_charge{waiting_bytes_, bytes};
+  made->hold(*std::move(slot));
   caf::anon_send((*where)->handle, atom::run_v, std::move(made), to);
 }
 

@@ -3,6 +3,8 @@
 
 #include "proto/ids.hpp"
 
+#include <boost/asio/ip/address.hpp>
+
 #include <algorithm>
 #include <utility>
 
@@ -55,10 +57,19 @@ bool is_loopback_v4(std::string_view host) {
   return dots == 3 && digits > 0;
 }
 
+/// Whether a host, in brackets when it is IPv6, is an address and no name.
+bool is_address(const std::string& host) {
+  boost::system::error_code bad;
+  auto bare = host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
+  auto address = boost::asio::ip::make_address(bare, bad);
+  return !bad && address.is_v6() == host.starts_with('[');
+}
+
 } // namespace
 
-access_rules::access_rules(std::vector<std::string> hosts, std::vector<std::string> origins)
-    : hosts_{std::move(hosts)}, origins_{std::move(origins)} {
+access_rules::access_rules(std::vector<std::string> hosts, std::vector<std::string> origins,
+                           bool authenticated)
+    : hosts_{std::move(hosts)}, origins_{std::move(origins)}, authenticated_{authenticated} {
   for (auto& h : hosts_)
     h = lower(h);
   for (auto& o : origins_)
@@ -74,6 +85,8 @@ bool access_rules::known_host(std::string_view host) const {
   auto small = lower(name);
   if (small == "localhost" || small == "[::1]" || small.ends_with(".localhost")
       || is_loopback_v4(small))
+    return true;
+  if (authenticated_ && is_address(small))
     return true;
   return std::find(hosts_.begin(), hosts_.end(), small) != hosts_.end()
          || std::find(hosts_.begin(), hosts_.end(), lower(host)) != hosts_.end();
@@ -95,11 +108,6 @@ status access_rules::check(const http_request& request) const {
                  "pages of this Origin may not use the daemon; add it to server.origins of the "
                  "configuration"};
   return done{};
-}
-
-const std::string& tenant_of(const http_request&) {
-  static const std::string local = "local";
-  return local;
 }
 
 std::string request_id_of(const http_request& request) {

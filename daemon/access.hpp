@@ -15,7 +15,10 @@ namespace vivarium {
 /// rebinding a name of its own to 127.0.0.1, and without keys that port runs code.
 class access_rules {
 public:
-  access_rules(std::vector<std::string> hosts, std::vector<std::string> origins);
+  /// With `authenticated`, where every request carries a key, an address is a good `Host` as well:
+  /// only a name can be rebound.
+  access_rules(std::vector<std::string> hosts, std::vector<std::string> origins,
+               bool authenticated = false);
 
   /// Refuses with `permission_denied` a `Host` that is not ours or an `Origin` that was not
   /// configured, and with `invalid_argument` a request without exactly one `Host`.
@@ -26,10 +29,8 @@ private:
 
   std::vector<std::string> hosts_;
   std::vector<std::string> origins_;
+  bool authenticated_;
 };
-
-/// Returns the tenant that a request belongs to. There is one, the local one, until there are keys.
-[[nodiscard]] const std::string& tenant_of(const http_request& request);
 
 /// Returns the request's id as the client gave it, when it is harmless, or a new one.
 [[nodiscard]] std::string request_id_of(const http_request& request);

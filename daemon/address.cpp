@@ -39,9 +39,6 @@ result<listen_address> parse_tcp(std::string_view text, std::string_view rest,
   auto address = boost::asio::ip::make_address(std::string{host}, bad);
   if (bad)
     return wrong(text, "the host must be an IP address or localhost");
-  if (!address.is_loopback())
-    return wrong(text, "only loopback addresses are allowed for TCP: clients are not authenticated "
-                       "yet, so everybody who reached the port could run code");
   listen_address out;
   out.what = what;
   out.tcp = {address, static_cast<std::uint16_t>(port)};
@@ -83,6 +80,16 @@ result<listen_address> parse_address(std::string_view text) {
   if (text.starts_with("http://"))
     return parse_tcp(text, text.substr(7), kind::tcp);
   return parse_tcp(text, text, kind::tcp);
+}
+
+status check_reach(const listen_address& where, bool authenticated) {
+  if (authenticated || where.what == listen_address::kind::local
+      || where.tcp.address().is_loopback())
+    return done{};
+  return wrong(where.text,
+               "only loopback addresses are allowed while clients are not authenticated: everybody "
+               "who reached the port could run code. Make a key with \"vivarium keys create\" and "
+               "set auth.keys, or use client certificates with tls.client_ca");
 }
 
 std::string default_tcp_address() {

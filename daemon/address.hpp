@@ -20,9 +20,12 @@ struct listen_address {
   std::string text; ///< As given.
 };
 
-/// Parses an address. There are no keys yet, so a TCP address that is not loopback is refused:
-/// whoever reached it could run code.
+/// Parses an address.
 [[nodiscard]] result<listen_address> parse_address(std::string_view text);
+
+/// Refuses, when nobody has to say who they are, an address that others than this machine's users
+/// can reach: whoever reached it could run code.
+[[nodiscard]] status check_reach(const listen_address& where, bool authenticated);
 
 /// Where the daemon listens when it is not told: the loopback port and a Unix socket that suits the
 /// user it runs as.

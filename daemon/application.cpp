@@ -33,8 +33,12 @@ result<config> load(const options& chosen) {
   if (!chosen.listen.empty())
     out.listen = chosen.listen;
   for (const auto& address : out.listen)
-    if (address.starts_with("https://") && out.tls_certificate.empty())
+    if (address.starts_with("https://") && out.tls.certificate.empty())
       problems.lines.push_back("listen address \"" + address + "\" needs tls.cert and tls.key");
+  for (const auto& address : out.listen)
+    if (auto where = parse_address(address); where)
+      if (auto ok = check_reach(*where, out.auth.asked()); !ok)
+        problems.lines.push_back(ok.why().detail);
   if (!problems.lines.empty()) {
     std::string all;
     for (const auto& line : problems.lines)
@@ -66,8 +70,8 @@ std::vector<std::string> application::addresses(status& why) const {
 
 status application::open_listeners() {
   std::shared_ptr<boost::asio::ssl::context> tls;
-  if (!config_.tls_certificate.empty()) {
-    auto loaded = load_tls(config_.tls_certificate, config_.tls_key);
+  if (!config_.tls.certificate.empty()) {
+    auto loaded = load_tls(config_.tls);
     if (!loaded)
       return std::move(loaded).why();
     tls = *std::move(loaded);
@@ -86,6 +90,21 @@ status application::open_listeners() {
   return done{};
 }
 
+status application::open_doors() {
+  auto opened = auth_->open(
+      reactor_, [this] { server_->recheck(); },
+      [this](const std::string& what) {
+        journal_.error("trouble with the key file", {{"detail", what}});
+      });
+  if (!opened)
+    return opened;
+  for (const auto& line : warnings(config_))
+    journal_.warn("the configuration may not be meant so", {{"detail", line}});
+  if (auth_->asks() && config_.audit_file.empty())
+    journal_.info("there is no audit log: audit.file of the configuration is not set");
+  return open_listeners();
+}
+
 status application::run() {
   sandbox::prefer_other_victims();
   auto facts = sandbox::probe_host(config_.core.cgroup);
@@ -98,16 +117,26 @@ status application::run() {
     journal_.warn("a layer of the sandbox is left out: the configuration accepts it",
                   {{"layer", name}});
   }
+  if (!config_.audit_file.empty()) {
+    auto writer = line_writer::open(config_.audit_file);
+    if (!writer)
+      return error{writer.why().code, "audit.file: " + writer.why().detail};
+    book_.write_to(*std::move(writer));
+  }
   wait_for_signals();
   auto groups = open_cgroups();
   if (!groups)
     return groups.why();
   core_ = std::make_unique<service>(reactor_, config_.core, meters_, *std::move(groups));
-  server_ = std::make_unique<server>(reactor_, *core_, access_rules{config_.hosts, config_.origins},
-                                     config_.network, meters_, journal_);
+  auth_ = std::make_unique<authenticator>(
+      config_.auth, [this](const std::string& name) { return core_->knows(name); }, meters_);
+  meters_.count_failures_of(*auth_);
+  server_ = std::make_unique<server>(
+      reactor_, *core_, access_rules{config_.hosts, config_.origins, config_.auth.asked()}, *auth_,
+      config_.network, meters_, journal_);
   if (!config_.metrics)
     server_->hide_metrics();
-  if (auto ok = open_listeners(); ok) {
+  if (auto ok = open_doors(); ok) {
     core_->keep_from_sessions(server_->endpoints());
     server_->start();
     for (const auto& name : server_->names())
@@ -119,6 +148,7 @@ status application::run() {
   }
   core_->run();
   server_.reset();
+  auth_.reset();
   core_.reset();
   return std::move(outcome_);
 }
@@ -194,13 +224,17 @@ void application::on_signal(int number) {
 }
 
 void application::reload() {
+  book_.reopen();
   auto fresh = load(options_);
+  meters_.audit(audit_event::config_reloaded, {}, {{"outcome", fresh ? "ok" : "refused"}});
   if (!fresh) {
     journal_.error("the configuration was not reloaded", {{"detail", fresh.why().detail}});
     return;
   }
   journal_.set_level(fresh->level);
-  journal_.info("the log level was reloaded; other changes take a restart");
+  core_->retune(std::move(fresh->core.tenants), fresh->core.max_sessions);
+  server_->recheck();
+  journal_.info("log level and tenants were reloaded; other changes take a restart");
 }
 
 void application::drain() {

@@ -29,6 +29,7 @@ public:
   [[nodiscard]] status run();
 
 private:
+  status open_doors();
   status open_listeners();
   /// Null when there are none and none are asked for.
   result<std::unique_ptr<sandbox::cgroup_tree>> open_cgroups();
@@ -42,9 +43,11 @@ private:
   options options_;
   config config_;
   log journal_;
-  metrics meters_;
+  audit_log book_;
+  metrics meters_{book_};
   boost::asio::io_context reactor_{1};
   std::unique_ptr<service> core_;
+  std::unique_ptr<authenticator> auth_;
   std::unique_ptr<server> server_;
   boost::asio::signal_set signals_{reactor_};
   boost::asio::steady_timer poll_{reactor_};

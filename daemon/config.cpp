@@ -4,6 +4,7 @@
 #include "daemon/address.hpp"
 #include "daemon/config_egress.hpp"
 #include "daemon/config_reader.hpp"
+#include "daemon/config_tenants.hpp"
 #include "proto/ids.hpp"
 
 #include <algorithm>
@@ -73,10 +74,17 @@ void read_server(table_reader in, config& into) {
 }
 
 void read_tls(table_reader in, config& into) {
-  in.take("cert", into.tls_certificate);
-  in.take("key", into.tls_key);
-  if (into.tls_certificate.empty() != into.tls_key.empty())
-    in.complain(into.tls_key.empty() ? "key" : "cert", "cert and key are needed together");
+  auto& tls = into.tls;
+  in.take("cert", tls.certificate);
+  in.take("key", tls.key);
+  in.take("client_ca", tls.client_ca);
+  in.take("client_required", tls.client_required);
+  if (tls.certificate.empty() != tls.key.empty())
+    in.complain(tls.key.empty() ? "key" : "cert", "cert and key are needed together");
+  if (!tls.client_ca.empty() && tls.certificate.empty())
+    in.complain("client_ca", "needs cert and key");
+  if (tls.client_required && tls.client_ca.empty())
+    in.complain("client_required", "needs client_ca");
   in.finish();
 }
 
@@ -164,6 +172,7 @@ void read_pool(table_reader in, config& into) {
   in.take_count("ready", core.pool_ready, {0, 10'000});
   in.take_count("low", core.pool_low, {0, 10'000});
   in.take_count("max_workers", core.max_workers, {1, 1'000'000});
+  in.take_duration("idle_retire", core.pool_idle_retire, {second, 365 * day});
   in.take_duration("zygote_max_age", core.zygote_max_age, {10 * second, 365 * day});
   in.take_duration("zygote_timeout", core.zygote_timeout, {100, hour});
   in.take_count("zygote_max_forks", core.zygote_max_forks, {1, 1'000'000'000});
@@ -205,6 +214,13 @@ void read_log(table_reader in, config& into) {
   in.finish();
 }
 
+void read_audit(table_reader in, config& into) {
+  in.take("file", into.audit_file);
+  if (!into.audit_file.empty() && into.audit_file != "stderr" && into.audit_file.front() != '/')
+    in.complain("file", "must be an absolute path or \"stderr\"");
+  in.finish();
+}
+
 } // namespace
 
 void read_maxima(table_reader& in, limit_maxima& into) {
@@ -219,6 +235,8 @@ void read_maxima(table_reader& in, limit_maxima& into) {
 
 config::config() {
   core.environments = default_environments();
+  core.timeout_profiles = default_timeout_profiles();
+  core.tenants.try_emplace(local_tenant);
 }
 
 std::map<std::string, environment_settings> default_environments() {
@@ -249,12 +267,14 @@ config_problems parse_config(config& into, std::string_view text, std::string_vi
   read_pool(root.below("pool"), into);
   read_environments(root.below("environments"), into);
   read_egress(root.below("egress"), into);
+  read_timeouts(root.below("timeouts"), into);
+  read_auth(root.below("auth"), into);
+  read_tenants(root.below("tenants"), into);
   read_log(root.below("log"), into);
+  read_audit(root.below("audit"), into);
   auto meters = root.below("metrics");
   meters.take("enabled", into.metrics);
   meters.finish();
-  if (root.table("tenants") != nullptr)
-    root.complain("tenants", "is reserved: there is one local tenant in this version");
   root.finish();
   return problems;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/settings.hpp"
+#include "daemon/auth_settings.hpp"
 #include "daemon/endpoint.hpp"
 #include "daemon/log.hpp"
 
@@ -22,13 +23,14 @@ struct config {
   std::vector<std::string> origins;
   network_limits network;
   std::chrono::milliseconds drain_timeout{30'000};
-  std::string tls_certificate;
-  std::string tls_key;
+  tls_settings tls;
+  auth_settings auth;
   std::vector<std::string> allow_degraded; ///< Names of layers.
   settings core;
   log_level level = log_level::info;
   log_format format = log_format::json;
-  bool metrics = true; ///< Whether /metrics is served.
+  std::string audit_file; ///< Absolute path, "stderr", or empty for none.
+  bool metrics = true;    ///< Whether /metrics is served.
 };
 
 /// What is wrong with a configuration: one line each, with file, line and path of the key.
@@ -40,6 +42,9 @@ struct config_problems {
 /// only the first.
 [[nodiscard]] config_problems parse_config(config& into, std::string_view text,
                                            std::string_view name);
+/// What is not wrong with a configuration and yet cannot be meant, for `--check`.
+[[nodiscard]] std::vector<std::string> warnings(const config& of);
+
 /// Reads a file.
 [[nodiscard]] config_problems load_config(config& into, const std::string& path);
 

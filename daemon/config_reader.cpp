@@ -134,7 +134,7 @@ std::optional<std::chrono::milliseconds> table_reader::read_duration(std::string
   auto text = node->value_exact<std::string>();
   auto value = text ? parse_duration(*text) : std::nullopt;
   if (!value) {
-    complain(node, key, R"(must be a duration such as "100ms", "2s", "5m" or "1h")");
+    complain(node, key, R"(must be a duration such as "100ms", "2s", "5m", "1h" or "30d")");
     return std::nullopt;
   }
   if (within(value->count(), allowed_ms))

@@ -228,6 +228,21 @@ void connection::sweep(clock_type::time_point now) {
     talk_->on_sweep(now);
 }
 
+void connection::recheck() {
+  if (closed_ || closing_ || !started_)
+    return;
+  auto talk = talk_;
+  talk->on_recheck();
+}
+
+void connection::take_turn() {
+  if (closed_ || closing_)
+    return;
+  auto talk = talk_;
+  talk->on_turn();
+  resume_reading();
+}
+
 void connection::stop(stopping how) {
   if (closed_)
     return;

@@ -6,6 +6,7 @@
 #include "daemon/congestion.hpp"
 #include "daemon/output_queue.hpp"
 #include "daemon/transport.hpp"
+#include "daemon/turns.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -44,6 +45,10 @@ public:
   /// About once a second: check deadlines.
   virtual void on_sweep(clock_type::time_point now) = 0;
   virtual void on_stopping(stopping how) = 0;
+  /// Keys have changed: check whether the client may still be here.
+  virtual void on_recheck() = 0;
+  /// It may go on with input that it had left because it was not its tenant's turn.
+  virtual void on_turn() = 0;
 };
 
 /// Counts what goes through connections.
@@ -68,7 +73,9 @@ public:
 /// One client connection: transport, input, output. It reads whenever the conversation wants input,
 /// so that a client that leaves is noticed while it waits for an answer, and it writes what is
 /// queued in as few system calls as possible.
-class connection final : public transport_user, public std::enable_shared_from_this<connection> {
+class connection final : public transport_user,
+                         public turn_taker,
+                         public std::enable_shared_from_this<connection> {
 public:
   struct bounds {
     std::chrono::milliseconds handshake{10'000};
@@ -108,7 +115,11 @@ public:
 
   void sweep(clock_type::time_point now);
   void stop(stopping how);
+  void recheck();
+  /// Who is on the other side.
+  [[nodiscard]] const peer& other_side() const noexcept { return stream_->other_side(); }
 
+  void take_turn() override;
   void on_started(error_code why) override;
   void on_read(error_code why, std::size_t n) override;
   void on_written(error_code why, std::size_t n) override;

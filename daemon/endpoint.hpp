@@ -2,11 +2,13 @@
 #pragma once
 
 #include "daemon/access.hpp"
+#include "daemon/authenticator.hpp"
 #include "daemon/congestion.hpp"
 #include "daemon/http_parser.hpp"
 #include "daemon/log.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/rpc.hpp"
+#include "daemon/turns.hpp"
 
 #include <chrono>
 #include <string>
@@ -31,11 +33,20 @@ struct network_limits {
   watermarks marks;
 };
 
+/// A client that was let in, and the room that it takes.
+struct guest {
+  identity who;
+  quota_hold room;
+  turns::seat seat;
+};
+
 /// What all conversations share. Owned by the server; outlives every connection.
 struct endpoint {
   side_thread aside;
   rpc::context calls;
   access_rules access;
+  authenticator& auth;
+  turns shares;
   network_limits limits;
   vivarium::metrics& meters;
   vivarium::log& journal;

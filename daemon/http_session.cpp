@@ -19,18 +19,24 @@ http_session::http_session(connection& on, endpoint& at)
 bool http_session::wants_input() const noexcept {
   // While a request is being answered some of later ones is taken from the kernel, so that a close
   // behind them is noticed.
-  return !now_.answering || backlog_ < at_.limits.marks.read_high;
+  return !deferred_ && (!now_.answering || backlog_ < at_.limits.marks.read_high);
 }
 
 void http_session::on_input(byte_buffer& in) {
   while (connection_ != nullptr && !connection_->closed() && !now_.answering && !in.empty()
-         && !connection_->congested()) {
+         && !connection_->congested() && !deferred_) {
+    if (!seat_.enter()) {
+      deferred_ = true;
+      seat_.wait(connection_->weak_from_this());
+      break;
+    }
     bool fresh = !parser_.begun();
     if (fresh)
       phase_since_ = clock_type::now();
     std::size_t used = 0;
     auto progress = parser_.feed(in.view(), used);
     in.consume(used);
+    seat_.charge(used / bytes_per_turn);
     if (progress == http_parser::progress::need_more)
       break;
     if (progress == http_parser::progress::refused) {
@@ -65,6 +71,8 @@ bool http_session::judge_head() {
     reject(0, ok.why());
     return false;
   }
+  if (!let_in())
+    return false;
   if (request.count("expect") > 0 && !request.expects_continue) {
     reject(417, error{errc::invalid_argument, "the only expectation known is 100-continue"});
     return false;
@@ -80,6 +88,45 @@ bool http_session::judge_head() {
     connection_->flush();
   }
   return connection_ != nullptr;
+}
+
+// Before any of the body is taken: a stranger shall not have the daemon keep 64 MiB.
+bool http_session::let_in() {
+  const auto& request = parser_.request();
+  auto path = request.path();
+  bool metrics = path == "/metrics" && at_.show_metrics;
+  if (path == "/healthz" || path == "/readyz" || (metrics && connection_->other_side().local))
+    return true;
+  auto who = at_.auth.identify(request, connection_->other_side());
+  if (!who) {
+    reject(0, who.why());
+    return false;
+  }
+  now_.who = *std::move(who);
+  if (seated_ != now_.who.tenant && !seat(now_.who.tenant))
+    return false;
+  if (metrics && now_.who.what != role::admin) {
+    reject(0, error{errc::permission_denied, "/metrics needs a key with the role admin"});
+    return false;
+  }
+  if (const auto& key = now_.who.key.id; !key.empty() && key != seen_key_) {
+    seen_key_ = key;
+    at_.meters.audit(audit_event::key_used, {now_.who.tenant, {}, now_.request_id}, {{"key", key}});
+  }
+  return true;
+}
+
+/// Counts the connection as one of the tenant's.
+bool http_session::seat(const std::string& tenant) {
+  auto room = at_.calls.core.admit_connection(tenant);
+  if (!room) {
+    reject(0, room.why());
+    return false;
+  }
+  room_ = *std::move(room);
+  seat_ = at_.shares.sit_with(tenant);
+  seated_ = tenant;
+  return true;
 }
 
 void http_session::serve() {
@@ -166,8 +213,8 @@ void http_session::begin_call(const connect::request& asked) {
   auto tag = tag_;
   if (asked.timeout)
     arm_timeout(asked.timeout);
-  rpc::question question{now_.method->id, asked.codec,  asked.codec, tenant_of(parser_.request()),
-                         now_.request_id, asked.message};
+  rpc::question question{now_.method->id, asked.codec,     asked.codec,
+                         now_.who.tenant, now_.request_id, asked.message};
   auto call = rpc::begin(at_.calls, question, shared_from_this(), tag);
   if (tag != tag_ || connection_ == nullptr)
     return; // The outcome has been told already.
@@ -204,8 +251,9 @@ void http_session::upgrade() {
   append_head(head, {101, {}, {}, now_.request_id, at_.date, joined.extra, true, true});
   at_.meters.responded(now_.verb, 101);
   connection_->out().append(head);
-  auto next = std::make_shared<ws_session>(*connection_, at_, joined, tenant_of(parser_.request()),
-                                           now_.traceparent);
+  auto next = std::make_shared<ws_session>(
+      *connection_, at_, joined, guest{std::move(now_.who), std::move(room_), std::move(seat_)},
+      now_.traceparent);
   auto* on = std::exchange(connection_, nullptr);
   on->speak(std::move(next));
   on->flush();
@@ -229,6 +277,8 @@ void http_session::on_drained() {
 
 void http_session::on_closed() {
   connection_ = nullptr;
+  room_.release();
+  seat_ = {};
   timer_.reset();
   if (auto call = std::exchange(now_.call, nullptr)) {
     error gone{errc::cancelled, "the client closed the connection"};
@@ -237,11 +287,23 @@ void http_session::on_closed() {
   }
 }
 
+void http_session::on_recheck() {
+  if (!now_.answering || at_.auth.still(now_.who))
+    return;
+  auto call = std::exchange(now_.call, nullptr);
+  now_.keep_alive = false;
+  refuse(tag_, key_is_gone());
+  if (call)
+    call->abandon();
+}
+
 void http_session::on_sweep(clock_type::time_point now) {
   if (now_.answering)
-    return;
+    return on_recheck();
   const auto& limits = at_.limits;
-  auto allowed = !parser_.begun()      ? limits.idle_timeout
+  // Who has not said who they are has no claim to a place.
+  bool stranger = at_.auth.asks() && seated_.empty();
+  auto allowed = !parser_.begun()      ? (stranger ? limits.header_timeout : limits.idle_timeout)
                  : parser_.head_done() ? limits.body_timeout
                                        : limits.header_timeout;
   if (now - phase_since_ <= allowed)
@@ -279,8 +341,8 @@ void http_session::told(const error* why) {
   auto took = clock_type::now() - now_.started;
   at_.meters.call_ended(now_.method->id, why != nullptr ? wire::face_of(why->code).code : "ok",
                         took);
-  log_call(at_, carrier::http, *now_.method, now_.request_id, tenant_of(parser_.request()),
-           now_.traceparent, why, took);
+  log_call(at_, carrier::http, *now_.method, now_.request_id, now_.who.tenant, now_.traceparent,
+           why, took);
 }
 
 void http_session::arm_timeout(const std::optional<std::chrono::milliseconds>& timeout) {

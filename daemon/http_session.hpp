@@ -33,6 +33,8 @@ public:
   void on_closed() override;
   void on_sweep(clock_type::time_point now) override;
   void on_stopping(stopping how) override;
+  void on_recheck() override;
+  void on_turn() override { deferred_ = false; }
 
   void answer(std::uint64_t tag, std::string body) override;
   void refuse(std::uint64_t tag, error why) override;
@@ -45,6 +47,7 @@ private:
     const rpc::method_info* method = nullptr;
     std::string request_id;
     std::string traceparent;
+    identity who;
     std::shared_ptr<rpc::call> call;
     clock_type::time_point started{};
     wire::codec codec = wire::codec::json;
@@ -57,6 +60,8 @@ private:
   };
 
   bool judge_head();
+  bool let_in();
+  bool seat(const std::string& tenant);
   void serve();
   void serve_method();
   void serve_call(const connect::request& asked, std::optional<connect::refusal> no);
@@ -83,6 +88,11 @@ private:
   std::optional<boost::asio::steady_timer> timer_;
   clock_type::time_point phase_since_;
   std::size_t backlog_ = 0;
+  std::string seen_key_; // the last one that was audited
+  std::string seated_;   // the tenant that the connection counts as one of
+  quota_hold room_;
+  turns::seat seat_;
+  bool deferred_ = false; // waits for its turn
   bool judged_ = false;
 };
 

@@ -53,8 +53,14 @@ void http_session::respond(int status, std::string_view type, std::string body,
 void http_session::respond_error(int status, const error& why, std::string_view extra) {
   std::string body;
   wire::append_error_json(body, why, now_.request_id);
+  std::string lines{extra};
+  if (why.code == errc::unauthenticated)
+    lines += "WWW-Authenticate: Bearer\r\n";
+  if (auto wait = why.quota.retry_after; wait.count() > 0)
+    lines += "Retry-After: " + std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count())
+             + "\r\n";
   respond(status != 0 ? status : wire::face_of(why.code).status, "application/json",
-          std::move(body), extra);
+          std::move(body), lines);
 }
 
 void http_session::reject(int status, const error& why) {

@@ -17,13 +17,26 @@
 
 namespace vivarium {
 
-namespace {
-
 void append_quoted(std::string& out, std::string_view text) {
   std::string clean;
   bridge::append_utf8_lossy(clean, text);
   bridge::append_json_string(out, clean);
 }
+
+std::string timestamp(std::chrono::system_clock::time_point when) {
+  using namespace std::chrono;
+  auto whole = floor<seconds>(when);
+  auto seconds_part = system_clock::to_time_t(time_point_cast<system_clock::duration>(whole));
+  std::tm t{};
+  gmtime_r(&seconds_part, &t);
+  std::array<char, 64> text;
+  auto n = std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
+                         t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec,
+                         static_cast<int>(duration_cast<microseconds>(when - whole).count()));
+  return {text.data(), static_cast<std::size_t>(n)};
+}
+
+namespace {
 
 void append_number(std::string& out, double value) {
   std::array<char, 32> text;
@@ -66,19 +79,6 @@ spdlog::level::level_enum spdlog_level(log_level level) {
     case log_level::error: return spdlog::level::err;
   }
   return spdlog::level::info;
-}
-
-std::string timestamp(spdlog::log_clock::time_point when) {
-  using namespace std::chrono;
-  auto whole = floor<seconds>(when);
-  auto seconds_part = system_clock::to_time_t(time_point_cast<system_clock::duration>(whole));
-  std::tm t{};
-  gmtime_r(&seconds_part, &t);
-  std::array<char, 64> text;
-  auto n = std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
-                         t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec,
-                         static_cast<int>(duration_cast<microseconds>(when - whole).count()));
-  return {text.data(), static_cast<std::size_t>(n)};
 }
 
 /// Whether a line's payload is complete (ours) or plain text that is still to be escaped.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -53,5 +54,10 @@ private:
 
 /// Renders the part of a line that follows time and level; for `log` and its tests.
 [[nodiscard]] std::string render(log_format format, std::string_view message, log::fields with);
+
+/// Appends text from outside as a JSON string, with quotes; what is not UTF-8 is replaced.
+void append_quoted(std::string& out, std::string_view text);
+/// Returns a point in time as lines show it, e.g. "2026-11-06T08:49:37.000001Z".
+[[nodiscard]] std::string timestamp(std::chrono::system_clock::time_point when);
 
 } // namespace vivarium

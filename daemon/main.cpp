@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/application.hpp"
 #include "daemon/doctor.hpp"
+#include "daemon/keys_command.hpp"
 #include "daemon/lifecycle.hpp"
 #include "daemon/options.hpp"
 
@@ -24,7 +25,15 @@ int act(const vivarium::options& chosen) {
     std::cerr << config.why().detail << '\n';
     return usage_error;
   }
+  if (chosen.what == vivarium::options::action::keys) {
+    auto ok = vivarium::run_keys(chosen.keys, *config, std::cout, std::cerr);
+    if (!ok)
+      std::cerr << "vivariumd keys: " << ok.why().detail << '\n';
+    return ok ? ::ok : failure;
+  }
   if (chosen.what == vivarium::options::action::check) {
+    for (const auto& line : vivarium::warnings(*config))
+      std::cerr << "warning: " << line << '\n';
     std::cout << "OK\n";
     return ok;
   }

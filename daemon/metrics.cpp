@@ -147,6 +147,22 @@ struct metrics::families {
   Family<Gauge>& layers =
       gauge("vivarium_sandbox_layer_active", "1: the layer of the sandbox is in force.");
 
+  Family<Counter>& audited =
+      counter("vivarium_audit_events_total", "Events for the audit log, by name.");
+  Family<Counter>& unaudited = counter(
+      "vivarium_audit_events_dropped_total",
+      "Events the audit log left out. cause rate: over the rate of their kind; full: the writer "
+      "could not keep up or failed.");
+  Counter& audit_over_rate = unaudited.Add({{"cause", "rate"}});
+  Counter& audit_lost = unaudited.Add({{"cause", "full"}});
+
+  Family<Counter>& quota_refusals =
+      counter("vivarium_quota_refusals_total", "What was refused for a tenant's quota, by quota.");
+  Family<Counter>& auth_failures =
+      counter("vivarium_auth_failures_total", "Requests that were not let in, by reason.");
+  Gauge& auth_keys = gauge("vivarium_auth_keys", "API keys in the key file.").Add({});
+  std::array<Counter*, auth_failure_count> failure_of{};
+
   Gauge& connections = gauge("vivarium_connections", "Open client connections.").Add({});
   Counter& connections_opened =
       counter("vivarium_connections_opened_total", "Client connections accepted.").Add({});
@@ -170,14 +186,16 @@ struct metrics::families {
       gauge("process_start_time_seconds", "When the daemon started, since the epoch.").Add({});
 
   label_cache<4, ended_execution> execution_cache;
-  label_cache<2, Counter*> pool_cache;
+  std::array<Counter*, audit_event_count> audit_cache{};
+  label_cache<3, Counter*> pool_cache;
+  label_cache<2, Counter*> quota_cache;
   label_cache<2, std::pair<Gauge*, Histogram*>> session_cache;
   std::array<label_cache<1, Counter*>, rpc::method_count> call_cache;
   std::array<Histogram*, rpc::method_count> call_latency{};
   std::map<std::pair<http_verb, int>, Counter*> response_cache;
 };
 
-metrics::metrics() : families_{std::make_unique<families>()} {
+metrics::metrics(audit_log& book) : families_{std::make_unique<families>()}, book_{book} {
   auto& f = *families_;
   f.gauge("vivarium_build_info", "Always 1; the label tells the version.")
       .Add({{"version", std::string{version}}})
@@ -189,6 +207,13 @@ metrics::metrics() : families_{std::make_unique<families>()} {
 }
 
 metrics::~metrics() = default;
+
+void metrics::count_failures_of(const authenticator& auth) {
+  auth_ = &auth;
+  for (std::size_t i = 0; i < auth_failure_count; ++i)
+    families_->failure_of[i] = &families_->auth_failures.Add(
+        {{"cause", std::string{name_of(static_cast<auth_failure>(i))}}});
+}
 
 void metrics::execution_ended(const std::string& tenant, const std::string& environment,
                               const std::string& outcome, const std::string& cause,
@@ -237,37 +262,44 @@ void metrics::session_closed(const std::string& tenant, const std::string& envir
   families_->sessions_closed.Add(who).Increment();
 }
 
-void metrics::pool_asked(const std::string& environment, bool hit) {
+void metrics::pool_asked(const std::string& environment, const std::string& group, bool hit) {
   std::string_view outcome = hit ? "hit" : "miss";
   families_->pool_cache
-      .find({environment, outcome},
+      .find({group, environment, outcome},
             [&] {
-              return &families_->pool_asked.Add(
-                  {{"environment", environment}, {"outcome", std::string{outcome}}});
+              return &families_->pool_asked.Add({{"tenant", group},
+                                                 {"environment", environment},
+                                                 {"outcome", std::string{outcome}}});
             })
       ->Increment();
 }
 
-void metrics::pool_level(const std::string& environment, std::size_t ready, std::size_t live) {
-  families_->pool_ready.Add({{"environment", environment}}).Set(static_cast<double>(ready));
-  families_->pool_live.Add({{"environment", environment}}).Set(static_cast<double>(live));
+void metrics::pool_level(const std::string& environment, const std::string& group,
+                         std::size_t ready, std::size_t live) {
+  families_->pool_ready.Add({{"tenant", group}, {"environment", environment}})
+      .Set(static_cast<double>(ready));
+  families_->pool_live.Add({{"tenant", group}, {"environment", environment}})
+      .Set(static_cast<double>(live));
 }
 
-void metrics::worker_made(const std::string& environment, std::chrono::microseconds took) {
-  families_->worker_start.Add({{"environment", environment}}, seconds_buckets())
+void metrics::worker_made(const std::string& environment, const std::string& group,
+                          std::chrono::microseconds took) {
+  families_->worker_start.Add({{"tenant", group}, {"environment", environment}}, seconds_buckets())
       .Observe(seconds_of(took));
 }
 
-void metrics::worker_refused(const std::string& environment, const std::string& step) {
-  families_->workers_refused.Add({{"environment", environment}, {"cause", step}}).Increment();
+void metrics::worker_refused(const std::string& environment, const std::string& group,
+                             const std::string& step) {
+  families_->workers_refused.Add({{"tenant", group}, {"environment", environment}, {"cause", step}})
+      .Increment();
 }
 
-void metrics::zygote_started(const std::string& environment) {
-  families_->zygotes.Add({{"environment", environment}}).Increment();
+void metrics::zygote_started(const std::string& environment, const std::string& group) {
+  families_->zygotes.Add({{"tenant", group}, {"environment", environment}}).Increment();
 }
 
-void metrics::jail_restarted(const std::string& environment) {
-  families_->jails.Add({{"environment", environment}}).Increment();
+void metrics::jail_restarted(const std::string& environment, const std::string& group) {
+  families_->jails.Add({{"tenant", group}, {"environment", environment}}).Increment();
 }
 
 void metrics::call_denied(const std::string& environment, const std::string& call) {
@@ -298,8 +330,26 @@ void metrics::egress_bytes(const std::string& tenant, const std::string& environ
   families_->egress_received.Add(who).Increment(static_cast<double>(received));
 }
 
+void metrics::quota_refused(const std::string& tenant, std::string_view quota) {
+  families_->quota_cache
+      .find({tenant, quota},
+            [&] {
+              return &families_->quota_refusals.Add(
+                  {{"tenant", tenant}, {"cause", std::string{quota}}});
+            })
+      ->Increment();
+}
+
 void metrics::actor_restarted(const std::string& kind) {
   families_->actors.Add({{"cause", kind}}).Increment();
+}
+
+void metrics::audit(audit_event what, const audit_subject& who, audit_fields with) {
+  auto*& count = families_->audit_cache[static_cast<std::size_t>(what)];
+  if (count == nullptr)
+    count = &families_->audited.Add({{"cause", std::string{name_of(what)}}});
+  count->Increment();
+  book_.audit(what, who, with);
 }
 
 void metrics::call_ended(rpc::method what, std::string_view code, clock_type::duration took) {
@@ -352,6 +402,13 @@ std::string metrics::text() {
   };
   raise(f.received, static_cast<double>(bytes_.received));
   raise(f.sent, static_cast<double>(bytes_.sent));
+  raise(f.audit_over_rate, static_cast<double>(book_.over_rate()));
+  raise(f.audit_lost, static_cast<double>(book_.lost()));
+  if (auth_ != nullptr) {
+    f.auth_keys.Set(static_cast<double>(auth_->key_count()));
+    for (std::size_t i = 0; i < auth_failure_count; ++i)
+      raise(*f.failure_of[i], static_cast<double>(auth_->failures(static_cast<auth_failure>(i))));
+  }
   auto own = read_process_stats();
   f.resident.Set(static_cast<double>(own.resident_bytes));
   f.virtual_memory.Set(static_cast<double>(own.virtual_bytes));

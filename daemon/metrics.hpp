@@ -2,6 +2,8 @@
 #pragma once
 
 #include "actors/observer.hpp"
+#include "daemon/audit_log.hpp"
+#include "daemon/authenticator.hpp"
 #include "daemon/connection.hpp"
 #include "daemon/http_request.hpp"
 #include "daemon/rpc.hpp"
@@ -21,7 +23,8 @@ enum class carrier : std::uint8_t { http, websocket };
 /// does. Reactor thread.
 class metrics final : public observer {
 public:
-  metrics();
+  /// What `audit` is told is counted and passed on to `book`, which must outlive this.
+  explicit metrics(audit_log& book);
   ~metrics() override;
 
   // From the actors.
@@ -32,12 +35,15 @@ public:
                       std::chrono::microseconds took) override;
   void session_closed(const std::string& tenant, const std::string& environment,
                       const std::string& cause) override;
-  void pool_asked(const std::string& environment, bool hit) override;
-  void pool_level(const std::string& environment, std::size_t ready, std::size_t live) override;
-  void worker_made(const std::string& environment, std::chrono::microseconds took) override;
-  void worker_refused(const std::string& environment, const std::string& step) override;
-  void zygote_started(const std::string& environment) override;
-  void jail_restarted(const std::string& environment) override;
+  void pool_asked(const std::string& environment, const std::string& group, bool hit) override;
+  void pool_level(const std::string& environment, const std::string& group, std::size_t ready,
+                  std::size_t live) override;
+  void worker_made(const std::string& environment, const std::string& group,
+                   std::chrono::microseconds took) override;
+  void worker_refused(const std::string& environment, const std::string& group,
+                      const std::string& step) override;
+  void zygote_started(const std::string& environment, const std::string& group) override;
+  void jail_restarted(const std::string& environment, const std::string& group) override;
   void call_denied(const std::string& environment, const std::string& call) override;
   void limit_reached(const std::string& tenant, const std::string& environment,
                      const std::string& which) override;
@@ -46,7 +52,9 @@ public:
                     const std::string& outcome) override;
   void egress_bytes(const std::string& tenant, const std::string& environment, std::uint64_t sent,
                     std::uint64_t received) override;
+  void quota_refused(const std::string& tenant, std::string_view quota) override;
   void actor_restarted(const std::string& kind) override;
+  void audit(audit_event what, const audit_subject& who, audit_fields with) override;
 
   // From the network side.
   /// A method of the API was answered. `code` is "ok" or Connect's name of an error.
@@ -59,6 +67,9 @@ public:
   void accept_failed();
   traffic& bytes() noexcept { return bytes_; }
 
+  /// Shows the figures of `auth`, which must outlive this or be replaced.
+  void count_failures_of(const authenticator& auth);
+
   // Of the sandbox.
   void layer_state(const std::string& layer, bool present);
 
@@ -68,6 +79,8 @@ public:
 private:
   struct families;
   std::unique_ptr<families> families_;
+  audit_log& book_;
+  const authenticator* auth_ = nullptr;
   traffic bytes_;
 };
 

@@ -7,6 +7,35 @@
 
 namespace vivarium {
 
+namespace {
+
+/// Adds `keys` and what is below it.
+CLI::App* add_keys(CLI::App& app, keys_request& asked) {
+  using action = keys_request::action;
+  auto* keys = app.add_subcommand("keys", "make, list, rotate and revoke API keys");
+  keys->add_option("--file", asked.file, "key file (default: auth.keys of the configuration)");
+  keys->require_subcommand(1);
+  keys->fallthrough();
+  auto below = [&](const char* name, const char* help, action what) {
+    auto* made = keys->add_subcommand(name, help);
+    made->callback([&asked, what] { asked.what = what; });
+    return made;
+  };
+  auto* create = below("create", "make a key; prints it, this once", action::create);
+  create->add_option("--tenant", asked.tenant, "whose key it is")->required();
+  create->add_option("--role", asked.role, "client or admin (default: client)");
+  create->add_option("--expires", asked.expires, "how long it lasts, e.g. 30d (default: for ever)");
+  below("list", "list the keys, without their secrets", action::list);
+  auto* rotate = below("rotate", "give a key a new secret; prints it, this once", action::rotate);
+  rotate->add_option("ID", asked.id, "id of the key")->required();
+  rotate->add_option("--grace", asked.grace, "how long the old secret still counts, e.g. 1h");
+  auto* revoke = below("revoke", "end a key, at once", action::revoke);
+  revoke->add_option("ID", asked.id, "id of the key")->required();
+  return keys;
+}
+
+} // namespace
+
 parsed_options parse_options(int argc, char** argv) {
   parsed_options out;
   auto& chosen = out.chosen;
@@ -23,6 +52,7 @@ parsed_options parse_options(int argc, char** argv) {
   doctor->fallthrough(); // So that --config may stand behind it.
   doctor->add_flag("--attack", attack, "attack a sandbox of its own; 0 when all of it held");
   doctor->add_flag("--json", chosen.json, "print one JSON object");
+  auto* keys = add_keys(app, chosen.keys);
   app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
@@ -33,6 +63,8 @@ parsed_options parse_options(int argc, char** argv) {
     chosen.what = options::action::check;
   if (doctor->parsed())
     chosen.what = attack ? options::action::attack : options::action::doctor;
+  if (keys->parsed())
+    chosen.what = options::action::keys;
   return out;
 }
 

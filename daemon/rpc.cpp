@@ -70,6 +70,10 @@ status settle(submission& what, const question& asked) {
 
 std::shared_ptr<call> begin(const context& with, const question& asked, std::shared_ptr<asker> who,
                             std::uint64_t tag) {
+  if (auto ok = with.core.admit(asked.tenant); !ok) {
+    who->refuse(tag, std::move(ok).why());
+    return nullptr;
+  }
   if (asked.bytes.size() > most_of_short && !may_be_long(asked.what)) {
     who->refuse(tag, too_long_for_short(asked.bytes.size()));
     return nullptr;

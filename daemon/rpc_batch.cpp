@@ -39,6 +39,11 @@ public:
       refuse(std::move(items).why());
       return;
     }
+    if (items->size() > 1)
+      if (auto ok = core_.admit(tenant_, items->size() - 1); !ok) {
+        refuse(std::move(ok).why());
+        return;
+      }
     for (auto& item : *items) {
       if (item)
         if (auto ok = settle(*item, asked); !ok)

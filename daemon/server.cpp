@@ -17,10 +17,12 @@ constexpr int sweeps_for_goodbye = 3;
 } // namespace
 
 server::server(boost::asio::io_context& reactor, service& core, access_rules access,
-               network_limits limits, metrics& meters, log& journal)
+               authenticator& auth, network_limits limits, metrics& meters, log& journal)
     : reactor_{reactor}, endpoint_{side_thread{reactor.get_executor()},
                                    {core, reactor.get_executor(), endpoint_.aside},
                                    std::move(access),
+                                   auth,
+                                   turns{reactor.get_executor()},
                                    limits,
                                    meters,
                                    journal,
@@ -58,6 +60,12 @@ std::vector<sandbox::endpoint> server::endpoints() const {
     if (auto address = sandbox::ip_address::parse(l->host()); address && l->port() != 0)
       out.push_back({*address, l->port()});
   return out;
+}
+
+void server::recheck() {
+  auto all = connections_; // It may end connections.
+  for (auto& [key, c] : all)
+    c->recheck();
 }
 
 std::uint16_t server::port() const noexcept {
@@ -130,6 +138,7 @@ void server::on_crowded() {
 void server::sweep() {
   endpoint_.date = http_date(std::time(nullptr));
   auto now = clock_type::now();
+  endpoint_.auth.look();
   std::vector<std::shared_ptr<connection>> all; // A sweep may end connections.
   all.reserve(connections_.size());
   for (auto& [key, c] : connections_)

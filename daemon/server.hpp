@@ -19,7 +19,7 @@ namespace vivarium {
 /// of connections are checked (one timer, not one per request). Reactor thread.
 class server final : public connection_keeper {
 public:
-  server(boost::asio::io_context& reactor, service& core, access_rules access,
+  server(boost::asio::io_context& reactor, service& core, access_rules access, authenticator& auth,
          network_limits limits, metrics& meters, log& journal);
   ~server() override;
 
@@ -31,6 +31,8 @@ public:
   void start();
   /// The addresses that the TCP listeners really have.
   [[nodiscard]] std::vector<sandbox::endpoint> endpoints() const;
+  /// Keys have changed: who may not be here any more has to go.
+  void recheck();
 
   /// Port of the first TCP listener; 0 when there is none.
   [[nodiscard]] std::uint16_t port() const noexcept;

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/transport.hpp"
 
+#include "daemon/tls_peer.hpp"
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/stream.hpp>
 
+#include <cstring>
 #include <utility>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <openssl/ssl.h>
 
 namespace vivarium {
 
@@ -14,12 +22,36 @@ namespace {
 
 using buffers = std::span<const asio::const_buffer>;
 
+/// Whether a connection cannot have come from another machine.
+bool is_local(const stream_socket& socket) {
+  error_code why;
+  auto from = socket.remote_endpoint(why);
+  if (why)
+    return false;
+  const auto* address = from.data();
+  if (address->sa_family == AF_UNIX)
+    return true;
+  if (address->sa_family == AF_INET) {
+    sockaddr_in v4{};
+    std::memcpy(&v4, address, sizeof(v4));
+    return (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
+  }
+  sockaddr_in6 v6{};
+  if (address->sa_family != AF_INET6)
+    return false;
+  std::memcpy(&v6, address, sizeof(v6));
+  return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+}
+
 class plain_transport final : public transport {
 public:
   explicit plain_transport(stream_socket socket) : socket_{std::move(socket)} {
     error_code ignored;
     socket_.non_blocking(true, ignored);
+    other_.local = is_local(socket_);
   }
+
+  [[nodiscard]] const peer& other_side() const noexcept override { return other_; }
 
   void start(std::shared_ptr<transport_user> user) override { user->on_started({}); }
 
@@ -54,15 +86,25 @@ public:
 
 private:
   stream_socket socket_;
+  peer other_;
 };
 
 class tls_transport final : public transport {
 public:
-  tls_transport(stream_socket socket, asio::ssl::context& tls) : stream_{std::move(socket), tls} {}
+  tls_transport(stream_socket socket, asio::ssl::context& tls) : stream_{std::move(socket), tls} {
+    other_.local = is_local(stream_.next_layer());
+  }
+
+  [[nodiscard]] const peer& other_side() const noexcept override { return other_; }
 
   void start(std::shared_ptr<transport_user> user) override {
     stream_.async_handshake(asio::ssl::stream_base::server,
-                            [user = std::move(user)](error_code why) { user->on_started(why); });
+                            [this, user = std::move(user)](error_code why) {
+                              // The user owns this.
+                              if (!why)
+                                other_.certificate = certificate_of(stream_.native_handle());
+                              user->on_started(why);
+                            });
   }
 
   void read(asio::mutable_buffer into, std::shared_ptr<transport_user> user) override {
@@ -92,6 +134,7 @@ public:
 
 private:
   asio::ssl::stream<stream_socket> stream_;
+  peer other_;
 };
 
 } // namespace
@@ -104,8 +147,9 @@ std::unique_ptr<transport> make_tls_transport(stream_socket socket, asio::ssl::c
   return std::make_unique<tls_transport>(std::move(socket), tls);
 }
 
-result<std::shared_ptr<asio::ssl::context>> load_tls(const std::string& certificate,
-                                                     const std::string& key) {
+result<std::shared_ptr<asio::ssl::context>> load_tls(const tls_settings& with) {
+  const auto& certificate = with.certificate;
+  const auto& key = with.key;
   using asio::ssl::context;
   auto tls = std::make_shared<context>(context::tls_server);
   error_code why;
@@ -119,6 +163,20 @@ result<std::shared_ptr<asio::ssl::context>> load_tls(const std::string& certific
   tls->use_private_key_file(key, context::pem, why);
   if (why)
     return error{errc::invalid_argument, "tls.key " + key + ": " + why.message()};
+  if (with.client_ca.empty())
+    return tls;
+  tls->load_verify_file(with.client_ca, why);
+  if (!why)
+    tls->set_verify_mode(asio::ssl::verify_peer
+                             | (with.client_required ? asio::ssl::verify_fail_if_no_peer_cert : 0),
+                         why);
+  if (why)
+    return error{errc::invalid_argument, "tls.client_ca " + with.client_ca + ": " + why.message()};
+  auto* native = tls->native_handle();
+  ::SSL_CTX_set_client_CA_list(native, ::SSL_load_client_CA_file(with.client_ca.c_str()));
+  // A resumed session would not show the certificate again, and might outlive it.
+  ::SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
+  ::SSL_CTX_set_options(native, SSL_OP_NO_TICKET);
   return tls;
 }
 

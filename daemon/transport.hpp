@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "daemon/peer.hpp"
 #include "proto/result.hpp"
 
 #include <boost/asio/buffer.hpp>
@@ -18,6 +19,14 @@ namespace vivarium {
 
 using stream_socket = boost::asio::generic::stream_protocol::socket;
 using boost::system::error_code;
+
+/// What TLS needs.
+struct tls_settings {
+  std::string certificate; ///< PEM files.
+  std::string key;
+  std::string client_ca;        ///< Whoever has a certificate of it may show it; empty: nobody.
+  bool client_required = false; ///< Whether nobody without one gets through the handshake.
+};
 
 /// Who is told when an operation of a transport is over.
 class transport_user {
@@ -42,6 +51,8 @@ public:
   /// Writes some; the buffers must stay until `on_written`.
   virtual void write(std::span<const boost::asio::const_buffer> from,
                      std::shared_ptr<transport_user> user) = 0;
+  /// Returns who is on the other side; complete once it has started.
+  [[nodiscard]] virtual const peer& other_side() const noexcept = 0;
   /// Tells the peer that nothing more will come; reading goes on.
   virtual void finish() = 0;
   /// Ends both directions; pending operations fail.
@@ -52,8 +63,7 @@ public:
 [[nodiscard]] std::unique_ptr<transport> make_tls_transport(stream_socket socket,
                                                             boost::asio::ssl::context& tls);
 
-/// Loads certificate chain and key. TLS 1.2 and later.
-[[nodiscard]] result<std::shared_ptr<boost::asio::ssl::context>>
-load_tls(const std::string& certificate, const std::string& key);
+/// Loads certificates and key. TLS 1.2 and later.
+[[nodiscard]] result<std::shared_ptr<boost::asio::ssl::context>> load_tls(const tls_settings& with);
 
 } // namespace vivarium

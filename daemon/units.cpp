@@ -38,6 +38,7 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) n
                      : parts->unit == "s" ? 1'000
                      : parts->unit == "m" ? 60'000
                      : parts->unit == "h" ? 3'600'000
+                     : parts->unit == "d" ? 86'400'000
                                           : 0;
   if (by == 0)
     return std::nullopt;

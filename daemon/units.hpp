@@ -8,7 +8,7 @@
 
 namespace vivarium {
 
-/// Reads "100ms", "2s", "5m" or "1h". Nothing when it is anything else.
+/// Reads "100ms", "2s", "5m", "1h" or "30d". Nothing when it is anything else.
 [[nodiscard]] std::optional<std::chrono::milliseconds>
 parse_duration(std::string_view text) noexcept;
 

@@ -156,7 +156,24 @@ std::string encode_detail(const error& why, std::string_view request_id) {
   append_number(out, 1, detail.kind);
   append_text(out, 2, detail.code);
   append_text(out, 3, request_id);
+  if (const auto& quota = why.quota; !quota.name.empty()) {
+    std::string inner;
+    append_text(inner, 1, quota.name);
+    append_number(inner, 2, quota.current);
+    append_number(inner, 3, quota.maximum);
+    append_number(inner, 4, static_cast<std::uint64_t>(quota.retry_after.count()));
+    append_bytes(out, 4, inner);
+  }
   return out;
+}
+
+void append_quota_number(std::string& out, std::string_view name, std::uint64_t value) {
+  if (value == 0)
+    return;
+  out += R"(",")";
+  out += name;
+  out += R"(":")";
+  out += std::to_string(value);
 }
 
 void append_detail_json(std::string& out, const error& why, std::string_view request_id) {
@@ -168,6 +185,15 @@ void append_detail_json(std::string& out, const error& why, std::string_view req
   if (!request_id.empty()) {
     out += R"(,"requestId":)";
     bridge::append_json_string(out, request_id);
+  }
+  if (const auto& quota = why.quota; !quota.name.empty()) {
+    out += R"(,"quota":{"name":")";
+    out += quota.name;
+    // protobuf's JSON has 64-bit numbers as strings, and leaves zeros out.
+    append_quota_number(out, "current", quota.current);
+    append_quota_number(out, "maximum", quota.maximum);
+    append_quota_number(out, "retryAfterMs", static_cast<std::uint64_t>(quota.retry_after.count()));
+    out += R"("})";
   }
   out += '}';
 }

@@ -67,6 +67,7 @@ status read_eval_field(eval_fields& into, pbf_reader& reader) {
     case text_field(16): return read_value_options(into.values, view_of(reader));
     case number_field(17): what.scratch = reader.get_uint64() != 0; return done{};
     case text_field(18): return read_run_limits(what, view_of(reader));
+    case text_field(20): return take_text(what.timeout_profile, reader, "timeout_profile");
     default: return skip(reader);
   }
 }
@@ -88,6 +89,7 @@ status read_run_option(eval_fields& into, pbf_reader& reader) {
     case number_field(4): into.queue = reader.get_enum(); return done{};
     case number_field(5): into.disconnect = reader.get_enum(); return done{};
     case text_field(6): return read_value_options(into.values, view_of(reader));
+    case text_field(20): return take_text(into.what.timeout_profile, reader, "timeout_profile");
     default: return skip(reader);
   }
 }

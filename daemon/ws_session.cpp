@@ -13,21 +13,29 @@ constexpr std::size_t large_body = 4u << 10;
 
 } // namespace
 
-ws_session::ws_session(connection& on, endpoint& at, const handshake& agreed, std::string tenant,
+ws_session::ws_session(connection& on, endpoint& at, const handshake& agreed, guest who,
                        std::string traceparent)
-    : connection_{&on}, at_{at}, codec_{agreed.codec}, tenant_{std::move(tenant)},
-      request_id_{agreed.request_id}, traceparent_{std::move(traceparent)},
-      reader_{at.limits.frame_bytes}, heard_{clock_type::now()} {}
+    : connection_{&on}, at_{at}, codec_{agreed.codec}, who_{std::move(who.who)},
+      room_{std::move(who.room)}, seat_{std::move(who.seat)}, request_id_{agreed.request_id},
+      traceparent_{std::move(traceparent)}, reader_{at.limits.frame_bytes},
+      heard_{clock_type::now()} {}
 
 bool ws_session::wants_input() const noexcept {
-  return connection_ != nullptr && !connection_->congested() && !reading_aside_;
+  return connection_ != nullptr && !connection_->congested() && !reading_aside_ && !deferred_;
 }
 
 void ws_session::on_input(byte_buffer& in) {
   heard_ = clock_type::now();
   taking_ = true;
   while (connection_ != nullptr && wants_input()) {
+    if (!in.empty() && !seat_.enter()) {
+      deferred_ = true;
+      seat_.wait(connection_->weak_from_this());
+      break;
+    }
+    auto before = in.size();
     auto what = reader_.next(in);
+    seat_.charge((before - in.size()) / bytes_per_turn);
     if (what.what == ws::item::kind::need_more)
       break;
     take(what);
@@ -158,7 +166,7 @@ void ws_session::set_defaults(const wire::client_frame& frame) {
     defaults.session = made->id;
     self->use_defaults(id, std::move(defaults));
   };
-  at_.calls.core.create_session(tenant_, std::move(wish), reply<session_info>{std::move(then)});
+  at_.calls.core.create_session(who_.tenant, std::move(wish), reply<session_info>{std::move(then)});
 }
 
 void ws_session::use_defaults(std::uint64_t id, wire::defaults wanted) {
@@ -183,7 +191,7 @@ void ws_session::begin(const wire::client_frame& frame, const rpc::method_info& 
     ++streams_;
   }
   auto name = request_id(id);
-  rpc::question question{method.id,     frame.body_codec, codec_, tenant_,
+  rpc::question question{method.id,     frame.body_codec, codec_, who_.tenant,
                          name,          frame.body,       this,   defaults_ ? &*defaults_ : nullptr,
                          request.credit};
   auto call = rpc::begin(at_.calls, question, shared_from_this(), id);
@@ -307,8 +315,8 @@ void ws_session::told(const pending& request, std::uint64_t id, const error* why
   at_.meters.call_ended(request.method->id, why != nullptr ? wire::face_of(why->code).code : "ok",
                         took);
   if (why != nullptr || at_.journal.enabled(log_level::debug))
-    log_call(at_, carrier::websocket, *request.method, request_id(id), tenant_, traceparent_, why,
-             took);
+    log_call(at_, carrier::websocket, *request.method, request_id(id), who_.tenant, traceparent_,
+             why, took);
 }
 
 void ws_session::on_overload() {
@@ -334,6 +342,8 @@ void ws_session::on_drained() {
 
 void ws_session::on_closed() {
   connection_ = nullptr;
+  room_.release();
+  seat_ = {};
   auto left = std::exchange(requests_, {});
   streams_ = 0;
   error gone{errc::cancelled, "the client closed the connection"};
@@ -343,10 +353,18 @@ void ws_session::on_closed() {
       request.call->abandon();
   }
   if (auto owner = std::exchange(owner_, 0); owner != 0)
-    at_.calls.core.release_owner(tenant_, owner);
+    at_.calls.core.release_owner(who_.tenant, owner);
+}
+
+void ws_session::on_recheck() {
+  if (!at_.auth.still(who_))
+    say_goodbye(ws::close_policy, key_is_gone().detail);
 }
 
 void ws_session::on_sweep(clock_type::time_point now) {
+  on_recheck();
+  if (connection_ == nullptr)
+    return;
   auto interval = at_.limits.ping_interval;
   if (now - heard_ < interval || connection_->congested())
     return;

@@ -35,7 +35,7 @@ public:
   };
   [[nodiscard]] static handshake accept(const http_request& request, const std::string& request_id);
 
-  ws_session(connection& on, endpoint& at, const handshake& agreed, std::string tenant,
+  ws_session(connection& on, endpoint& at, const handshake& agreed, guest who,
              std::string traceparent);
 
   void on_input(byte_buffer& in) override;
@@ -47,6 +47,8 @@ public:
   void on_closed() override;
   void on_sweep(clock_type::time_point now) override;
   void on_stopping(stopping how) override;
+  void on_recheck() override;
+  void on_turn() override { deferred_ = false; }
 
   void answer(std::uint64_t tag, std::string body) override;
   void refuse(std::uint64_t tag, error why) override;
@@ -80,7 +82,9 @@ private:
   connection* connection_; // null once it is closed
   endpoint& at_;
   wire::codec codec_;
-  std::string tenant_;
+  identity who_;
+  quota_hold room_;
+  turns::seat seat_;
   std::string request_id_;
   std::string traceparent_;
   ws::reader reader_;
@@ -94,6 +98,7 @@ private:
   clock_type::time_point pinged_{};
   bool taking_ = false;
   bool reading_aside_ = false; // What came next waits, so that requests keep their order.
+  bool deferred_ = false;      // waits for its turn
 };
 
 } // namespace vivarium

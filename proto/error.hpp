@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -35,12 +36,22 @@ enum class errc : std::uint8_t {
 /// Returns the stable name of `code`, e.g. "not_found".
 [[nodiscard]] std::string_view name_of(errc code) noexcept;
 
+/// A quota that an operation would have exceeded.
+struct quota_facts {
+  std::string_view name; ///< One of a fixed set; empty when no quota was met.
+  std::uint64_t current = 0;
+  std::uint64_t maximum = 0;
+  std::chrono::milliseconds retry_after{0}; ///< When another attempt may do better.
+};
+
 /// A failed operation: what kind, and a sentence a person can act upon.
 struct [[nodiscard]] error {
   errc code = errc::none;
   std::string detail;
   /// Encoded vivarium.v1.ExecutionError of the code that made the operation fail; mostly empty.
   std::string of_code = {};
+  /// What there is not enough of, with `limit_exceeded`; mostly unset.
+  quota_facts quota = {};
 };
 
 /// Builds an `os_failure` that names the call, its argument and the text of `errno_value`.

@@ -54,16 +54,10 @@ private:
   std::size_t next_ = sizeof(bytes_);
 };
 
-} // namespace
-
-std::string make_id(id_kind kind) {
+void append_random(std::string& out) {
   static constexpr std::string_view alphabet = "abcdefghijklmnopqrstuvwxyz234567";
   thread_local random_pool pool;
   auto bytes = pool.take();
-  std::string out;
-  out.reserve(32);
-  out += prefix_of(kind);
-  out += '0';
   std::uint32_t bits = 0;
   int held = 0;
   for (auto byte : bytes) {
@@ -76,6 +70,22 @@ std::string make_id(id_kind kind) {
   }
   if (held > 0)
     out += alphabet[(bits << (5 - held)) & 31];
+}
+
+} // namespace
+
+std::string make_id(id_kind kind) {
+  std::string out;
+  out.reserve(32);
+  out += prefix_of(kind);
+  out += '0';
+  append_random(out);
+  return out;
+}
+
+std::string random_text() {
+  std::string out;
+  append_random(out);
   return out;
 }
 

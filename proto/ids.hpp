@@ -15,6 +15,9 @@ enum class id_kind { session, execution, request, name_space };
 /// "ses_0k3vq…". Unguessable. Any thread.
 [[nodiscard]] std::string make_id(id_kind kind);
 
+/// Returns 128 random bits as 26 characters of base32. Unguessable. Any thread.
+[[nodiscard]] std::string random_text();
+
 /// Returns whether `text` starts with the prefix of `kind`, so that it can only be an id, not a
 /// name.
 [[nodiscard]] bool looks_like_id(id_kind kind, std::string_view text) noexcept;

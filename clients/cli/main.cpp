@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cli/commands.hpp"
 #include "clients/cli/duration.hpp"
+#include "clients/cli/keys.hpp"
 #include "clients/cli/once.hpp"
 #include "clients/cli/show.hpp"
 
@@ -14,6 +15,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace vivarium::cli;
@@ -140,6 +142,8 @@ void add_commands(CLI::App& app, command_line& line) {
   namespaces->add_option("SESSION", line.subject, "Name or id of the session")->required();
   auto* close = app.add_subcommand("close", "Ends a session");
   close->add_option("NAME", line.subject, "Name or id of the session")->required();
+  app.add_subcommand("keys",
+                     "Makes, lists, rotates and revokes API keys; see vivarium keys --help");
   app.add_subcommand("version", "Prints the version of this command");
   app.add_subcommand("health", "Tells whether the daemon is ready");
 }
@@ -154,6 +158,12 @@ std::vector<std::string> without_once(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
+  try {
+    if (argc > 1 && std::string_view{argv[1]} == "keys")
+      run_keys(argv);
+  } catch (const std::exception& why) {
+    return show_failure(why);
+  }
   command_line line;
   CLI::App app{"Evaluates Python in the sandboxed sessions of a vivariumd", "vivarium"};
   auto* server = app.add_option(

@@ -16,12 +16,12 @@ struct silent_observer : observer {
   }
   void session_opened(const std::string&, const std::string&, std::chrono::microseconds) override {}
   void session_closed(const std::string&, const std::string&, const std::string&) override {}
-  void pool_asked(const std::string&, bool) override {}
-  void pool_level(const std::string&, std::size_t, std::size_t) override {}
-  void worker_made(const std::string&, std::chrono::microseconds) override {}
-  void worker_refused(const std::string&, const std::string&) override {}
-  void zygote_started(const std::string&) override {}
-  void jail_restarted(const std::string&) override {}
+  void pool_asked(const std::string&, const std::string&, bool) override {}
+  void pool_level(const std::string&, const std::string&, std::size_t, std::size_t) override {}
+  void worker_made(const std::string&, const std::string&, std::chrono::microseconds) override {}
+  void worker_refused(const std::string&, const std::string&, const std::string&) override {}
+  void zygote_started(const std::string&, const std::string&) override {}
+  void jail_restarted(const std::string&, const std::string&) override {}
   void call_denied(const std::string&, const std::string&) override {}
   void limit_reached(const std::string&, const std::string&, const std::string& which) override {
     reached.push_back(which);
@@ -32,11 +32,16 @@ struct silent_observer : observer {
   }
   void egress_bytes(const std::string&, const std::string&, std::uint64_t, std::uint64_t) override {
   }
+  void quota_refused(const std::string&, std::string_view) override {}
   void actor_restarted(const std::string&) override { ++restarted; }
+  void audit(audit_event what, const audit_subject&, audit_fields) override {
+    audited.push_back(what);
+  }
 
   std::vector<std::string> outcomes;
   std::vector<std::string> reached;
   std::vector<std::string> egress;
+  std::vector<audit_event> audited;
   int restarted = 0;
 };
 

@@ -86,15 +86,40 @@ TEST_CASE("a trace context is taken when it is well-formed", "[daemon][unit]") {
   REQUIRE(traceparent_of(other).empty());
 }
 
-TEST_CASE("addresses are parsed, and only loopback is allowed for TCP", "[daemon][unit]") {
-  for (auto good : {"127.0.0.1:0", "localhost:7717", "[::1]:80", "http://127.0.0.1:80",
-                    "https://127.0.0.1:443", "unix:///run/x.sock", "127.1.2.3:1"}) {
-    INFO(good);
-    REQUIRE(parse_address(good));
+TEST_CASE("where every request carries a key, an address is a good host", "[daemon][unit]") {
+  access_rules rules{{}, {}, true};
+  for (auto host : {"10.0.0.1", "10.0.0.1:7717", "[2001:db8::1]", "[2001:DB8::1]:7717"}) {
+    INFO(host);
+    REQUIRE(verdict_of(rules, request_to(host)) == errc::none);
+    REQUIRE(verdict_of(access_rules{{}, {}}, request_to(host)) == errc::permission_denied);
   }
-  for (auto bad :
-       {"0.0.0.0:7717", "[::]:1", "192.168.0.1:1", "example.org:1", "127.0.0.1", "127.0.0.1:65536",
-        "127.0.0.1:x", "127.0.0.1:", "unix://relative", "", ":x", "ftp://127.0.0.1:1"}) {
+  // Only a name can be rebound.
+  for (auto host :
+       {"evil.example", "10.0.0.1.evil.example", "2001:db8::1", "[10.0.0.1]", "10.0.0"}) {
+    INFO(host);
+    REQUIRE(verdict_of(rules, request_to(host)) == errc::permission_denied);
+  }
+}
+
+TEST_CASE("only loopback is listened on, unless clients say who they are", "[daemon][unit]") {
+  for (auto inside : {"127.0.0.1:0", "localhost:7717", "[::1]:80", "http://127.0.0.1:80",
+                      "https://127.0.0.1:443", "unix:///run/x.sock", "127.1.2.3:1"}) {
+    INFO(inside);
+    REQUIRE(check_reach(*parse_address(inside), false));
+  }
+  for (auto outside : {"0.0.0.0:7717", "[::]:1", "192.168.0.1:1", "https://192.168.0.1:1",
+                       "[::ffff:10.0.0.1]:1"}) {
+    INFO(outside);
+    auto refused = check_reach(*parse_address(outside), false);
+    REQUIRE_FALSE(refused);
+    REQUIRE(refused.why().code == errc::invalid_argument);
+    REQUIRE(check_reach(*parse_address(outside), true));
+  }
+}
+
+TEST_CASE("addresses are parsed", "[daemon][unit]") {
+  for (auto bad : {"example.org:1", "127.0.0.1", "127.0.0.1:65536", "127.0.0.1:x",
+                   "127.0.0.1:", "unix://relative", "", ":x", "ftp://127.0.0.1:1"}) {
     INFO(bad);
     auto parsed = parse_address(bad);
     REQUIRE_FALSE(parsed);

@@ -31,26 +31,6 @@ bool is_program(const fs::path& path) {
   return fs::is_regular_file(path) && ::access(path.c_str(), X_OK) == 0;
 }
 
-std::string find_program(const std::string& chosen) {
-  if (!chosen.empty())
-    return chosen;
-  if (auto named = detail::variable_of_environment("VIVARIUM_DAEMON"); !named.empty())
-    return named;
-  std::error_code why;
-  const auto beside = fs::read_symlink("/proc/self/exe", why).parent_path();
-  for (const auto& folder : {beside, beside.parent_path() / "bin"})
-    if (!why && is_program(folder / "vivariumd"))
-      return folder / "vivariumd";
-  auto path = detail::variable_of_environment("PATH");
-  for (std::size_t from = 0; from <= path.size();) {
-    const auto to = std::min(path.find(':', from), path.size());
-    if (to > from && is_program(fs::path{path.substr(from, to - from)} / "vivariumd"))
-      return path.substr(from, to - from) + "/vivariumd";
-    from = to + 1;
-  }
-  throw connection_error{"there is no vivariumd beside this program or in PATH"};
-}
-
 std::string make_directory() {
   auto base = detail::variable_of_environment("TMPDIR");
   auto name = (base.empty() ? std::string{"/tmp"} : base) + "/vivarium-XXXXXX";
@@ -77,6 +57,26 @@ int left_ms(clock::time_point until) {
 
 } // namespace
 
+std::string find_daemon(const std::string& chosen) {
+  if (!chosen.empty())
+    return chosen;
+  if (auto named = detail::variable_of_environment("VIVARIUM_DAEMON"); !named.empty())
+    return named;
+  std::error_code why;
+  const auto beside = fs::read_symlink("/proc/self/exe", why).parent_path();
+  for (const auto& folder : {beside, beside.parent_path() / "bin"})
+    if (!why && is_program(folder / "vivariumd"))
+      return folder / "vivariumd";
+  auto path = detail::variable_of_environment("PATH");
+  for (std::size_t from = 0; from <= path.size();) {
+    const auto to = std::min(path.find(':', from), path.size());
+    if (to > from && is_program(fs::path{path.substr(from, to - from)} / "vivariumd"))
+      return path.substr(from, to - from) + "/vivariumd";
+    from = to + 1;
+  }
+  throw connection_error{"there is no vivariumd beside this program or in PATH"};
+}
+
 struct daemon_fixture::state {
   daemon_options how;
   std::string directory;
@@ -102,7 +102,7 @@ struct daemon_fixture::state {
   void start() {
     fs::create_directory(directory + "/tmp");
     std::ofstream{directory + "/vivarium.toml"} << how.config;
-    std::vector<std::string> command{find_program(how.program),
+    std::vector<std::string> command{find_daemon(how.program),
                                      "--config",
                                      directory + "/vivarium.toml",
                                      "--port-file",

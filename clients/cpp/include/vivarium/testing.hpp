@@ -19,6 +19,10 @@ struct daemon_options {
   std::chrono::milliseconds stop_timeout{30'000};
 };
 
+/// Returns the path of vivariumd: `chosen` unless empty, else VIVARIUM_DAEMON, beside the running
+/// program, or in PATH. Throws `connection_error` when there is none.
+[[nodiscard]] std::string find_daemon(const std::string& chosen = {});
+
 /// A vivariumd of one's own, for tests: on a port that the kernel chooses and on a Unix socket, in
 /// a temporary directory, with nothing of the machine's own daemon. It is ready when this has been
 /// made; the destructor stops it, reaps it and removes the directory, also when a test throws. When
