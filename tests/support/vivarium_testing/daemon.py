@@ -47,7 +47,8 @@ class Daemon:
     def __init__(self, config="", arguments=(), listen=None, wait=True, variables=None,
                  program=DAEMON, before=None, log=None):
         """Starts it; config is added to CONFIG, variables to its environment; before() runs in the
-        process that is to become it; log is a file for what it says instead of one in its folder."""
+        process that is to become it; log is a file for what it says instead of one in its folder.
+        {folder} in config stands for the daemon's directory."""
         self.before, self.other_log = before, log
         self.folder = tempfile.mkdtemp(prefix="vivarium-test-")
         os.mkdir(f"{self.folder}/tmp")
@@ -58,7 +59,7 @@ class Daemon:
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(re.sub(r'(?<=grace = ")\d+(?=ms")',
                               lambda found: str(waiting.scaled(int(found[0]))),
-                              merge(CONFIG, config)))
+                              merge(CONFIG, config)).replace("{folder}", self.folder))
         if listen is None:
             listen = ["127.0.0.1:0", f"unix://{self.socket}"]
         self.arguments = [program, "--config", self.config, "--port-file", self.port_file]
@@ -72,6 +73,7 @@ class Daemon:
             self.group = os.path.join(os.environ["VIVARIUM_CGROUP"], os.path.basename(self.folder))
         self.process = None
         self.port = None
+        self.key = None  # of its clients, when they are not given another
         self.start(wait)
 
     def start(self, wait=True):
@@ -140,15 +142,26 @@ class Daemon:
         """The URL of the TCP listener."""
         return f"http://127.0.0.1:{self.port}"
 
-    def client(self):
+    def client(self, key=None):
         """Returns a client over TCP."""
         return http_api.Client(lambda: http.client.HTTPConnection(
-            "127.0.0.1", self.port, timeout=waiting.WATCHDOG))
+            "127.0.0.1", self.port, timeout=waiting.WATCHDOG), key or self.key)
 
-    def unix_client(self):
+    def unix_client(self, key=None):
         """Returns a client over the Unix socket."""
         return http_api.Client(lambda: http_api.UnixConnection(
-            self.socket, timeout=waiting.WATCHDOG))
+            self.socket, timeout=waiting.WATCHDOG), key or self.key)
+
+    def keys(self, *arguments, status=0):
+        """Runs vivarium keys on {folder}/keys and returns what it printed, which is a new key for
+        some orders."""
+        done = subprocess.run([COMMAND, "keys", "--file", f"{self.folder}/keys", *arguments],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              env=command_environment(self.folder), timeout=waiting.WATCHDOG,
+                              check=False)
+        if done.returncode != status:
+            raise AssertionError(f"vivarium keys {arguments}: {done}")
+        return done.stdout.strip()
 
     def command(self, *arguments, stdin=None, server=None):
         """Runs the vivarium command against this daemon and returns the finished process."""

@@ -40,9 +40,10 @@ class UnixConnection(http.client.HTTPConnection):
 class Client:
     """Calls one after the other over a connection that is kept."""
 
-    def __init__(self, make_connection):
-        """Takes a function that makes an http.client connection."""
+    def __init__(self, make_connection, key=None):
+        """Takes a function that makes an http.client connection, and the API key to show."""
         self.connection = make_connection()
+        self.headers = {"authorization": f"Bearer {key}"} if key else {}
 
     def close(self):
         """Closes the connection."""
@@ -59,7 +60,7 @@ class Client:
     def request(self, method, path, body=None, headers=None):
         """Returns status, headers and body of one exchange."""
         try:
-            self.connection.request(method, path, body, headers or {})
+            self.connection.request(method, path, body, {**self.headers, **(headers or {})})
             answer = self.connection.getresponse()
             return answer.status, answer.headers, answer.read()
         except BaseException:
@@ -123,7 +124,7 @@ class Client:
         """Yields the messages of a streaming method; raises ApiError when it ends with one."""
         self.connection.request("POST", f"/vivarium.v1.{method}",
                                 envelope(json.dumps(message).encode()),
-                                {"content-type": "application/connect+json"})
+                                {"content-type": "application/connect+json", **self.headers})
         answer = self.connection.getresponse()
         if answer.status != 200:
             raise ApiError(answer.status, json.loads(answer.read()))
@@ -151,6 +152,14 @@ def envelopes(source):
             return
         flags, length = struct.unpack(">BI", head)
         yield flags, source.read(length)
+
+
+def detail_of(error):
+    """Returns the detail of an ApiError as it is written for people."""
+    for detail in error.details:
+        if detail["type"] == "vivarium.v1.ErrorDetail":
+            return detail.get("debug", {})
+    return {}
 
 
 def error_kind(error):
