@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 
 #include <unistd.h>
@@ -48,13 +49,19 @@ void put_frame(std::string& to, unsigned opcode, std::string_view payload) {
     bytes[i] = static_cast<char>(bytes[i] ^ reinterpret_cast<const char*>(&mask)[i % 4]);
 }
 
+std::string authorization() {
+  const char* key = std::getenv("VIVARIUM_API_KEY");
+  return key == nullptr ? "" : "authorization: Bearer " + std::string{key} + "\r\n";
+}
+
 } // namespace
 
 ws_client::ws_client(int fd) : fd_{fd} {
-  write_all(fd_, "GET /v1/ws HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n"
-                 "connection: Upgrade\r\nsec-websocket-version: 13\r\n"
-                 "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                 "sec-websocket-protocol: vivarium.v1.proto\r\n\r\n");
+  write_all(fd_, std::string{"GET /v1/ws HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n"
+                             "connection: Upgrade\r\nsec-websocket-version: 13\r\n"
+                             "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                             "sec-websocket-protocol: vivarium.v1.proto\r\n"}
+                     + authorization() + "\r\n");
   std::string_view head;
   while (head.find("\r\n\r\n") == head.npos) {
     read();
