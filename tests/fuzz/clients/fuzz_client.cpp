@@ -3,6 +3,7 @@
 #include "clients/cpp/src/link.hpp"
 #include "clients/cpp/src/wire.hpp"
 
+#include <google/protobuf/stubs/logging.h>
 #include <vivarium/error.hpp>
 
 #include <cstdint>
@@ -59,6 +60,11 @@ void read(v1::ServerFrame& frame) {
 }
 
 } // namespace
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  google::protobuf::SetLogHandler(nullptr); // It would say of each input what is wrong with it.
+  return 0;
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   v1::ServerFrame frame;
