@@ -105,7 +105,8 @@ class Stack(AttackCase):
         """However it is reached."""
         # SystemError is CPython 3.11's word where there is no memory for a frame.
         gone = either(raises("RecursionError", "MemoryError", "SyntaxError", "SystemError"),
-                      caused("signal", "SIGSEGV"), caused("signal", "SIGABRT"), stopped())
+                      caused("signal", "SIGSEGV"), caused("signal", "SIGABRT"), stopped(),
+                      caused("memory", by="DAEMON"))
         deep = "import sys; sys.setrecursionlimit(10**9)\n"
         self.attacks(
             Attack("calls", deep + "f = lambda: f()\nf()", gone),

@@ -58,7 +58,7 @@ class Network(AttackCase):
             " call(307, s, room, 1, 0x20000000), call(54, s, 6, 30, room, 4), call(54, s, 6, 31, b'tls', 4),"
             " call(54, s, 1, 25, b'lo', 3), call(54, s, 1, 26, room, 16), call(54, s, 0, 1, room, 4),"
             " call(16, s, 0x8912, room), call(16, s, 0x8927, room), call(16, s, 0x8902, room)]",
-            answers(["EAFNOSUPPORT"] * 3 + [True, "EPERM", "EPERM", "EPERM", "EPERM", "EACCES", "EPERM", "EPERM",
+            answers(["EACCES", "EAFNOSUPPORT", "EACCES", True, "EPERM", "EPERM", "EPERM", "EPERM", "EACCES", "EPERM", "EPERM",
                                             "EPERM", "EPERM"] + ["ENOPROTOOPT"] * 5 + ["ENOTTY"] * 3))
 
     def test_libraries(self):

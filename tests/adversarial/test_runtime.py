@@ -50,6 +50,8 @@ class Deaths(AttackCase):
 class Teardown(AttackCase):
     """66: an interpreter that hangs at its end is not waited for."""
 
+    config = "[limits]\ntimeout = \"2s\"\ngrace = \"300ms\"\n"
+
     def test_hanging_ends(self):
         """Handlers, finalizers, threads, context managers, a close that burns the CPU."""
         for source in ("import atexit, time; atexit.register(time.sleep, 10**6)",

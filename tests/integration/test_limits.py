@@ -367,7 +367,7 @@ class Waiting(DaemonCase):
                              {"eval": {"source": large, "session": session}})
         self.assertIn("queue_bytes", error.message)
         self.refused("resource_exhausted", "ExecutionService/Start",
-                     {"eval": {"source": "x", "session": session, "variables": {"x": "y" * (3000 * KIB)}}})
+                     {"eval": {"source": "x", "session": session, "jsonVariables": {"x": "y" * (3000 * KIB)}}})
         small = self.client.start("6*7" + " " * (900 * KIB), session)
         self.client.call("ExecutionService/Cancel", {"executionId": gate})
         for execution in (waits, small):
