@@ -234,6 +234,11 @@ std::map<std::string, environment_settings> default_environments() {
 
 config_problems parse_config(config& into, std::string_view text, std::string_view name) {
   config_problems problems;
+  if (auto line = foreign_character(text); line != 0) {
+    problems.lines.push_back(std::string{name} + ":" + std::to_string(line)
+                             + ": only strings and comments may hold characters beyond ASCII");
+    return problems;
+  }
   auto parsed = toml::parse(text, name);
   if (!parsed) {
     const auto& why = parsed.error();

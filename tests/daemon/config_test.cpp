@@ -177,7 +177,10 @@ TEST_CASE("values of the wrong kind or out of range are refused", "[daemon][unit
                     "[metrics]\nenabled = 1",
                     "[tenants.a]\n",
                     "[server\n",
-                    "a = \"\\xZZ\""}) {
+                    "a = \"\\xZZ\"",
+                    "a = [\t\xd0\x84",
+                    "\xc3\xa4 = 1",
+                    "a = \"x\"\xc3\xa4"}) {
     INFO(text);
     REQUIRE_FALSE(problem_of(text).empty());
   }
@@ -323,4 +326,18 @@ TEST_CASE("what is wrong with an egress policy is told", "[daemon][unit]") {
   CHECK(problem_of("[egress.\"a b\"]\n").find("egress.a b") != std::string::npos);
   CHECK(problem_of("[environments.x]\nprocesses = \"some\"\n").find("none, children")
         != std::string::npos);
+}
+
+TEST_CASE("characters beyond ASCII are for strings and comments", "[daemon][unit]") {
+  for (auto text :
+       {"# \xc3\xa4\n[server]\norigins = [\"https://\xc3\xa4.org\"] # \xc3\xb6",
+        "\xef\xbb\xbf[environments.a]\npreload = ['\xc3\xa4', \"\"\"\n\xc3\xa4\\\"\"\"\"]"}) {
+    INFO(text);
+    config into;
+    CHECK(parse_config(into, text, "f").lines.empty());
+  }
+  config into;
+  auto problems = parse_config(into, "[server]\na = '\xc3\xa4'\n\xc3\xa4 = 1", "f");
+  REQUIRE(problems.lines.size() == 1);
+  CHECK(problems.lines[0].starts_with("f:3: "));
 }
