@@ -21,10 +21,13 @@ constexpr auto relief = 1s;
 
 } // namespace
 
+std::uint64_t reserve_of(const sandbox::machine_memory& now, const watch_settings& how) noexcept {
+  return how.reserve.value_or(std::min<std::uint64_t>(256ull << 20, now.total / 16));
+}
+
 bool is_full(const sandbox::machine_memory& now, const watch_settings& how) noexcept {
-  if (now.available < how.reserve)
-    return true;
-  return now.stalled >= how.stalled && now.available / 4 < how.reserve;
+  auto reserve = reserve_of(now, how);
+  return now.available < reserve || (now.stalled >= how.stalled && now.available / 4 < reserve);
 }
 
 resource_watch::resource_watch(boost::asio::io_context& reactor, observer& told, watch_settings how)
@@ -83,7 +86,7 @@ void resource_watch::look_at(watched_worker& one) {
     return; // It has ended; whoever holds it will hear of that.
   one.taken = now->taken() - std::min(now->taken(), one.born_with);
   one.peak = std::max(one.peak, one.taken);
-  if (one.taken > one.memory_limit)
+  if (one.taken > one.memory_limit && one.taken - one.memory_limit > one.tolerated)
     return std::exchange(one.beyond, nullptr)(
         cause{"memory", "memory_bytes", one.memory_limit, one.taken, enforcer::daemon});
   if (one.cpu.count() <= 0)
@@ -111,8 +114,8 @@ void resource_watch::look_at_machine(clock_type::time_point now) {
   if (!largest)
     return;
   machine_not_before_ = now + relief;
-  std::exchange(largest->beyond, nullptr)(
-      cause{"memory", "machine_memory", how_.reserve, found->available, enforcer::daemon});
+  std::exchange(largest->beyond, nullptr)(cause{
+      "memory", "machine_memory", reserve_of(*found, how_), found->available, enforcer::daemon});
 }
 
 } // namespace vivarium

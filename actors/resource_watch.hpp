@@ -23,12 +23,17 @@ struct watched_worker {
   pid_t pid = 0;
   std::uint64_t born_with = 0;       ///< Memory of the fork, which its limit does not count.
   std::uint64_t memory_limit = 0;    ///< Bytes above that.
+  std::uint64_t tolerated = 0;       ///< So much more before it is killed.
   std::chrono::milliseconds cpu{0};  ///< That it may use in all; 0: any.
   bool busy = false;                 ///< It runs something. Set as often as need be: it is a flag.
   std::uint64_t taken = 0;           ///< At the last look, above what it was born with.
   std::uint64_t peak = 0;            ///< The most of it at any look.
   std::function<void(cause)> beyond; ///< Told once, when it is over a limit; it is to be killed.
 };
+
+/// The memory that a machine is to keep available.
+[[nodiscard]] std::uint64_t reserve_of(const sandbox::machine_memory& now,
+                                       const watch_settings& how) noexcept;
 
 /// Tells whether a machine is so full that a worker must go.
 [[nodiscard]] bool is_full(const sandbox::machine_memory& now, const watch_settings& how) noexcept;

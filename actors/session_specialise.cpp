@@ -7,6 +7,7 @@
 #include "sandbox/cgroup_tree.hpp"
 #include "sandbox/tighten.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <system_error>
 #include <utility>
@@ -25,6 +26,16 @@ sandbox::cgroup_limits group_of(const session_limits& limits,
   out.pids = limits[limit::threads];
   out.cpu_percent = cpu_percent;
   return out;
+}
+
+// Whom the kernel refuses memory gets an exception, and is not to be killed on the way there. What
+// its limits on data do not count: the main stack, page tables, and the part of the fork's data
+// that it had not touched when it was looked at first.
+std::uint64_t tolerated_above(std::uint64_t memory, const worker& of) {
+  constexpr std::uint64_t stack_and_tables = 16ull << 20;
+  const auto& born = of.born_with();
+  auto touched = born.resident - std::min(born.resident, born.files);
+  return memory / 8 + stack_and_tables + of.size().data - std::min(of.size().data, touched);
 }
 
 } // namespace
@@ -100,6 +111,7 @@ void session_core::watch_worker() {
   watched_->pid = worker_->host_pid();
   watched_->born_with = worker_->born_with().taken();
   watched_->memory_limit = limits_[limit::memory];
+  watched_->tolerated = tolerated_above(limits_[limit::memory], *worker_);
   if (auto most = limits_[limit::cpu]; most != no_limit)
     watched_->cpu = std::chrono::milliseconds{most};
   watched_->busy = true;

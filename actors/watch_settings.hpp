@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace vivarium {
 
@@ -16,7 +17,9 @@ struct watch_settings {
   /// Workers that are looked at in one interval at most, 15 us each: no more than 2 % of a core,
   /// however many there are. With more busy ones than that each is looked at less often.
   std::size_t looks = 256;
-  std::uint64_t reserve = 256ull << 20; ///< The machine shall keep so much memory available.
+  /// The machine shall keep so much memory available; absent: 256 MiB, or a sixteenth where that is
+  /// less.
+  std::optional<std::uint64_t> reserve = {};
   /// With less than four times the reserve, the part of the time in percent in which everything
   /// waits for memory, above which the machine counts as full.
   double stalled = 20;

@@ -15,6 +15,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ONE_CORE = ["taskset", "-c", "0"]
+REALTIME = ["chrt", "-f", "1"]
 
 # Told to stop, a benchmark still ends its daemon.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -108,7 +108,10 @@ void read_sandbox(table_reader in, config& into) {
       in.complain("allow_degraded", "\"" + name + "\" is not the name of a layer");
   }
   read_cgroup(in, into.core);
-  in.take_size("memory_reserve", into.core.watch.reserve, {0, 1024 * gib});
+  auto reserve = no_limit;
+  in.take_size("memory_reserve", reserve, {0, 1024 * gib});
+  if (reserve != no_limit)
+    into.core.watch.reserve = reserve;
   in.take_count("uid_base", into.core.uid_base, {65'536, 4'000'000'000});
   in.finish();
 }

@@ -79,7 +79,10 @@ void launcher::interrupt_worker(const message& order) const {
 
 // The daemon cannot do this as an ordinary user: the file system belongs to the jail's user
 // namespace, of which this process is the root.
-void launcher::resize_files(const message& order) const {
+void launcher::resize_files(const message& order) {
+  // What the worker handed over before the order was given may still be in its zygote's socket.
+  for (auto& [generation, zygote] : zygotes_)
+    drain_link(zygote);
   message done{kind::worker_resized};
   done.worker = order.worker;
   auto at = workers_.find(order.worker);

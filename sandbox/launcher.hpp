@@ -67,7 +67,7 @@ private:
   void order_worker(const control::message& order);
   void kill_worker(std::uint64_t id);
   void interrupt_worker(const control::message& order) const;
-  void resize_files(const control::message& order) const;
+  void resize_files(const control::message& order);
   bool drain_control();
   [[nodiscard]] std::vector<pollfd> watched() const;
   void tell(const control::message& what) const;

@@ -19,6 +19,7 @@ _send_item = _vivarium.send_item
 _unraisable = _vivarium.unraisable
 _anext = anext
 _tasks = {}
+_starting = set()  # Executions that have no task yet: importing asyncio takes a while.
 _cancelled = set()
 _closing = set()
 _credit = {}
@@ -69,11 +70,20 @@ def start_stream(number, iterator):
 
 
 def _launch(number, coroutine):
-    loop = _the_loop()
+    _starting.add(number)
+    try:
+        loop = _the_loop()
+    except BaseException:
+        _starting.discard(number)
+        _cancelled.discard(number)
+        raise
     context = contextvars.copy_context()
     context.run(_execution.set, number)
     task = loop.create_task(coroutine, name=f"execution {number}", context=context)
     _tasks[number] = task
+    _starting.discard(number)
+    if number in _cancelled:
+        task.cancel()
     task.add_done_callback(lambda done: _end(number, done), context=contextvars.Context())
     if not _State.turning:
         # It begins before the next request does: one pass of the loop.
@@ -196,7 +206,9 @@ def cancel(number):
     """Interrupts an execution. True: it is its code that runs right now, raise there."""
     task = _tasks.get(number)
     if task is None:
-        if _State.turning:  # A synchronous stream, which the worker's loop is to close.
+        if number in _starting:
+            _cancelled.add(number)
+        elif _State.turning:  # A synchronous stream, which the worker's loop is to close.
             _State.loop.call_soon_threadsafe(_State.loop.stop)
         return False
     current = _State.asyncio.current_task(_State.loop) if _State.turning else None

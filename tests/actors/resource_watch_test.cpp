@@ -62,6 +62,20 @@ TEST_CASE("what a worker was born with does not count", "[actors][unit]") {
   CHECK(heir->taken == 0);
 }
 
+TEST_CASE("who is over the limit by what is tolerated lives", "[actors][unit]") {
+  fixture f;
+  f.how.reserve = 0;
+  resource_watch watch{f.reactor, f.told, f.how};
+  auto over = f.one(4096);
+  over->tolerated = much;
+  watch.add(over);
+  watch.look();
+  CHECK(f.beyond.empty());
+  over->tolerated = 4096;
+  watch.look();
+  CHECK(f.beyond.size() == 1);
+}
+
 TEST_CASE("a session's CPU time has an end", "[actors][unit]") {
   fixture f;
   f.how.reserve = 0;
@@ -140,4 +154,7 @@ TEST_CASE("a machine is full by what is left, or by how long it waits", "[actors
   CHECK_FALSE(is_full({1000, 399, 19}, how));
   CHECK(is_full({1000, 399, 20}, how));
   CHECK_FALSE(is_full({1000, 400, 100}, how));
+  // Without a configuration: 256 MiB, or a sixteenth of a small machine.
+  CHECK(reserve_of({1ull << 40, 0, 0}, {}) == 256ull << 20);
+  CHECK(reserve_of({1600, 0, 0}, {}) == 100);
 }

@@ -190,5 +190,28 @@ class Cancel(DaemonCase):
         self.assertEqual(self.client.wait(running)["result"], {"json": "end"})
 
 
+class Beginning(DaemonCase):
+    """The first execution that awaits something, for which asyncio has to be imported."""
+
+    config = "[limits]\ngrace = \"60s\"\n"
+
+    def test_interrupt_while_asyncio_is_imported(self):
+        """It does not get lost: the execution has no task yet, and ends when it gets one."""
+        session = self.session()
+        allowed = waiting.scaled(100)
+        self.client.value(
+            "import sys, time\n"
+            "class Slow:\n"
+            "  def find_spec(self, name, path=None, target=None):\n"
+            f"    end = time.monotonic() + {allowed / 1000 + 0.5}\n"
+            "    while name == 'asyncio' and time.monotonic() < end: pass\n"
+            "sys.meta_path.insert(0, Slow())\n", session)
+        verdict = self.client.eval("ran = True\nawait nothing", session, timeoutMs=allowed)
+        self.assert_kind(verdict, "TIMEOUT")
+        self.assert_kept(verdict)
+        self.assertEqual(self.client.value("'ran' in globals()", session), False)
+        self.assertEqual(self.client.value("import asyncio\nawait asyncio.sleep(0, 5)", session), 5)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -101,14 +101,20 @@ TEST_CASE("a worker's files are made smaller and larger from outside", "[sandbox
     return;
   jail_under_test jail;
   jail.open();
+  // Each has said its first word, as in the daemon, before anybody gives it anything.
+  auto make = [&](std::uint64_t number) {
+    auto made = jail.make(number);
+    CHECK(made.ask("echo 1") == 1);
+    return made;
+  };
   auto resize = [&](std::uint64_t number, std::uint64_t bytes, std::uint32_t inodes) {
     REQUIRE(jail->resize(number, bytes, inodes));
     return jail.wait_for<worker_resized>([&](const auto& r) { return r.worker == number; })
         .errno_value;
   };
-  auto small = jail.make(1);
-  auto large = jail.make(2);
-  auto neighbour = jail.make(3);
+  auto small = make(1);
+  auto large = make(2);
+  auto neighbour = make(3);
   CHECK(resize(1, 2 * mib, 40) == 0);
   CHECK(resize(2, 32 * mib, 400) == 0);
   auto disk = read_disk(small.host_pid);
@@ -127,7 +133,7 @@ TEST_CASE("a worker's files are made smaller and larger from outside", "[sandbox
   // What is in use is not taken away.
   CHECK(resize(2, 2 * mib, 400) == EINVAL);
   CHECK(resize(9, 2 * mib, 400) == ESRCH);
-  auto files = jail.make(4);
+  auto files = make(4);
   CHECK(resize(4, 2 * mib, 40) == 0);
   auto made = files.ask("files 1000");
   CHECK(made >= 35);
