@@ -184,9 +184,10 @@ bool session_core::handle_finished(std::string_view body) {
 }
 
 // How much an execution wrote is the worker's word, since what is over the limit never comes here.
-// Made up, it would spoil the operator's sums: more than memory can carry is not believed.
+// Made up, it would spoil the operator's sums, so there is a rate that is not believed. It is far
+// above what memory carries: what is cut is not copied, only counted.
 std::uint64_t session_core::most_output_of(const in_flight& flight) {
-  constexpr std::int64_t bytes_per_ns = 16;
+  constexpr std::int64_t bytes_per_ns = 256;
   auto ran = clock_type::now() - flight.what->submitted();
   return flight.output_seen
          + static_cast<std::uint64_t>(

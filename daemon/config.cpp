@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/config.hpp"
 
+#include "bridge/validate.hpp"
 #include "daemon/address.hpp"
 #include "daemon/config_egress.hpp"
 #include "daemon/config_reader.hpp"
@@ -252,7 +253,27 @@ std::map<std::string, environment_settings> default_environments() {
 
 config_problems parse_config(config& into, std::string_view text, std::string_view name) {
   config_problems problems;
-  auto parsed = toml::parse(text, name);
+  if (!bridge::is_utf8(text)) {
+    problems.lines.push_back(std::string{name} + ": the file is not valid UTF-8");
+    return problems;
+  }
+  if (auto line = foreign_character(text); line != 0) {
+    problems.lines.push_back(std::string{name} + ":" + std::to_string(line)
+                             + ": only strings and comments may hold characters beyond ASCII");
+    return problems;
+  }
+  // What is wrong is found in a copy without such characters: toml++ looks ahead to describe an
+  // error, and there meets them in its own way.
+  constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+  if (text.starts_with(byte_order_mark))
+    text.remove_prefix(byte_order_mark.size());
+  std::string plain{text};
+  std::replace_if(
+      plain.begin(), plain.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; },
+      '?');
+  auto parsed = toml::parse(plain, name);
+  if (parsed && plain != text)
+    parsed = toml::parse(text, name);
   if (!parsed) {
     const auto& why = parsed.error();
     problems.lines.push_back(std::string{name} + ":" + std::to_string(why.source().begin.line)

@@ -10,6 +10,46 @@ namespace vivarium {
 
 namespace {
 
+/// Returns where the string that begins at `at` ends; the end of the text when it does not.
+std::size_t after_string(std::string_view text, std::size_t at) noexcept {
+  const char quote = text[at];
+  const char three[] = {quote, quote, quote};
+  const std::string_view triple{three, 3};
+  const bool lines = text.substr(at, 3) == triple;
+  for (at += lines ? 3 : 1; at < text.size(); ++at) {
+    if (text[at] == '\\' && quote == '"')
+      ++at;
+    else if (lines ? text.substr(at, 3) == triple : text[at] == quote)
+      return at + (lines ? 3 : 1);
+    else if (!lines && text[at] == '\n')
+      return at;
+  }
+  return text.size();
+}
+
+} // namespace
+
+std::size_t foreign_character(std::string_view text) noexcept {
+  constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+  std::size_t at = text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0;
+  while (at < text.size()) {
+    const char c = text[at];
+    if (c == '"' || c == '\'')
+      at = after_string(text, at);
+    else if (c == '#')
+      at = std::min(text.find('\n', at), text.size());
+    else if (static_cast<unsigned char>(c) >= 0x80)
+      return 1
+             + static_cast<std::size_t>(
+                 std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
+    else
+      ++at;
+  }
+  return 0;
+}
+
+namespace {
+
 bool within(std::int64_t value, range allowed) {
   return value >= allowed.least && value <= allowed.most;
 }

@@ -26,6 +26,10 @@ struct range {
   std::int64_t most = std::numeric_limits<std::int64_t>::max();
 };
 
+/// Returns the line of the first character beyond ASCII that is in no string and no comment; 0 when
+/// there is none. TOML has no place for one, and some of them are undefined behaviour in toml++.
+[[nodiscard]] std::size_t foreign_character(std::string_view text) noexcept;
+
 /// Reads one table of the configuration. Each `take` names a key that may be there; what nobody
 /// asked for is reported by `finish` as unknown.
 class table_reader {

@@ -34,6 +34,7 @@ made = []
 def stopped(yes): return 'held' if yes else 'broken'
 )";
 
+constexpr unsigned soon = 500;
 constexpr std::string_view held = R"("json":"held")";
 constexpr std::string_view killed = R"("cause":"seccomp")";
 constexpr std::string_view timeout = R"("kind":"ERROR_KIND_TIMEOUT")";
@@ -115,7 +116,12 @@ while True: pass)";
 } // namespace
 
 std::string attack_prelude(std::uint16_t port) {
-  return std::string{prelude} + "port = " + std::to_string(port) + "\n";
+  // Piece by piece: of the sum GCC 12 believes, when it optimises, that it reads past its end.
+  std::string out{prelude};
+  out += "port = ";
+  out += std::to_string(port);
+  out += '\n';
+  return out;
 }
 
 const std::vector<trial_attack>& trial_attacks() {
@@ -156,10 +162,10 @@ const std::vector<trial_attack>& trial_attacks() {
       {"the daemon's environment", "process", "stopped('VIVARIUM_DOCTOR_SECRET' not in os.environ)",
        held},
       {"the daemon's descriptors", "process", own_descriptors, held},
-      {"an endless loop", "daemon", "while True: pass", timeout},
-      {"an endless loop in C", "daemon", "sum(range(10**13))", timeout},
-      {"ignoring every signal", "daemon", blocked, timeout},
-      {"stopping itself", "daemon", "os.kill(os.getpid(), 19)", timeout},
+      {"an endless loop", "daemon", "while True: pass", timeout, soon},
+      {"an endless loop in C", "daemon", "sum(range(10**13))", timeout, soon},
+      {"ignoring every signal", "daemon", blocked, timeout, soon},
+      {"stopping itself", "daemon", "os.kill(os.getpid(), 19)", timeout, soon},
       {"noise on the channel", "daemon", "os.write(4, b'\\xff' * 4096)\nimport time; time.sleep(9)",
        violated},
       {"output without end", "daemon", "for i in range(4000): print('x' * 100)\n'end'",

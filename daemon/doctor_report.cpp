@@ -20,7 +20,6 @@ namespace vivarium {
 namespace {
 
 constexpr std::string_view neighbour = "neighbour";
-constexpr unsigned attack_timeout_ms = 1'500;
 constexpr unsigned neighbour_timeout_ms = 30'000;
 constexpr std::size_t detail_bytes = 300;
 
@@ -60,7 +59,7 @@ bool left_out(const config& as, std::string_view layer) {
 finding try_one(const trial& on, const config& as, const trial_attack& attack,
                 const std::string& prelude) {
   finding out{attack.name, attack.layer, "held", {}};
-  auto answer = on.evaluate(prelude + std::string{attack.source}, "", attack_timeout_ms);
+  auto answer = on.evaluate(prelude + std::string{attack.source}, "", attack.timeout_ms);
   if (answer && answer->find(attack.proof) != std::string::npos) {
     if (left_out(as, attack.layer)) {
       out.outcome = "degraded";

@@ -124,7 +124,8 @@ status trial::spawn() {
   for (auto& word : words)
     arguments.push_back(word.data());
   arguments.push_back(nullptr);
-  auto secret = std::string{trial_secret} + "=1";
+  std::string secret{trial_secret};
+  secret += "=1"; // The sum at once GCC 12 misreads when it optimises.
   std::vector<char*> variables;
   for (char** one = environ; *one != nullptr; ++one)
     variables.push_back(*one);

@@ -177,7 +177,10 @@ TEST_CASE("values of the wrong kind or out of range are refused", "[daemon][unit
                     "[metrics]\nenabled = 1",
                     "[tenants.a]\nnone = 1\n",
                     "[server\n",
-                    "a = \"\\xZZ\""}) {
+                    "a = \"\\xZZ\"",
+                    "a = [\t\xd0\x84",
+                    "\xc3\xa4 = 1",
+                    "a = \"x\"\xc3\xa4"}) {
     INFO(text);
     REQUIRE_FALSE(problem_of(text).empty());
   }
@@ -390,4 +393,18 @@ TEST_CASE("without keys there is the local tenant, which may have quotas", "[dae
   config out;
   CHECK(parse_config(out, "[tenants.local]\nsessions = 3\n", "x").lines.empty());
   CHECK(out.core.tenants.at("local").sessions == 3);
+}
+
+TEST_CASE("characters beyond ASCII are for strings and comments", "[daemon][unit]") {
+  for (auto text :
+       {"# \xc3\xa4\n[server]\norigins = [\"https://\xc3\xa4.org\"] # \xc3\xb6",
+        "\xef\xbb\xbf[environments.a]\npreload = ['\xc3\xa4', \"\"\"\n\xc3\xa4\\\"\"\"\"]"}) {
+    INFO(text);
+    config into;
+    CHECK(parse_config(into, text, "f").lines.empty());
+  }
+  config into;
+  auto problems = parse_config(into, "[server]\na = '\xc3\xa4'\n\xc3\xa4 = 1", "f");
+  REQUIRE(problems.lines.size() == 1);
+  CHECK(problems.lines[0].starts_with("f:3: "));
 }

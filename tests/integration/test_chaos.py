@@ -130,10 +130,19 @@ class Chaos:
             if not found:
                 return False
             victim = self.random.choice(sorted(found))
-            # It may have ended since; another may not have got its number within a moment.
-            if not processes.alive(victim):
+            # It may end at any moment, and another get its number: the descriptor stays its own.
+            try:
+                held = os.pidfd_open(victim.pid)
+            except ProcessLookupError:
                 return False
-            os.kill(victim.pid, signal.SIGKILL)
+            try:
+                if not processes.alive(victim):
+                    return False
+                signal.pidfd_send_signal(held, signal.SIGKILL)
+            except ProcessLookupError:
+                return False
+            finally:
+                os.close(held)
             return victim
         return waiting.wait_for(
             lambda: killed() or self.ledger.trouble or self.witness.trouble, "a process to kill")

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cpp/src/wire.hpp"
 
+#include <google/protobuf/timestamp.pb.h>
 #include <google/protobuf/util/json_util.h>
-#include <google/protobuf/util/time_util.h>
+
+#include <algorithm>
 
 namespace vivarium {
 inline namespace client_v1 {
@@ -155,9 +157,14 @@ event decode(v1::Event& from, const origin& at) {
 
 namespace {
 
+/// What the clock cannot say (it ends in the year 2262) is the last or first that it can.
 std::chrono::system_clock::time_point time_of(const google::protobuf::Timestamp& from) {
-  return std::chrono::system_clock::time_point{
-      microseconds{google::protobuf::util::TimeUtil::TimestampToMicroseconds(from)}};
+  using std::chrono::system_clock;
+  constexpr auto end =
+      std::chrono::floor<std::chrono::seconds>(system_clock::duration::max()).count() - 1;
+  const auto seconds = std::clamp<std::int64_t>(from.seconds(), -end, end);
+  const auto nanos = std::clamp(from.nanos(), 0, 999'999'999);
+  return system_clock::time_point{std::chrono::seconds{seconds} + std::chrono::nanoseconds{nanos}};
 }
 
 } // namespace

@@ -1,11 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // A frame of a server: it becomes what the client's types can say, or an exception of the client's.
+#include "clients/cpp/src/link.hpp"
 #include "clients/cpp/src/wire.hpp"
 
+#include <google/protobuf/stubs/logging.h>
 #include <vivarium/error.hpp>
 
 #include <cstdint>
+#include <cstdlib>
 #include <sstream>
+
+// There is no connection here.
+namespace vivarium {
+inline namespace client_v1 {
+namespace detail {
+
+void open_link(boost::asio::io_context&, link_options, link_events, std::function<void(opened)>) {
+  std::abort();
+}
+fetched fetch(const link_options&, const std::string&) {
+  std::abort();
+}
+
+} // namespace detail
+} // namespace client_v1
+} // namespace vivarium
 
 namespace {
 
@@ -41,6 +60,11 @@ void read(v1::ServerFrame& frame) {
 }
 
 } // namespace
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  google::protobuf::SetLogHandler(nullptr); // It would say of each input what is wrong with it.
+  return 0;
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   v1::ServerFrame frame;
