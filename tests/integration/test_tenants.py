@@ -107,21 +107,21 @@ class Strangers(tenants.TenantCase):
 
     def test_what_is_in_a_session_is_not_reached_from_another(self):
         b = self.of["b"]
-        own = b.create()
-        call = {"session": own, "target": {"ref": {"id": self.reference}},
-                "operation": "OPERATION_REPR"}
-        unknown = {**call, "target": {"ref": {"id": self.reference[:-8] + "a" * 8}}}
-        told = [repr(self.outcome(b, "Call", message)) for message in (call, unknown)]
-        self.assertIn("error", told[0])
-        self.assertEqual(*(re.sub(r"(ref|exe|req)_\w+|'\w+Us': '\d+'", "", text) for text in told))
+        own = self.session_of("b")
+        told = []
+        for ref in (self.reference, self.reference[:-8] + "a" * 8):
+            verdict = b.call("ExecutionService/Call", {
+                "session": own, "target": {"ref": {"id": ref}}, "operation": "OPERATION_REPR"})
+            error = verdict["verdict"]["error"]
+            told.append((error["kind"], error.get("code"), error["message"].replace(ref, "")))
+        self.assertEqual(*told)
         with self.assertRaises(http_api.ApiError) as caught:
             b.eval("1", own, namespace=self.space)
         self.assertEqual(caught.exception.code, "not_found")
-        b.call("SessionService/CloseSession", {"session": own})
 
     def test_names_are_each_tenants_own(self):
         a, b = self.of["a"], self.of["b"]
-        created = b.create("mine")
+        created = self.session_of("b", "mine")
         self.assertNotEqual(created, self.id)
         b.value("x = 2", "mine")
         self.assertEqual((a.call("SessionService/GetSession", {"session": "mine"})["session"]["id"],
