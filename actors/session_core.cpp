@@ -173,7 +173,7 @@ void session_core::on_granted(worker_ptr worker) {
   info_.worker_pid = worker_->host_pid();
   ports_.watch_input();
   if (niceness_ > 0)
-    if (auto ok = sandbox::set_niceness(worker_->host_pid(), niceness_); !ok)
+    if (auto ok = sandbox::make_nicer(worker_->host_pid(), niceness_); !ok)
       spdlog::warn("session {}: {}", info_.id, ok.why().detail);
   worker_->on_denied([this](const sandbox::denied_call& call) { on_denied(call); });
   worker_->on_call([this](const sandbox::caught_call& call) { return on_call(call); });

@@ -9,20 +9,30 @@
 namespace vivarium {
 
 void turns::settle(party& at) const noexcept {
-  auto passed = std::min<std::uint64_t>(pass_ - at.pass, at.used / per_pass + 1);
-  at.used -= std::min(at.used, static_cast<std::size_t>(passed) * per_pass);
+  auto passed = std::min<std::uint64_t>(pass_ - at.pass, at.used / at.most + 1);
+  at.used -= std::min(at.used, static_cast<std::size_t>(passed) * at.most);
   at.pass = pass_;
 }
 
-bool turns::enter(party& at) {
+bool turns::disturbed(const party& at, clock::time_point now) noexcept {
+  if (latest_ != &at) {
+    another_at_ = latest_at_;
+    latest_ = &at;
+  }
+  latest_at_ = now;
+  return now - another_at_ < memory;
+}
+
+bool turns::enter(party& at, clock::time_point now) {
   if (present_ < 2) {
     at.used = 0;
     return true;
   }
   settle(at);
+  at.most = disturbed(at, now) ? contested : undisturbed;
   if (!posted_)
     post_pass();
-  if (at.used >= per_pass)
+  if (at.used >= at.most)
     return false;
   ++at.used;
   return true;
@@ -59,7 +69,7 @@ void turns::next_pass() {
   for (auto* at : busy) {
     settle(*at);
     // Those that wait now; they may come to wait again.
-    for (auto left = at->waiting.size(); left > 0 && at->used < per_pass; --left) {
+    for (auto left = at->waiting.size(); left > 0 && at->used < at->most; --left) {
       auto who = at->waiting.front().lock();
       at->waiting.pop_front();
       if (who)

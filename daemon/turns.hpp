@@ -3,6 +3,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -30,13 +31,19 @@ public:
 /// flood. A tenant that is connected alone is not slowed. Reactor thread.
 class turns {
 public:
-  /// Requests that a tenant may begin in a pass.
-  static constexpr std::size_t per_pass = 8;
+  using clock = std::chrono::steady_clock;
+  /// Requests that a tenant may begin in a pass: while nobody else asks for anything, and while
+  /// somebody does. Fewer in a pass are more looks at the sockets.
+  static constexpr std::size_t undisturbed = 8;
+  static constexpr std::size_t contested = 1;
+  /// Somebody who asked so long ago, or before, does not count.
+  static constexpr std::chrono::milliseconds memory{100};
 
   struct party {
     std::size_t seats = 0;
-    std::size_t used = 0;   // in `pass`, and what earlier ones are still owed
-    std::uint64_t pass = 0; // in which `used` was last looked at
+    std::size_t used = 0;           // in `pass`, and what earlier ones are still owed
+    std::size_t most = undisturbed; // of `used`, as it was when it last asked
+    std::uint64_t pass = 0;         // in which `used` was last looked at
     std::deque<std::weak_ptr<turn_taker>> waiting;
   };
 
@@ -56,7 +63,9 @@ public:
     ~seat() { rise(); }
 
     /// Whether a request may be begun now. If not, ask for a turn by `wait`.
-    [[nodiscard]] bool enter() { return of_ == nullptr || of_->enter(*at_); }
+    [[nodiscard]] bool enter(clock::time_point now = clock::now()) {
+      return of_ == nullptr || of_->enter(*at_, now);
+    }
     /// The request was a large one: as much as so many more.
     void charge(std::size_t more) noexcept {
       if (of_ != nullptr)
@@ -88,7 +97,8 @@ private:
   friend class seat;
   void sit(party& at) noexcept { present_ += at.seats++ == 0 ? 1 : 0; }
   void rise(party& at) noexcept { present_ -= --at.seats == 0 ? 1 : 0; }
-  bool enter(party& at);
+  bool enter(party& at, clock::time_point now);
+  bool disturbed(const party& at, clock::time_point now) noexcept;
   void wait(party& at, std::weak_ptr<turn_taker> who);
   void settle(party& at) const noexcept;
   void post_pass();
@@ -97,7 +107,10 @@ private:
   std::map<std::string, party> parties_;
   std::size_t present_ = 0; // parties with a seat
   std::uint64_t pass_ = 0;
-  std::size_t first_ = 0; // who is first in this pass
+  std::size_t first_ = 0;          // who is first in this pass
+  const party* latest_ = nullptr;  // who asked last
+  clock::time_point latest_at_{};  // and when
+  clock::time_point another_at_{}; // when somebody else than they did
   bool posted_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

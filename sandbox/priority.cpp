@@ -22,7 +22,8 @@ int niceness_of(unsigned weight) noexcept {
   return static_cast<int>(std::clamp(usual_niceness - steps, 1L, 19L));
 }
 
-status set_niceness(pid_t worker, int niceness) {
+status make_nicer(pid_t worker, int by) {
+  auto niceness = std::min(::getpriority(PRIO_PROCESS, 0) + by, 19);
   if (::setpriority(PRIO_PROCESS, static_cast<id_t>(worker), niceness) != 0)
     return os_error("setpriority", std::to_string(worker), errno);
   return done{};

@@ -13,17 +13,19 @@ namespace {
 
 /// A connection with so many requests to begin.
 struct client : turn_taker, std::enable_shared_from_this<client> {
-  client(turns& at, std::string tenant, std::size_t count, std::vector<std::string>& begun)
-      : name{std::move(tenant)}, left{count}, log{begun}, place{at.sit_with(name)} {}
+  client(turns& at, const turns::clock::time_point& time, std::string tenant, std::size_t count,
+         std::vector<std::string>& begun)
+      : now{time}, name{std::move(tenant)}, left{count}, log{begun}, place{at.sit_with(name)} {}
   void take_turn() override {
     while (left > 0) {
-      if (!place.enter())
+      if (!place.enter(now))
         return place.wait(weak_from_this());
       place.charge(cost - 1);
       --left;
       log.push_back(name);
     }
   }
+  const turns::clock::time_point& now;
   std::string name;
   std::size_t left;
   std::vector<std::string>& log;
@@ -34,9 +36,10 @@ struct client : turn_taker, std::enable_shared_from_this<client> {
 struct fixture {
   boost::asio::io_context reactor;
   turns shared{reactor.get_executor()};
+  turns::clock::time_point now{std::chrono::hours{1}};
   std::vector<std::string> begun;
   std::shared_ptr<client> connect(const std::string& tenant, std::size_t count) {
-    return std::make_shared<client>(shared, tenant, count, begun);
+    return std::make_shared<client>(shared, now, tenant, count, begun);
   }
 };
 
@@ -59,18 +62,26 @@ TEST_CASE("a flood waits for itself, not others for it", "[daemon][unit]") {
   for (auto& each : flood)
     each->take_turn();
   // However many connections: so many requests, then it is somebody else's turn.
-  CHECK(with.begun.size() == turns::per_pass);
+  CHECK(with.begun.size() == turns::undisturbed);
   quiet->take_turn();
-  CHECK(with.begun.size() == turns::per_pass + 1);
+  CHECK(with.begun.size() == turns::undisturbed + 1);
   CHECK(with.begun.back() == "quiet");
+  // From now on there is somebody whom it disturbs.
   for (int pass = 0; pass < 10; ++pass) {
     auto before = with.begun.size();
+    with.shared.next_pass();
+    CHECK(with.begun.size() == before + turns::contested);
     quiet->left = 1;
     quiet->take_turn();
-    CHECK(with.begun.size() == before + 1);
-    with.shared.next_pass();
-    CHECK(with.begun.size() == before + 1 + turns::per_pass);
+    CHECK(with.begun.size() == before + turns::contested + 1);
+    CHECK(with.begun.back() == "quiet");
   }
+  // Until they have not been heard of for a while.
+  with.now += 2 * turns::memory;
+  with.shared.next_pass();
+  auto before = with.begun.size();
+  with.shared.next_pass();
+  CHECK(with.begun.size() == before + turns::undisturbed);
   // Nothing is forgotten.
   with.reactor.run();
   CHECK(with.begun.size() == 64u * 100 + 11);
@@ -82,17 +93,19 @@ TEST_CASE("two floods get the same", "[daemon][unit]") {
   auto b = with.connect("b", 1'000);
   a->take_turn();
   b->take_turn();
+  auto left_a = a->left;
+  auto left_b = b->left;
   for (int pass = 0; pass < 20; ++pass)
     with.shared.next_pass();
-  CHECK(a->left == b->left);
-  CHECK(a->left == 1'000 - 21 * turns::per_pass);
+  CHECK(left_a - a->left == 20 * turns::contested);
+  CHECK(left_b - b->left == 20 * turns::contested);
 }
 
 TEST_CASE("what a large request costs is paid for in later passes", "[daemon][unit]") {
   fixture with;
   auto large = with.connect("a", 2);
   auto other = with.connect("b", 0);
-  large->cost = 4 * turns::per_pass;
+  large->cost = 4 * turns::undisturbed;
   large->take_turn();
   CHECK(with.begun.size() == 1);
   for (int pass = 0; pass < 3; ++pass)
@@ -109,5 +122,5 @@ TEST_CASE("who has gone waits no longer", "[daemon][unit]") {
   a->take_turn();
   a.reset();
   with.reactor.run();
-  CHECK(with.begun.size() == turns::per_pass);
+  CHECK(with.begun.size() == turns::undisturbed);
 }
