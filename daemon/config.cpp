@@ -6,7 +6,6 @@
 #include "daemon/config_egress.hpp"
 #include "daemon/config_reader.hpp"
 #include "daemon/config_tenants.hpp"
-#include "proto/ids.hpp"
 
 #include <algorithm>
 #include <array>
@@ -183,15 +182,7 @@ void read_pool(table_reader in, config& into) {
 }
 
 void read_environments(table_reader in, config& into) {
-  if (in.raw() == nullptr)
-    return;
-  for (const auto& [key, node] : *in.raw()) {
-    std::string name{key.str()};
-    auto one = in.below(name);
-    if (auto ok = check_name(name); !ok) {
-      in.complain(name, ok.why().detail);
-      continue;
-    }
+  in.each_named([&](const std::string& name, table_reader& one) {
     auto& environment = into.core.environments[name];
     one.take("python", environment.python);
     one.take("preload", environment.preload);
@@ -203,8 +194,7 @@ void read_environments(table_reader in, config& into) {
       one.complain("python", "must be an absolute path");
     if (!environment.wrapper.empty() && !environment.wrapper.front().starts_with('/'))
       one.complain("wrapper", "must begin with the absolute path of a program");
-    one.finish();
-  }
+  });
 }
 
 void read_log(table_reader in, config& into) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/config_egress.hpp"
 
-#include "proto/ids.hpp"
-
 #include <algorithm>
 
 namespace vivarium {
@@ -82,15 +80,7 @@ void read_addresses(table_reader in, egress_policy& into) {
 } // namespace
 
 void read_egress(table_reader in, config& into) {
-  if (in.raw() == nullptr)
-    return;
-  for (const auto& [key, node] : *in.raw()) {
-    std::string name{key.str()};
-    auto one = in.below(name);
-    if (auto ok = check_name(name); !ok) {
-      in.complain(name, ok.why().detail);
-      continue;
-    }
+  in.each_named([&](const std::string& name, table_reader& one) {
     auto& policy = into.core.egress[name];
     read_rules(one, policy);
     read_private(one, policy);
@@ -100,8 +90,7 @@ void read_egress(table_reader in, config& into) {
     one.take_size("bytes", policy.bytes, {kib, 1'024 * tib});
     // Longer and the worker would stand still longer than a person waits.
     one.take_duration("connect_timeout", policy.connect_timeout, {1, 10'000});
-    one.finish();
-  }
+  });
 }
 
 } // namespace vivarium

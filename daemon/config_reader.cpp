@@ -3,6 +3,7 @@
 #include "daemon/config_reader.hpp"
 
 #include "daemon/units.hpp"
+#include "proto/ids.hpp"
 
 #include <algorithm>
 
@@ -191,6 +192,21 @@ const toml::table* table_reader::table(std::string_view key) {
     return found;
   complain(node, key, "must be a table");
   return nullptr;
+}
+
+void table_reader::each_named(const std::function<void(const std::string&, table_reader&)>& read) {
+  if (table_ == nullptr)
+    return;
+  for (const auto& [key, node] : *table_) {
+    std::string name{key.str()};
+    auto one = below(name);
+    if (auto ok = check_name(name); !ok) {
+      complain(name, ok.why().detail);
+      continue;
+    }
+    read(name, one);
+    one.finish();
+  }
 }
 
 table_reader table_reader::below(std::string_view key) {

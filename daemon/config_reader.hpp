@@ -65,6 +65,9 @@ public:
   const toml::table* table(std::string_view key);
   [[nodiscard]] const toml::table* raw() const noexcept { return table_; }
   [[nodiscard]] table_reader below(std::string_view key);
+  /// Has each table of this one read that stands under the name of a thing, and complains about
+  /// names that are none.
+  void each_named(const std::function<void(const std::string&, table_reader&)>& read);
   void complain(std::string_view key, std::string_view what);
   void finish();
 

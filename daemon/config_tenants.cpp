@@ -129,18 +129,9 @@ void read_auth(table_reader in, config& into) {
 }
 
 void read_tenants(table_reader in, config& into) {
-  if (in.raw() != nullptr) {
-    for (const auto& [key, node] : *in.raw()) {
-      std::string name{key.str()};
-      auto one = in.below(name);
-      if (auto ok = check_name(name); !ok) {
-        in.complain(name, ok.why().detail);
-        continue;
-      }
-      read_tenant(one, into, name, into.core.tenants[name]);
-      one.finish();
-    }
-  }
+  in.each_named([&](const std::string& name, table_reader& one) {
+    read_tenant(one, into, name, into.core.tenants[name]);
+  });
   bool named = in.raw() != nullptr && in.raw()->contains(local_tenant);
   if (into.auth.asked() && !named)
     into.core.tenants.erase(local_tenant); // Nobody is it without a word of the operator.
