@@ -3,7 +3,7 @@
 
 import unittest
 
-from vivarium_testing import processes, waiting
+from vivarium_testing import http_api, processes, tenants, waiting
 from vivarium_testing.case import DaemonCase
 
 
@@ -373,6 +373,43 @@ class Together(DaemonCase):
                                            self.shell(cpuMs=waiting.scaled(2000)), timeoutMs="60000")
                 self.assert_lost(verdict)
                 self.assert_cause(verdict, "cpu", "session_cpu_ms", "ENFORCED_BY_DAEMON")
+
+
+class OfTenants(tenants.TenantCase):
+    """A tenant can be kept from processes, whatever the environments offer."""
+
+    tenants = {"a": "[tenants.a.limits]\nthreads = 4", "b": 'processes = "none"'}
+    more_config = '[environments.shell]\nprocesses = "children"\n'
+
+    @classmethod
+    def setUpClass(cls):
+        """Has the pools of that environment started before anybody takes stock."""
+        super().setUpClass()
+        for name in cls.tenants:
+            with cls.daemon.client(cls.keys[name]) as client:
+                client.call("SessionService/CloseSession",
+                            {"session": client.create(environment="shell")})
+
+    def test_who_may(self):
+        """Sessions that do not ask have what their tenant may have; who asks is told the option."""
+        fork = "import os\nif os.fork() == 0: os._exit(0)\nos.wait()[1]"
+        allowed = self.session_of("a", environment="shell")
+        self.assertEqual(self.of["a"].value(fork, allowed), 0)
+        kept_from = self.session_of("b", environment="shell")
+        self.assert_kind(self.of["b"].eval(fork, kept_from), "PERMISSION")
+        with self.assertRaises(http_api.ApiError) as caught:
+            self.of["b"].create(environment="shell", processes="PROCESSES_CHILDREN")
+        self.assertEqual(caught.exception.code, "permission_denied")
+        self.assertIn('tenants.b.processes = "children"', caught.exception.message)
+
+    def test_how_many(self):
+        """The tenant's maximum of threads is one of processes."""
+        session = self.session_of("a", environment="shell")
+        made = self.of["a"].value("import os, signal\nn = 1\ntry:\n  while True:\n"
+                                  "    if os.fork() == 0: signal.pause()\n    n += 1\n"
+                                  "except BlockingIOError: pass\nn", session)
+        self.assertLessEqual(made, 4)
+        self.assertGreater(made, 1)
 
 
 if __name__ == "__main__":
