@@ -40,6 +40,7 @@ struct denied_call {
   std::string name; ///< E.g. "connect".
   int errno_value;  ///< What the worker was answered.
   bool quiet;       ///< What libraries try and can do without: not worth a record.
+  pid_t killed = 0; ///< The process, when it was ended for it.
 };
 
 // All of these work on a worker's seccomp listener and do not block. The worker's thread stands
@@ -58,7 +59,8 @@ void answer(int listener, const caught_call& call, int errno_value) noexcept;
 /// Lets the kernel carry out the call. It reads what pointers lead to only then: for calls that are
 /// decided by their registers alone, or whatever they name.
 void carry_on(int listener, const caught_call& call) noexcept;
-/// Refuses the call with the errno that suits it, and says so.
+/// Refuses the call with the errno that suits it, and says so. Whoever makes a call that no honest
+/// code makes has its process killed; the call was not carried out in any case.
 denied_call refuse(int listener, const caught_call& call);
 
 /// Takes and refuses what waits, at most `at_most` calls, and hands each that is not quiet to

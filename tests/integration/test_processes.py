@@ -253,6 +253,16 @@ class Children(DaemonCase):
             "subprocess.run(['sh', '-c', 'id -u; mount -t tmpfs x /tmp 2>&1; kill -9 1; chroot / true 2>/dev/null"
             " || echo no'], capture_output=True, text=True).stdout.split()[-1]", self.shell()), "no")
 
+    def test_a_deadly_call_of_a_child(self):
+        """Its own process ends for it, the session goes on, and the audit names the call."""
+        session = self.shell()
+        self.assertEqual(self.client.value(
+            "import ctypes, os, signal\npid = os.fork()\n"
+            "if pid == 0:\n  ctypes.CDLL(None).syscall(321, 0, 0, 0)\n  os._exit(0)\n"
+            "os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])", session), -9)
+        text = self.client.request("GET", "/metrics")[2].decode()
+        self.assertRegex(text, r'vivarium_denied_calls_total{[^}]*bpf[^}]*} [1-9]')
+
     def test_a_hanging_child_does_not_delay_the_end(self):
         """Threads and children that never end are no reason to wait."""
         session = self.shell()

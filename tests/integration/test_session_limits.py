@@ -490,6 +490,9 @@ class Executions(LimitCase):
         verdict = self.client.eval("import ctypes; ctypes.CDLL(None).syscall(101, 0, 0, 0, 0)",
                                    self.session())
         self.assert_lost(verdict)
+        self.cause(verdict, "seccomp", "ptrace", "KERNEL")
+        verdict = self.client.eval(
+            "import ctypes; ctypes.CDLL(None).syscall(0x40000000 | 39)", self.session())
         self.cause(verdict, "seccomp", "SIGSYS", "KERNEL")
         verdict = self.client.eval("import ctypes; ctypes.string_at(0)", self.session())
         self.cause(verdict, "signal", "SIGSEGV", "KERNEL")
