@@ -3,6 +3,7 @@
 
 #include "proto/unique_fd.hpp"
 #include "sandbox/attest.hpp"
+#include "sandbox/kernel.hpp"
 #include "sandbox/seccomp_lists.hpp"
 
 #include <seccomp.h>
@@ -103,6 +104,10 @@ call_kind kind_of(const caught_call& call) noexcept {
     case SCMP_SYS(accept4): return call_kind::local;
     default: return call_kind::other;
   }
+}
+
+void wake_beside(int listener) noexcept {
+  (void)::ioctl(listener, kernel::notif_set_flags, kernel::notif_sync_wake_up);
 }
 
 result<std::optional<caught_call>> take_call(int listener) {

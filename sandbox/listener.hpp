@@ -49,6 +49,10 @@ struct denied_call {
 // when the last task under the filter has ended; closing it makes every later caught call fail with
 // ENOSYS.
 
+/// Has the kernel wake the daemon where the caller stood, and the caller where the daemon answers:
+/// each waits for the other anyway. Kernels before 6.6 do not offer it.
+void wake_beside(int listener) noexcept;
+
 /// Takes the next call; nothing when none waits.
 result<std::optional<caught_call>> take_call(int listener);
 /// Whether who made the call still waits for its answer. Between taking a call and this the number
