@@ -23,6 +23,8 @@ enum class evaluate_field : std::uint32_t {
   options,
   owner,
   stream_credit,
+  host,
+  within,
 };
 
 enum class pull_field : std::uint32_t { execution = 1, credit };
@@ -43,6 +45,23 @@ enum class finished_field : std::uint32_t {
 };
 
 enum class parked_field : std::uint32_t { execution = 1 };
+
+enum class host_call_field : std::uint32_t {
+  execution = 1,
+  call,
+  kind,
+  blocking,
+  host,
+  name,
+  operands,
+  timeout_ms,
+};
+
+enum class host_drop_field : std::uint32_t { call = 1 };
+
+enum class host_result_field : std::uint32_t { call = 1, kind, content, host };
+
+enum class note_field : std::uint32_t { execution = 1, kind, content };
 
 enum class items_field : std::uint32_t { execution = 1, count, content };
 
