@@ -166,7 +166,7 @@ private:
 // loop go on where it is not the loop that waits.
 bool wait_on_main_thread(runtime& self, open_call& call) {
   suspension outer{self.executions};
-  while (!call.done) {
+  while (true) {
     if (PyErr_CheckSignals() != 0)
       return false;
     if (outer.interrupted()) {
@@ -177,6 +177,8 @@ bool wait_on_main_thread(runtime& self, open_call& call) {
       run_request(self, {within->type, within->body});
       continue;
     }
+    if (call.done) // What came before the answer has been run.
+      return true;
     if (may_turn(self)) {
       turn_loop(self);
       (void)self.in.take_in();
@@ -186,7 +188,6 @@ bool wait_on_main_thread(runtime& self, open_call& call) {
     self.out.rest();
     self.in.wait_step(call, true);
   }
-  return true;
 }
 
 bool wait_elsewhere(runtime& self, open_call& call) {

@@ -52,7 +52,7 @@ void inbox::hand_out(std::string body) {
   if (!result)
     ::_exit(exit_protocol);
   auto found = calls_.find(result->call);
-  if (found == calls_.end())
+  if (found == calls_.end() || found->second.done)
     return; // It crossed with the end of the wait.
   auto& call = found->second;
   call.answer = std::move(body);
@@ -224,7 +224,7 @@ void inbox::wait_step(open_call& mine, bool on_main_thread) {
 std::optional<inbox::kept_request> inbox::take_within() {
   auto found = std::find_if(kept_.begin(), kept_.end(), [this](const auto& one) {
     auto call = one.within == 0 ? calls_.end() : calls_.find(one.within);
-    return call != calls_.end() && call->second.blocks_main && !call->second.done;
+    return call != calls_.end() && call->second.blocks_main;
   });
   if (found == kept_.end())
     return std::nullopt;

@@ -258,6 +258,13 @@ class Nested(HostTest):
             answer += 1
             self.assertEqual((ended.value, ended.stdout), (answer, f"{level}\n"))
 
+    def test_what_came_before_the_answer_runs_before_it(self):
+        outer = self.begin("x = 1\nvivarium.call('f')\nx")
+        call = self.taken(outer)
+        inner = [self.w.request("x += 1", within=call.number) for _ in range(3)]
+        self.w.send(*inner, wire.frame(wire.HOST_RESULT, wire.message(call.number, 1, wire.encode(0), 0)))
+        self.ends_with(outer, 4)
+
     def test_an_asynchronous_one_within(self):
         outer = self.begin("vivarium.call('f')")
         call = self.taken(outer)
