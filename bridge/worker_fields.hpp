@@ -65,7 +65,7 @@ enum class note_field : std::uint32_t { execution = 1, kind, content };
 
 enum class items_field : std::uint32_t { execution = 1, count, content };
 
-/// The tag of a field with a varint, and of one with a length.
+/// The tag of a field with a varint, and of one with a length; for fields below 16.
 template <class Field>
 constexpr char varint_tag(Field field) noexcept {
   return static_cast<char>(static_cast<std::uint32_t>(field) << 3);

@@ -16,13 +16,13 @@ namespace {
 
 template <class Field>
 void put(std::string& out, Field field, std::uint64_t value) {
-  out += varint_tag(field);
+  protozero::add_varint_to_buffer(&out, static_cast<std::uint32_t>(field) << 3);
   protozero::add_varint_to_buffer(&out, value);
 }
 
 template <class Field>
 void put(std::string& out, Field field, std::string_view bytes) {
-  out += bytes_tag(field);
+  protozero::add_varint_to_buffer(&out, static_cast<std::uint32_t>(field) << 3 | 2);
   protozero::add_varint_to_buffer(&out, bytes.size());
   out += bytes;
 }
