@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace vivarium {
 
@@ -52,6 +53,12 @@ public:
                             std::uint64_t sent, std::uint64_t received) = 0;
   /// A tenant met one of its quotas. `quota`: a name of a fixed set.
   virtual void quota_refused(const std::string& tenant, std::string_view quota) = 0;
+  /// A call of code to the application ended. `outcome` is one of a fixed set.
+  virtual void host_called(const std::string& tenant, const std::string& environment,
+                           const std::string& outcome, std::chrono::microseconds took) = 0;
+  /// Code logged a record: an encoded, validated vivarium.v1.LogRecord, which is the tenant's text.
+  virtual void code_logged(const std::string& tenant, const std::string& session,
+                           std::string_view record) = 0;
   /// An actor ended unexpectedly and was restarted by its supervisor.
   virtual void actor_restarted(const std::string& kind) = 0;
 };

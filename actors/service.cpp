@@ -191,7 +191,7 @@ struct service::impl {
   tenant_actor spawn_tenant(const std::string& name, allowance& quotas) {
     return system.spawn(
         tenant, tenant_plan{reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr,
-                            gate, name, quotas, [this, name] { return group_of(name); },
+                            gate, functions, name, quotas, [this, name] { return group_of(name); },
                             [this](const std::string& environment, const std::string& group) {
                               return pool_of(environment, group, pool_life::retiring);
                             }});
@@ -213,6 +213,7 @@ struct service::impl {
   resource_watch workers;
   std::optional<cgroup_keeper> cgroups;
   egress_gate gate;
+  switchboard functions;
   pool_commons commons;
   std::vector<sandbox::uid_claim> claims;
   system_config system_settings;
@@ -340,6 +341,10 @@ void service::list_namespaces(const std::string& tenant, const std::string& sess
 void service::memory_of(const std::string& tenant, const std::string& session,
                         reply<worker_memory> to) {
   caf::anon_send(impl_->tenant_of(tenant), atom::memory_v, session, std::move(to));
+}
+
+switchboard& service::functions() noexcept {
+  return impl_->functions;
 }
 
 std::uint64_t service::new_owner() noexcept {

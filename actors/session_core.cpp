@@ -67,6 +67,17 @@ void session_core::run(const execution_ptr& what, const reply<execution_ptr>& to
     return refuse(lost_error(info_), error_kind::session_lost);
   if (auto ok = complete(*what); !ok)
     return refuse(ok.why(), error_kind::not_found);
+  if (!what->request().within_call.empty()) {
+    auto within = call_of(what->request().within_call);
+    if (!within)
+      return refuse(within.why(),
+                    within.why().code == errc::busy ? error_kind::busy : error_kind::not_found);
+    what->within = *within;
+    to.give(what);
+    waiting_.push_front(what); // Who waits for the answer must not be waited for.
+    dispatch();
+    return wake_by(what->submitted() + what->request().timeout);
+  }
   bool idle = info_.state == session_state::ready && waiting_.empty();
   if (what->request().fail_if_busy && !idle)
     return refuse(error{errc::busy, "the session is busy and the request asked not to wait"},
@@ -245,6 +256,7 @@ void session_core::lose(const cause& why) {
   if (why.what == "memory" || why.what == "cpu" || why.what == "deadline")
     watch_.limit_reached(tenant_, info_.environment, why.limit.empty() ? why.what : why.limit);
   finish_all(why);
+  drop_calls();
   let_go(); // which also has the pool kill what may be left of it
   maybe_stop();
 }

@@ -29,8 +29,11 @@ void session_core::dispatch() {
   if (!worker_ || info_.state == session_state::dead || info_.state == session_state::starting)
     return;
   auto now = clock_type::now();
-  while (!waiting_.empty() && sent_.size() < max_sent && parked_.size() < max_parked
-         && worker_->unsent() < max_unsent_bytes) {
+  // What is within a call goes at once: the call waits for it.
+  while (!waiting_.empty()
+         && (waiting_.front()->within != 0
+             || (sent_.size() < max_sent && parked_.size() < max_parked
+                 && worker_->unsent() < max_unsent_bytes))) {
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
     if (now >= next->submitted() + next->request().timeout) {
@@ -68,6 +71,8 @@ void session_core::release_charges() {
 
 void session_core::send(const execution_ptr& what, clock_type::time_point now) {
   what->number = next_number_++;
+  if (what->within != 0 && !blocks(what->within))
+    what->within = 0; // The main thread is free for it, or will be.
   const auto& request = what->request();
   auto deadline = what->submitted() + request.timeout;
   bridge::evaluate order{
@@ -86,6 +91,8 @@ void session_core::send(const execution_ptr& what, clock_type::time_point now) {
       .values = what->values,
       .owner = request.owner,
       .stream_credit = request.stream_credit,
+      .host = request.connection,
+      .within = what->within,
   };
   if (auto ok = bridge::append_evaluate(worker_->outgoing(), order); !ok) {
     verdict how;
@@ -98,17 +105,22 @@ void session_core::send(const execution_ptr& what, clock_type::time_point now) {
   what->drop_source();
   load_.touch(now);
   auto place = next_place_++;
-  sent_.push_back(in_flight{.what = what, .deadline = deadline, .place = place});
-  ++charged_;
+  auto* sent = what->within != 0 ? &send_within(what, place, now) : &send_last(what, place);
   if (request.stream_credit > 0) {
-    auto& stream = sent_.back();
+    auto& stream = *sent;
     stream.rounds.push_back(round{request.stream_credit, place});
     stream.round_since = now;
     for (auto credit : std::exchange(what->early_rounds, {}))
       add_round(stream, credit);
   }
-  if (sent_.size() == 1)
+  if (sent == &sent_.front())
     start_front(now);
+}
+
+session_core::in_flight& session_core::send_last(const execution_ptr& what, std::uint64_t place) {
+  ++charged_;
+  return sent_.emplace_back(in_flight{
+      .what = what, .deadline = what->submitted() + what->request().timeout, .place = place});
 }
 
 // Before whatever changes who has the interpreter, or how many wait.

@@ -41,6 +41,7 @@ void session_core::on_tick(clock_type::time_point now) {
     return;
   if (info_.state == session_state::ready && waiting_.empty() && now >= idle_since_ + idle_timeout_)
     return close(reply<done>{}, "idle");
+  check_calls(now);
   update_wake();
 }
 
@@ -110,6 +111,7 @@ void session_core::update_wake() {
     next = asked_for_worker_ + config_.start_timeout;
   if (channel_closed_)
     next = std::min(next, reap_by_);
+  next = std::min(next, next_call_deadline_);
   if (!waiting_.empty())
     next = std::min(next, waiting_.front()->submitted() + waiting_.front()->request().timeout);
   for (std::size_t i = 0; i < sent_.size(); ++i)

@@ -98,6 +98,7 @@ struct settings {
   std::chrono::milliseconds stream_timeout{1'800'000}; ///< Of a whole stream.
   std::chrono::milliseconds stream_idle{120'000};      ///< Until an item comes that was asked for.
   std::chrono::milliseconds init_timeout{60'000};
+  std::chrono::milliseconds callback_timeout{60'000}; ///< For an answer of the application.
   std::chrono::seconds log_ttl{600};
   std::size_t kept_executions = 100; ///< Ended executions kept per session, whatever their age.
   std::size_t source_bytes = 16u << 20;

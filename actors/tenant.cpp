@@ -120,6 +120,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .workers = plan_.workers,
       .cgroups = plan_.cgroups,
       .gate = plan_.gate,
+      .functions = plan_.functions,
       .pool = [pool = plan_.pool, env, group = plan_.group()] { return pool(env, group); },
       .report_end =
           [me](session_info ended) {

@@ -28,6 +28,7 @@ struct tenant_plan {
   resource_watch& workers;
   cgroup_keeper* cgroups; ///< Null where there are none.
   egress_gate& gate;
+  switchboard& functions;
   std::string name;
   allowance& quotas;
   std::function<std::string()> group; ///< Its trust group, as it is now.

@@ -33,6 +33,11 @@ struct silent_observer : observer {
   void egress_bytes(const std::string&, const std::string&, std::uint64_t, std::uint64_t) override {
   }
   void quota_refused(const std::string&, std::string_view) override {}
+  void host_called(const std::string&, const std::string&, const std::string& outcome,
+                   std::chrono::microseconds) override {
+    called.push_back(outcome);
+  }
+  void code_logged(const std::string&, const std::string&, std::string_view) override { ++logged; }
   void actor_restarted(const std::string&) override { ++restarted; }
   void audit(audit_event what, const audit_subject&, audit_fields) override {
     audited.push_back(what);
@@ -42,6 +47,8 @@ struct silent_observer : observer {
   std::vector<std::string> reached;
   std::vector<std::string> egress;
   std::vector<audit_event> audited;
+  std::vector<std::string> called; ///< How calls to the application ended.
+  int logged = 0;
   int restarted = 0;
 };
 
