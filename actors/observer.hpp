@@ -52,6 +52,9 @@ public:
                             std::uint64_t sent, std::uint64_t received) = 0;
   /// A tenant met one of its quotas. `quota`: a name of a fixed set.
   virtual void quota_refused(const std::string& tenant, std::string_view quota) = 0;
+  /// Messages of a tenant met that fate. `outcome`: "delivered", "dropped", "nobody" or "refused".
+  virtual void message_ended(const std::string& tenant, std::string_view outcome,
+                             std::uint64_t count) = 0;
   /// An actor ended unexpectedly and was restarted by its supervisor.
   virtual void actor_restarted(const std::string& kind) = 0;
 };

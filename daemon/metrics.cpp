@@ -158,6 +158,8 @@ struct metrics::families {
 
   Family<Counter>& quota_refusals =
       counter("vivarium_quota_refusals_total", "What was refused for a tenant's quota, by quota.");
+  Family<Counter>& messages =
+      counter("vivarium_messages_total", "Messages between sessions and clients, by outcome.");
   Family<Counter>& auth_failures =
       counter("vivarium_auth_failures_total", "Requests that were not let in, by reason.");
   Gauge& auth_keys = gauge("vivarium_auth_keys", "API keys in the key file.").Add({});
@@ -189,6 +191,7 @@ struct metrics::families {
   std::array<Counter*, audit_event_count> audit_cache{};
   label_cache<3, Counter*> pool_cache;
   label_cache<2, Counter*> quota_cache;
+  label_cache<2, Counter*> message_cache;
   label_cache<2, std::pair<Gauge*, Histogram*>> session_cache;
   std::array<label_cache<1, Counter*>, rpc::method_count> call_cache;
   std::array<Histogram*, rpc::method_count> call_latency{};
@@ -338,6 +341,17 @@ void metrics::quota_refused(const std::string& tenant, std::string_view quota) {
                   {{"tenant", tenant}, {"cause", std::string{quota}}});
             })
       ->Increment();
+}
+
+void metrics::message_ended(const std::string& tenant, std::string_view outcome,
+                            std::uint64_t count) {
+  families_->message_cache
+      .find({tenant, outcome},
+            [&] {
+              return &families_->messages.Add(
+                  {{"tenant", tenant}, {"outcome", std::string{outcome}}});
+            })
+      ->Increment(static_cast<double>(count));
 }
 
 void metrics::actor_restarted(const std::string& kind) {

@@ -53,6 +53,8 @@ public:
   void egress_bytes(const std::string& tenant, const std::string& environment, std::uint64_t sent,
                     std::uint64_t received) override;
   void quota_refused(const std::string& tenant, std::string_view quota) override;
+  void message_ended(const std::string& tenant, std::string_view outcome,
+                     std::uint64_t count) override;
   void actor_restarted(const std::string& kind) override;
   void audit(audit_event what, const audit_subject& who, audit_fields with) override;
 

@@ -3,6 +3,7 @@
 
 #include "actors/observer.hpp"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,9 @@ struct silent_observer : observer {
   void egress_bytes(const std::string&, const std::string&, std::uint64_t, std::uint64_t) override {
   }
   void quota_refused(const std::string&, std::string_view) override {}
+  void message_ended(const std::string&, std::string_view outcome, std::uint64_t count) override {
+    mail[std::string{outcome}] += count;
+  }
   void actor_restarted(const std::string&) override { ++restarted; }
   void audit(audit_event what, const audit_subject&, audit_fields) override {
     audited.push_back(what);
@@ -42,6 +46,7 @@ struct silent_observer : observer {
   std::vector<std::string> reached;
   std::vector<std::string> egress;
   std::vector<audit_event> audited;
+  std::map<std::string, std::uint64_t> mail;
   int restarted = 0;
 };
 
