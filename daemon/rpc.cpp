@@ -36,6 +36,7 @@ bool may_be_long(method what) noexcept {
     case method::batch:
     case method::compile:
     case method::create_session:
+    case method::create_pool:
     case method::create_namespace:
     case method::release_refs: return true;
     default: return false;

@@ -42,6 +42,10 @@ enum class method : std::uint8_t {
   get_memory_stats,
   collect_garbage,
   set_tracemalloc,
+  create_pool,
+  list_pools,
+  close_pool,
+  set_routes,
 };
 
 /// What is known of a method.
@@ -56,7 +60,7 @@ struct method_info {
   bool safe;                   ///< Has no side effects: Connect allows GET.
 };
 
-inline constexpr std::size_t method_count = 23;
+inline constexpr std::size_t method_count = 27;
 [[nodiscard]] const method_info& info_of(method id) noexcept;
 /// Each returns nothing when there is no such method.
 [[nodiscard]] const method_info* find_by_path(std::string_view path) noexcept;

@@ -9,6 +9,7 @@ namespace {
 
 #define EXECUTION "/vivarium.v1.ExecutionService/"
 #define SESSION "/vivarium.v1.SessionService/"
+#define POOL "/vivarium.v1.PoolService/"
 constexpr std::array<method_info, method_count> methods{{
     {method::eval, "eval", EXECUTION "Eval", "eval", 2, 2, false, false},
     {method::start, "start", EXECUTION "Start", "start", 3, 3, false, false},
@@ -45,9 +46,14 @@ constexpr std::array<method_info, method_count> methods{{
      false, false},
     {method::set_tracemalloc, "set_tracemalloc", SESSION "SetTracemalloc", "setTracemalloc", 27, 27,
      false, false},
+    {method::create_pool, "create_pool", POOL "CreatePool", "createPool", 40, 40, false, false},
+    {method::list_pools, "list_pools", POOL "ListPools", "listPools", 41, 41, false, true},
+    {method::close_pool, "close_pool", POOL "ClosePool", "closePool", 42, 42, false, false},
+    {method::set_routes, "set_routes", POOL "SetRoutes", "setRoutes", 43, 43, false, false},
 }};
 #undef EXECUTION
 #undef SESSION
+#undef POOL
 
 template <class Matches>
 const method_info* find(Matches matches) noexcept {

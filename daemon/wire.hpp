@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -69,6 +70,12 @@ enum class message : std::uint8_t {
   collect_garbage_response,
   set_tracemalloc_request,
   set_tracemalloc_response,
+  create_pool_request,
+  create_pool_response,
+  list_pools_request,
+  list_pools_response,
+  close_pool_request,
+  set_routes_request,
   client_frame,
   defaults,
   execution_error,
@@ -95,6 +102,8 @@ struct defaults {
   std::int32_t format = 0;
   std::int32_t queue = 0;
   std::int32_t disconnect = 0;
+  std::string pool;
+  std::int32_t affinity = 0;
   value_fields values;
   bool own_session = false; ///< To be made by whoever sets them.
 };
@@ -150,6 +159,8 @@ inline constexpr std::uint32_t most_frames = 100;                ///< Of tracema
 /// List: the session; may be empty.
 [[nodiscard]] result<std::string> decode_list(codec as, std::string_view bytes);
 [[nodiscard]] result<session_request> decode_create_session(codec as, std::string_view bytes);
+/// The same in binary, wherever it is embedded.
+[[nodiscard]] result<session_request> read_create_session(std::string_view bytes);
 /// GetSession, CloseSession, ListNamespaces: the session.
 [[nodiscard]] result<std::string> decode_session(message type, codec as, std::string_view bytes);
 [[nodiscard]] result<namespace_request> decode_create_namespace(codec as, std::string_view bytes);
@@ -162,6 +173,11 @@ inline constexpr std::uint32_t most_frames = 100;                ///< Of tracema
 [[nodiscard]] result<submission> decode_get_memory_stats(codec as, std::string_view bytes);
 [[nodiscard]] result<submission> decode_collect_garbage(codec as, std::string_view bytes);
 [[nodiscard]] result<submission> decode_set_tracemalloc(codec as, std::string_view bytes);
+[[nodiscard]] result<session_pool_plan> decode_create_pool(codec as, std::string_view bytes);
+/// ClosePool: the pool's name.
+[[nodiscard]] result<std::string> decode_close_pool(codec as, std::string_view bytes);
+[[nodiscard]] result<std::map<std::string, std::string>> decode_set_routes(codec as,
+                                                                           std::string_view bytes);
 /// A request without fields.
 [[nodiscard]] status decode_empty(message type, codec as, std::string_view bytes);
 
@@ -198,6 +214,9 @@ inline constexpr std::uint32_t most_frames = 100;                ///< Of tracema
 [[nodiscard]] result<std::string> encode_namespace(codec as, const namespace_info& what);
 [[nodiscard]] result<std::string> encode_namespaces(codec as,
                                                     const std::vector<namespace_info>& all);
+[[nodiscard]] result<std::string> encode_pool(codec as, const session_pool_info& what);
+[[nodiscard]] result<std::string> encode_pools(codec as, const std::vector<session_pool_info>& all,
+                                               const std::map<std::string, std::string>& routes);
 // The answers of a worker, whose words are checked: `value` is an encoded, validated Value.
 [[nodiscard]] result<std::string> encode_released(codec as, std::string_view value);
 [[nodiscard]] result<std::string> encode_variables(codec as, std::string_view value);

@@ -34,6 +34,17 @@ struct silent_observer : observer {
   void egress_bytes(const std::string&, const std::string&, std::uint64_t, std::uint64_t) override {
   }
   void quota_refused(const std::string&, std::string_view) override {}
+  void session_pool_call(const session_pool_label&, std::string_view outcome) override {
+    pooled.emplace_back(outcome);
+  }
+  void session_pool_waited(const session_pool_label&, std::chrono::microseconds) override {}
+  void session_pool_level(const session_pool_label&, std::int64_t ready, std::int64_t busy,
+                          std::int64_t waiting) override {
+    pool_ready += ready;
+    pool_busy += busy;
+    pool_waiting += waiting;
+  }
+  void session_pool_replaced(const session_pool_label&) override { ++replaced; }
   void message_ended(const std::string&, std::string_view outcome, std::uint64_t count) override {
     mail[std::string{outcome}] += count;
   }
@@ -47,6 +58,11 @@ struct silent_observer : observer {
   std::vector<std::string> egress;
   std::vector<audit_event> audited;
   std::map<std::string, std::uint64_t> mail;
+  std::vector<std::string> pooled;
+  std::int64_t pool_ready = 0;
+  std::int64_t pool_busy = 0;
+  std::int64_t pool_waiting = 0;
+  int replaced = 0;
   int restarted = 0;
 };
 
