@@ -158,6 +158,13 @@ struct metrics::families {
 
   Family<Counter>& quota_refusals =
       counter("vivarium_quota_refusals_total", "What was refused for a tenant's quota, by quota.");
+  Family<Counter>& tenant_cpu =
+      counter("vivarium_tenant_cpu_seconds_total",
+              "CPU time of a tenant's workers and zygotes, where there are several tenants.");
+  Family<Gauge>& behind =
+      gauge("vivarium_tenant_behind", "1: it uses more than its part of the CPU and stands back.");
+  Family<Counter>& put_behind = counter("vivarium_tenant_put_behind_total",
+                                        "How often a tenant was put behind others for the CPU.");
   Family<Counter>& auth_failures =
       counter("vivarium_auth_failures_total", "Requests that were not let in, by reason.");
   Gauge& auth_keys = gauge("vivarium_auth_keys", "API keys in the key file.").Add({});
@@ -338,6 +345,16 @@ void metrics::quota_refused(const std::string& tenant, std::string_view quota) {
                   {{"tenant", tenant}, {"cause", std::string{quota}}});
             })
       ->Increment();
+}
+
+void metrics::tenant_stands(const std::string& tenant, bool behind) {
+  families_->behind.Add({{"tenant", tenant}}).Set(behind ? 1 : 0);
+  if (behind)
+    families_->put_behind.Add({{"tenant", tenant}}).Increment();
+}
+
+void metrics::cpu_used(const std::string& tenant, std::chrono::microseconds more) {
+  families_->tenant_cpu.Add({{"tenant", tenant}}).Increment(seconds_of(more));
 }
 
 void metrics::actor_restarted(const std::string& kind) {

@@ -53,6 +53,8 @@ public:
   void egress_bytes(const std::string& tenant, const std::string& environment, std::uint64_t sent,
                     std::uint64_t received) override;
   void quota_refused(const std::string& tenant, std::string_view quota) override;
+  void tenant_stands(const std::string& tenant, bool behind) override;
+  void cpu_used(const std::string& tenant, std::chrono::microseconds more) override;
   void actor_restarted(const std::string& kind) override;
   void audit(audit_event what, const audit_subject& who, audit_fields with) override;
 

@@ -4,6 +4,7 @@
 #include "actors/observer.hpp"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace vivarium::test {
@@ -33,6 +34,10 @@ struct silent_observer : observer {
   void egress_bytes(const std::string&, const std::string&, std::uint64_t, std::uint64_t) override {
   }
   void quota_refused(const std::string&, std::string_view) override {}
+  void tenant_stands(const std::string& tenant, bool behind) override {
+    standings.emplace_back(tenant, behind);
+  }
+  void cpu_used(const std::string&, std::chrono::microseconds) override {}
   void actor_restarted(const std::string&) override { ++restarted; }
   void audit(audit_event what, const audit_subject&, audit_fields) override {
     audited.push_back(what);
@@ -40,6 +45,7 @@ struct silent_observer : observer {
 
   std::vector<std::string> outcomes;
   std::vector<std::string> reached;
+  std::vector<std::pair<std::string, bool>> standings;
   std::vector<std::string> egress;
   std::vector<audit_event> audited;
   int restarted = 0;

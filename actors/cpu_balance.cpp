@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/cpu_balance.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace vivarium {
+
+namespace {
+
+constexpr double fading = 500'000; // us, by the factor e
+// One that is a little over its part is left alone, as two that use the same would take turns.
+constexpr double too_much = 1.2;
+constexpr double little_enough = 0.8;
+
+} // namespace
+
+cpu_balance::party& cpu_balance::of(const std::string& tenant) {
+  auto& one = parties_[tenant];
+  if (one.name.empty())
+    one.name = tenant;
+  return one;
+}
+
+bool cpu_balance::is_behind(const party& one, double part, bool alone) const noexcept {
+  if (one.used < modest || (alone && alone_ == when_alone::usual))
+    return false;
+  if (alone) // Half of all is enough to be in the way of whoever comes next.
+    return one.used > processors_ / 2 * (one.behind ? little_enough / too_much : 1);
+  return one.used > part * (one.behind ? little_enough : too_much);
+}
+
+std::vector<cpu_balance::party*> cpu_balance::settle(std::chrono::microseconds window) {
+  auto passed = static_cast<double>(std::max<std::int64_t>(window.count(), 1));
+  auto kept = std::exp(-passed / fading);
+  double total = 0;
+  double weights = 0;
+  std::size_t present = 0;
+  for (auto& [name, one] : parties_) {
+    auto now = static_cast<double>(one.charged.count()) / passed;
+    one.charged = {};
+    one.used = one.used * kept + now * (1 - kept);
+    if (one.used < absent)
+      continue;
+    ++present;
+    total += one.used;
+    weights += one.weight;
+  }
+  std::vector<party*> changed;
+  behind_ = 0;
+  for (auto& [name, one] : parties_) {
+    bool behind = is_behind(one, total * one.weight / std::max(weights, 1.0), present < 2);
+    behind_ += behind ? 1 : 0;
+    if (std::exchange(one.behind, behind) != behind)
+      changed.push_back(&one);
+  }
+  return changed;
+}
+
+bool cpu_balance::at_rest() const noexcept {
+  return behind_ == 0 && std::all_of(parties_.begin(), parties_.end(), [](const auto& each) {
+           return each.second.used < absent;
+         });
+}
+
+} // namespace vivarium
