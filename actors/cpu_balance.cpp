@@ -10,9 +10,10 @@ namespace vivarium {
 namespace {
 
 constexpr double fading = 500'000; // us, by the factor e
-// One that is a little over its part is left alone, as two that use the same would take turns.
+// One that is a little over its part is left alone, as two that use the same would take turns; and
+// who is behind uses less for that reason alone.
 constexpr double too_much = 1.2;
-constexpr double little_enough = 0.8;
+constexpr double little_enough = 0.5;
 
 } // namespace
 
@@ -23,12 +24,16 @@ cpu_balance::party& cpu_balance::of(const std::string& tenant) {
   return one;
 }
 
-bool cpu_balance::is_behind(const party& one, double part, bool alone) const noexcept {
+bool cpu_balance::is_behind(const party& one, double part, double part_of_all,
+                            bool alone) const noexcept {
   if (one.used < modest || (alone && alone_ == when_alone::usual))
     return false;
   if (alone) // Half of all is enough to be in the way of whoever comes next.
     return one.used > processors_ / 2 * (one.behind ? little_enough / too_much : 1);
-  return one.used > part * (one.behind ? little_enough : too_much);
+  if (one.behind)
+    return one.used > part * little_enough;
+  // Those who are behind take what is left: what the others use is much only beside the machine.
+  return one.used > too_much * (behind_ == 0 ? part : std::max(part, part_of_all));
 }
 
 std::vector<cpu_balance::party*> cpu_balance::settle(std::chrono::microseconds window) {
@@ -48,13 +53,15 @@ std::vector<cpu_balance::party*> cpu_balance::settle(std::chrono::microseconds w
     weights += one.weight;
   }
   std::vector<party*> changed;
-  behind_ = 0;
+  std::size_t count = 0;
   for (auto& [name, one] : parties_) {
-    bool behind = is_behind(one, total * one.weight / std::max(weights, 1.0), present < 2);
-    behind_ += behind ? 1 : 0;
+    auto share = one.weight / std::max(weights, 1.0);
+    bool behind = is_behind(one, total * share, processors_ * share, present < 2);
+    count += behind ? 1 : 0;
     if (std::exchange(one.behind, behind) != behind)
       changed.push_back(&one);
   }
+  behind_ = count;
   return changed;
 }
 

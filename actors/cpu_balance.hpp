@@ -46,7 +46,8 @@ public:
   [[nodiscard]] bool anybody_behind() const noexcept { return behind_ > 0; }
 
 private:
-  [[nodiscard]] bool is_behind(const party& one, double part, bool alone) const noexcept;
+  [[nodiscard]] bool is_behind(const party& one, double part, double part_of_all,
+                               bool alone) const noexcept;
 
   double processors_;
   when_alone alone_;
