@@ -13,7 +13,7 @@ constexpr double fading = 500'000; // us, by the factor e
 // One that is a little over its part is left alone, as two that use the same would take turns; and
 // who is behind uses less for that reason alone.
 constexpr double too_much = 1.2;
-constexpr double little_enough = 0.5;
+constexpr double little_enough = 1.0 / 3;
 
 } // namespace
 
@@ -29,7 +29,7 @@ bool cpu_balance::is_behind(const party& one, double part, double part_of_all,
   if (one.used < modest || (alone && alone_ == when_alone::usual))
     return false;
   if (alone) // Half of all is enough to be in the way of whoever comes next.
-    return one.used > processors_ / 2 * (one.behind ? little_enough / too_much : 1);
+    return one.behind || one.used > processors_ / 2;
   if (one.behind)
     return one.used > part * little_enough;
   // Those who are behind take what is left: what the others use is much only beside the machine.

@@ -19,6 +19,7 @@ public:
     double weight = 100;
     double used = 0;                     ///< Processors, fading.
     std::chrono::microseconds charged{}; ///< Since the last settling.
+    std::uint64_t requests = 0;          ///< That were counted.
     bool behind = false;
   };
 
@@ -35,12 +36,13 @@ public:
 
   /// The tenant's figures, at an address that stays.
   party& of(const std::string& tenant);
+  /// All whose figures anybody has asked for.
+  [[nodiscard]] std::map<std::string, party>& parties() noexcept { return parties_; }
 
   /// Ends a window that took so long; returns those who are behind now and were not, or were and
   /// are not.
   std::vector<party*> settle(std::chrono::microseconds window);
 
-  [[nodiscard]] const std::map<std::string, party>& parties() const noexcept { return parties_; }
   /// Whether anybody uses anything, or is behind.
   [[nodiscard]] bool at_rest() const noexcept;
   [[nodiscard]] bool anybody_behind() const noexcept { return behind_ > 0; }

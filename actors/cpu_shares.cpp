@@ -10,6 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include <unistd.h>
+
 namespace vivarium {
 
 using sandbox::standing;
@@ -196,10 +198,10 @@ void cpu_shares::place(cpu_pool& one) {
 
 void cpu_shares::look_at_users() {
   auto count = std::min(active_.size(), with_.looks);
-  user_list looked_at{active_.begin(), active_.begin() + static_cast<std::ptrdiff_t>(count)};
+  recent_.assign(active_.begin(), active_.begin() + static_cast<std::ptrdiff_t>(count));
   active_.erase(active_.begin(), active_.begin() + static_cast<std::ptrdiff_t>(count));
   auto families = with_.family_looks;
-  for (auto& each : looked_at) {
+  for (const auto& each : recent_) {
     auto one = each.lock();
     if (!one)
       continue;
@@ -210,7 +212,7 @@ void cpu_shares::look_at_users() {
       charge_family(*one);
     one->stirred_ = one->busy_ || one->seen_ - before > not_quiet;
     if (one->stirred_)
-      active_.push_back(std::move(each));
+      active_.push_back(each);
   }
 }
 
@@ -237,6 +239,23 @@ void cpu_shares::look_at_pools() {
   std::erase_if(pools_, [](const auto& one) { return one.expired(); });
   for (const auto& one : living(pools_))
     charge(*one);
+}
+
+// What the daemon has done is everybody's by the number of their requests.
+void cpu_shares::share_daemon() {
+  auto used = sandbox::cpu_time_of(::getpid()).value_or(own_seen_);
+  auto fresh = used - std::exchange(own_seen_, used);
+  std::uint64_t all = 0;
+  std::vector<std::pair<cpu_balance::party*, std::uint64_t>> parts;
+  for (auto& [name, one] : balance_.parties()) {
+    auto now = with_.requests_of(name);
+    auto more = now - std::exchange(one.requests, now);
+    all += more;
+    if (more > 0)
+      parts.emplace_back(&one, more);
+  }
+  for (auto [one, more] : parts)
+    one->charged += fresh * more / all;
 }
 
 void cpu_shares::settle(clock_type::time_point now) {
@@ -272,19 +291,22 @@ void cpu_shares::look(clock_type::time_point now) {
     look_at_users();
     look_at_quiet_ones();
     look_at_pools();
+    share_daemon();
     settle(now);
   }
   move_back();
-  for (const auto& each : active_)
-    if (auto one = each.lock(); one && (moves_left_ > 0 || !hurry_))
+  for (const auto& each : recent_)
+    if (auto one = each.lock(); one && !hurry_)
       place(*one);
 }
 
 void cpu_shares::arm() {
   if (std::exchange(armed_, true))
     return;
-  if (clock_type::now() - settled_ > 2 * with_.interval)
-    settled_ = clock_type::now() - with_.interval; // It rested meanwhile.
+  if (auto now = clock_type::now(); now - settled_ > 2 * with_.interval) {
+    settled_ = now - with_.interval; // It rested meanwhile.
+    own_seen_ = sandbox::cpu_time_of(::getpid()).value_or(own_seen_);
+  }
   timer_.expires_after(hurry_ ? with_.soon : with_.interval);
   timer_.async_wait([this](boost::system::error_code ec) {
     if (ec)

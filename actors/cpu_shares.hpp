@@ -90,11 +90,13 @@ private:
 /// How the shares are kept.
 struct cpu_share_settings {
   std::chrono::milliseconds interval{100}; ///< Between two looks, while anybody computes.
-  std::chrono::milliseconds soon{4};       ///< While there is more to put in its place.
+  std::chrono::milliseconds soon{2};       ///< While there is more to put in its place.
   std::size_t looks = 1'024;               ///< Workers in a look, 0.5 us each.
   std::size_t family_looks = 16;           ///< Of them with their processes, 50 us and more.
-  std::size_t moves = 32;                  ///< Of them put elsewhere, 15 us each.
+  std::size_t moves = 8;                   ///< Of them put elsewhere, 15 us each.
   std::function<unsigned(const std::string&)> weight_of;
+  /// How many requests of a tenant the daemon has begun ever.
+  std::function<std::uint64_t(const std::string&)> requests_of;
   /// Puts the control group of a tenant behind; null where there are none with the CPU controller.
   std::function<void(const std::string&, bool)> put_group;
 };
@@ -137,6 +139,7 @@ private:
   void look_at_users();
   void look_at_quiet_ones();
   void look_at_pools();
+  void share_daemon();
   void settle(clock_type::time_point now);
   void move_back();
   void arm();
@@ -147,9 +150,11 @@ private:
   cpu_share_settings with_;
   cpu_balance balance_;
   user_list active_;    // that run something, or did
+  user_list recent_;    // of them those that were looked at last
   user_list all_;       // and those that have gone, until they are come across
   user_list displaced_; // whose standing is not the usual one
   std::vector<std::weak_ptr<cpu_pool>> pools_;
+  std::chrono::microseconds own_seen_{}; // of the daemon itself
   std::size_t next_quiet_ = 0;
   std::size_t moves_left_ = 0;
   bool hurry_ = false;

@@ -90,6 +90,10 @@ struct service::impl {
       auto may = config.tenants.find(tenant);
       return may == config.tenants.end() ? tenant_settings{}.cpu_weight : may->second.cpu_weight;
     };
+    how.requests_of = [this](const std::string& tenant) {
+      auto found = tenants.find(tenant);
+      return found == tenants.end() ? 0 : found->second.quotas->asked();
+    };
     if (weighed && config.fair_cpu)
       how.put_group = [this](const std::string& tenant, bool behind) {
         cgroups->put_behind(tenant, behind);
