@@ -40,6 +40,7 @@ std::vector<std::shared_ptr<T>> living(std::vector<std::weak_ptr<T>>& list) {
 
 cpu_user::~cpu_user() {
   shares_.charge(*this);
+  --shares_.live_;
 }
 
 void cpu_user::stir() {
@@ -92,6 +93,9 @@ std::shared_ptr<cpu_user> cpu_shares::add(const std::string& tenant, pid_t worke
     spdlog::warn("a worker of tenant {}: {}", tenant, ok.why().detail);
   if (one->where_ != standing::usual)
     displaced_.push_back(one);
+  ++live_;
+  if (all_.size() > 2 * live_ + quiet_looks)
+    std::erase_if(all_, [](const auto& each) { return each.expired(); });
   all_.push_back(one);
   return one;
 }
@@ -139,6 +143,8 @@ void cpu_shares::charge(cpu_pool& one) {
 }
 
 standing cpu_shares::wanted(const cpu_balance::party& of) const noexcept {
+  if (!with_.enforced)
+    return standing::usual;
   if (of.behind)
     return with_.put_group ? standing::usual : standing::behind;
   return balance_.anybody_behind() && how_.power() == sandbox::priority_power::processors
@@ -167,6 +173,8 @@ void cpu_shares::place(cpu_user& one) {
 
 // A pool is behind when all are who use it; so are the workers that it makes then.
 void cpu_shares::place(cpu_pool& one) {
+  if (!with_.enforced)
+    return;
   bool behind = !one.users_.empty()
                 && std::all_of(one.users_.begin(), one.users_.end(),
                                [this](const auto& tenant) {
@@ -263,7 +271,10 @@ void cpu_shares::settle(clock_type::time_point now) {
   for (const auto& [name, one] : balance_.parties())
     if (one.charged.count() > 0)
       told_.cpu_used(name, one.charged);
-  for (auto* one : balance_.settle(window)) {
+  auto changed = balance_.settle(window);
+  if (!with_.enforced)
+    return;
+  for (auto* one : changed) {
     told_.tenant_stands(one->name, one->behind);
     spdlog::debug("tenant {} {}", one->name, one->behind ? "is behind" : "is behind no more");
     if (with_.put_group)

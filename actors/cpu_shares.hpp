@@ -94,6 +94,7 @@ struct cpu_share_settings {
   std::size_t looks = 1'024;               ///< Workers in a look, 0.5 us each.
   std::size_t family_looks = 16;           ///< Of them with their processes, 50 us and more.
   std::size_t moves = 8;                   ///< Of them put elsewhere, 15 us each.
+  bool enforced = true;                    ///< Else it is only counted.
   std::function<unsigned(const std::string&)> weight_of;
   /// How many requests of a tenant the daemon has begun ever.
   std::function<std::uint64_t(const std::string&)> requests_of;
@@ -155,6 +156,7 @@ private:
   user_list displaced_; // whose standing is not the usual one
   std::vector<std::weak_ptr<cpu_pool>> pools_;
   std::chrono::microseconds own_seen_{}; // of the daemon itself
+  std::size_t live_ = 0;                 // of all_
   std::size_t next_quiet_ = 0;
   std::size_t moves_left_ = 0;
   bool hurry_ = false;

@@ -98,10 +98,8 @@ struct service::impl {
       how.put_group = [this](const std::string& tenant, bool behind) {
         cgroups->put_behind(tenant, behind);
       };
-    sandbox::priorities may;
-    if (!config.fair_cpu)
-      may.restrain(sandbox::priority_power::none);
-    shares.emplace(reactor, watch, may, std::move(how));
+    how.enforced = config.fair_cpu;
+    shares.emplace(reactor, watch, sandbox::priorities{}, std::move(how));
   }
 
   /// Environment and trust group.

@@ -158,11 +158,13 @@ struct metrics::families {
 
   Family<Counter>& quota_refusals =
       counter("vivarium_quota_refusals_total", "What was refused for a tenant's quota, by quota.");
-  Family<Counter>& tenant_cpu =
-      counter("vivarium_tenant_cpu_seconds_total",
-              "CPU time of a tenant's workers and zygotes, where there are several tenants.");
+  Family<Counter>& tenant_cpu = counter(
+      "vivarium_tenant_cpu_seconds_total",
+      "CPU time of a tenant's workers, of their zygotes, and its part of the daemon's; where "
+      "there are several tenants.");
   Family<Gauge>& behind =
-      gauge("vivarium_tenant_behind", "1: it uses more than its part of the CPU and stands back.");
+      gauge("vivarium_tenant_behind",
+            "1: it uses more than its part of the CPU and stands behind others.");
   Family<Counter>& put_behind = counter("vivarium_tenant_put_behind_total",
                                         "How often a tenant was put behind others for the CPU.");
   Family<Counter>& auth_failures =

@@ -325,8 +325,10 @@ cgroup_reading cgroup_tree::read(const std::string& folder) {
   cgroup_reading out;
   if (auto peak = read_group_file(folder, "memory.peak"))
     out.peak_bytes = event_of("peak " + *peak, "peak").value_or(0);
-  if (auto events = read_group_file(folder, "memory.events"))
+  if (auto events = read_group_file(folder, "memory.events")) {
+    out.ooms = event_of(*events, "oom").value_or(0);
     out.oom_kills = event_of(*events, "oom_kill").value_or(0);
+  }
   if (auto events = read_group_file(folder, "pids.events"))
     out.pids_refused = event_of(*events, "max").value_or(0);
   return out;
