@@ -10,6 +10,8 @@ namespace vivarium {
 namespace {
 
 constexpr double fading = 500'000; // us, by the factor e
+// Who asks for little, or gets little, is there all the same.
+constexpr std::chrono::seconds gone{1};
 // One that is a little over its part is left alone, as two that use the same would take turns; and
 // who is behind uses less for that reason alone.
 constexpr double too_much = 1.2;
@@ -44,9 +46,10 @@ std::vector<cpu_balance::party*> cpu_balance::settle(std::chrono::microseconds w
   std::size_t present = 0;
   for (auto& [name, one] : parties_) {
     auto now = static_cast<double>(one.charged.count()) / passed;
+    one.quiet_for = one.charged.count() > 0 ? std::chrono::microseconds{} : one.quiet_for + window;
     one.charged = {};
     one.used = one.used * kept + now * (1 - kept);
-    if (one.used < absent)
+    if (one.used < absent && one.quiet_for >= gone)
       continue;
     ++present;
     total += one.used;

@@ -17,9 +17,10 @@ public:
   struct party {
     std::string name;
     double weight = 100;
-    double used = 0;                     ///< Processors, fading.
-    std::chrono::microseconds charged{}; ///< Since the last settling.
-    std::uint64_t requests = 0;          ///< That were counted.
+    double used = 0;                                             ///< Processors, fading.
+    std::chrono::microseconds charged{};                         ///< Since the last settling.
+    std::uint64_t requests = 0;                                  ///< That were counted.
+    std::chrono::microseconds quiet_for = std::chrono::hours{1}; ///< Since it used anything.
     bool behind = false;
   };
 
@@ -28,7 +29,7 @@ public:
 
   /// Who uses less is never behind.
   static constexpr double modest = 0.25;
-  /// Who uses less is as good as absent.
+  /// Whose use has faded to this is at rest.
   static constexpr double absent = 0.02;
 
   cpu_balance(unsigned processors, when_alone alone) noexcept

@@ -54,6 +54,17 @@ TEST_CASE("who has little is never behind", "[actors][unit]") {
   CHECK_FALSE(two.anybody_behind());
 }
 
+TEST_CASE("who gets next to nothing counts as somebody to make room for", "[actors][unit]") {
+  cpu_balance two{2, when_alone::usual};
+  run(two, {{"greedy", 2.0}, {"starved", 0.001}});
+  CHECK(two.of("greedy").behind);
+  // Until it has asked for nothing for a second.
+  run(two, {{"greedy", 2.0}}, 8);
+  CHECK(two.of("greedy").behind);
+  run(two, {{"greedy", 2.0}}, 8);
+  CHECK_FALSE(two.of("greedy").behind);
+}
+
 TEST_CASE("two that use the same are equals", "[actors][unit]") {
   cpu_balance two{2, when_alone::behind};
   run(two, {{"a", 1.0}, {"b", 0.95}});
