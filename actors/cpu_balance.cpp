@@ -10,7 +10,6 @@ namespace vivarium {
 namespace {
 
 constexpr double fading = 500'000; // us, by the factor e
-// Who asks for little, or gets little, is there all the same.
 constexpr std::chrono::seconds gone{1};
 // One that is a little over its part is left alone, as two that use the same would take turns; and
 // who is behind uses less for that reason alone.
@@ -18,6 +17,10 @@ constexpr double too_much = 1.2;
 constexpr double little_enough = 1.0 / 3;
 
 } // namespace
+
+bool cpu_balance::party::present() const noexcept {
+  return used >= absent || quiet_for < gone;
+}
 
 cpu_balance::party& cpu_balance::of(const std::string& tenant) {
   auto& one = parties_[tenant];
@@ -49,7 +52,7 @@ std::vector<cpu_balance::party*> cpu_balance::settle(std::chrono::microseconds w
     one.quiet_for = one.charged.count() > 0 ? std::chrono::microseconds{} : one.quiet_for + window;
     one.charged = {};
     one.used = one.used * kept + now * (1 - kept);
-    if (one.used < absent && one.quiet_for >= gone)
+    if (!one.present())
       continue;
     ++present;
     total += one.used;

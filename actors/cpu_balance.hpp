@@ -22,6 +22,9 @@ public:
     std::uint64_t requests = 0;                                  ///< That were counted.
     std::chrono::microseconds quiet_for = std::chrono::hours{1}; ///< Since it used anything.
     bool behind = false;
+
+    /// Whether there is somebody to make room for: who asks for little is, and who gets little.
+    [[nodiscard]] bool present() const noexcept;
   };
 
   /// Whether a tenant that nobody competes with is put behind for the sake of whoever comes next.

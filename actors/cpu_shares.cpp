@@ -179,7 +179,7 @@ void cpu_shares::place(cpu_pool& one) {
                 && std::all_of(one.users_.begin(), one.users_.end(),
                                [this](const auto& tenant) {
                                  const auto& of = balance_.of(tenant);
-                                 return of.behind || of.used < cpu_balance::absent;
+                                 return of.behind || !of.present();
                                })
                 && std::any_of(one.users_.begin(), one.users_.end(),
                                [this](const auto& tenant) { return balance_.of(tenant).behind; });
