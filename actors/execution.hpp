@@ -68,12 +68,12 @@ struct verdict {
 
 /// One event of an execution's log.
 struct event {
-  enum class kind : std::uint8_t { started, out, err, display, verdict, items };
+  enum class kind : std::uint8_t { started, out, err, display, verdict, items, log, progress };
   std::uint64_t sequence = 0;
   std::chrono::microseconds time{}; ///< Since submission.
   kind what = kind::started;
-  /// Valid UTF-8 text, an encoded and validated vivarium.v1.Display, or the fields of a validated
-  /// vivarium.v1.Items.
+  /// Valid UTF-8 text; an encoded and validated vivarium.v1.Display, LogRecord or Progress; or the
+  /// fields of a validated vivarium.v1.Items.
   std::string data = {};
   std::uint64_t count = 0; ///< Of items.
 };
@@ -107,6 +107,9 @@ struct submission {
   bridge::value_options values; ///< What is unset is taken from namespace and session.
   /// Connection that the refs of the result belong to; 0: the session.
   std::uint64_t owner = 0;
+  /// Number of the connection that submits it, when it has one: its functions come first.
+  std::uint64_t connection = 0;
+  std::string within_call; ///< Id of a call of the session's that this is part of answering.
   /// Above 0: the result is iterated; the credit of the first round, see bridge::pull.
   std::uint64_t stream_credit = 0;
   std::shared_ptr<const limits_request> limits; ///< Of a session made for it; null for the usual.
@@ -190,6 +193,8 @@ public:
   std::uint64_t number = 0;
   /// Number of its namespace within the worker.
   std::uint64_t name_space = 0;
+  /// Number of the call to the application that it runs inside of; 0: of none.
+  std::uint64_t within = 0;
   /// How its values are read and written, complete.
   bridge::value_options values;
   /// Rounds of a stream that were ordered before the worker had it.

@@ -45,6 +45,8 @@ using session_actor = caf::typed_actor<
     caf::reacts_to<atom::placed, std::string, error>,
     // The worker is over a limit that only looking can enforce.
     caf::reacts_to<atom::beyond, cause>,
+    // The application has answered a call, by its number in the worker.
+    caf::reacts_to<atom::answered, std::uint64_t, function_answer>,
     // The worker's answer pipe has something to read.
     caf::reacts_to<atom::input>,
     // The worker's request pipe takes bytes again.

@@ -3,6 +3,7 @@
 
 #include "actors/code_store.hpp"
 #include "actors/service.hpp"
+#include "actors/switchboard.hpp"
 #include "actors/worker.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>
@@ -59,6 +60,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(vivarium, caf::first_custom_type_id)
   CAF_ADD_ATOM(vivarium, vivarium::atom, placed, "placed")
   CAF_ADD_ATOM(vivarium, vivarium::atom, beyond, "beyond")
   CAF_ADD_ATOM(vivarium, vivarium::atom, greeted, "greeted")
+  CAF_ADD_ATOM(vivarium, vivarium::atom, answered, "answered")
 CAF_END_TYPE_ID_BLOCK(vivarium)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::submission)
@@ -72,6 +74,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::code_store::code)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::stop_mode)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::error)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::cause)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::function_answer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::clock_type::time_point)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::function<void()>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<vivarium::execution_ptr>)

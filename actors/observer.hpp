@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace vivarium {
 
@@ -56,6 +57,12 @@ public:
   virtual void tenant_stands(const std::string& tenant, bool behind) = 0;
   /// What a tenant's workers have used of the processors.
   virtual void cpu_used(const std::string& tenant, std::chrono::microseconds more) = 0;
+  /// A call of code to the application ended. `outcome` is one of a fixed set.
+  virtual void host_called(const std::string& tenant, const std::string& environment,
+                           const std::string& outcome, std::chrono::microseconds took) = 0;
+  /// Code logged a record: an encoded, validated vivarium.v1.LogRecord, which is the tenant's text.
+  virtual void code_logged(const std::string& tenant, const std::string& session,
+                           std::string_view record) = 0;
   /// An actor ended unexpectedly and was restarted by its supervisor.
   virtual void actor_restarted(const std::string& kind) = 0;
 };

@@ -216,11 +216,12 @@ struct service::impl {
 
   tenant_actor spawn_tenant(const std::string& name, allowance& quotas) {
     return system.spawn(
-        tenant, tenant_plan{reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr,
-                            &*shares, gate, name, quotas, [this, name] { return group_of(name); },
-                            [this](const std::string& environment, const std::string& group) {
-                              return pool_of(environment, group, pool_life::retiring);
-                            }});
+        tenant,
+        tenant_plan{reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, &*shares,
+                    gate, functions, name, quotas, [this, name] { return group_of(name); },
+                    [this](const std::string& environment, const std::string& group) {
+                      return pool_of(environment, group, pool_life::retiring);
+                    }});
   }
 
   /// The first pool of those that start with the daemon whose board fits; null when none does.
@@ -240,6 +241,7 @@ struct service::impl {
   std::optional<cgroup_keeper> cgroups;
   std::optional<cpu_shares> shares; // always, once made
   egress_gate gate;
+  switchboard functions;
   pool_commons commons;
   std::vector<sandbox::uid_claim> claims;
   system_config system_settings;
@@ -367,6 +369,10 @@ void service::list_namespaces(const std::string& tenant, const std::string& sess
 void service::memory_of(const std::string& tenant, const std::string& session,
                         reply<worker_memory> to) {
   caf::anon_send(impl_->tenant_of(tenant), atom::memory_v, session, std::move(to));
+}
+
+switchboard& service::functions() noexcept {
+  return impl_->functions;
 }
 
 std::uint64_t service::new_owner() noexcept {

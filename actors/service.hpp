@@ -5,6 +5,7 @@
 #include "actors/observer.hpp"
 #include "actors/reply.hpp"
 #include "actors/settings.hpp"
+#include "actors/switchboard.hpp"
 #include "sandbox/cgroup_tree.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -57,6 +58,14 @@ struct init_script {
   std::uint32_t first_line = 1;
 };
 
+/// A module whose functions are the application's.
+struct host_module {
+  std::string name;
+  std::vector<std::string> functions; ///< Asynchronous ones after "async ".
+  std::string constants;              ///< Encoded and validated Value, a dict; may be empty.
+  bool overrides = false;             ///< May take the place of one that could be imported.
+};
+
 /// What a client asks of a new session.
 struct session_request {
   std::string name;
@@ -74,6 +83,8 @@ struct session_request {
   std::vector<std::string> tags;
   std::string egress; ///< Name of a policy; empty: no way out.
   std::optional<process_mode> processes;
+  std::vector<host_module> modules;
+  std::uint8_t log_level = 0; ///< vivarium.v1.LogLevel; 0: the usual one.
   std::string request_id;
 };
 
@@ -194,6 +205,9 @@ public:
   void list_namespaces(const std::string& tenant, const std::string& session,
                        reply<std::vector<namespace_info>> to);
   void memory_of(const std::string& tenant, const std::string& session, reply<worker_memory> to);
+
+  /// Where clients offer functions to the code of their sessions, and answer its calls.
+  [[nodiscard]] switchboard& functions() noexcept;
 
   /// A number for a connection that may own sessions, namespaces and refs; never 0.
   [[nodiscard]] std::uint64_t new_owner() noexcept;

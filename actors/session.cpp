@@ -67,6 +67,19 @@ session_ports ports_of(pointer self, const session_surroundings& around,
       .share_cpu = nullptr,
       .enter_cgroup = nullptr,
       .leave_cgroup = nullptr,
+      .call_host =
+          [&functions = around.functions, address](const switchboard::caller& who,
+                                                   function_call what, std::uint64_t number) {
+            switchboard::answer_function then;
+            if (number != 0)
+              then = [address, number](function_answer with) {
+                if (auto strong = caf::actor_cast<caf::actor>(address))
+                  caf::anon_send(strong, atom::answered_v, number, std::move(with));
+              };
+            return functions.place(who, std::move(what), std::move(then));
+          },
+      .drop_call = [&functions = around.functions,
+                    tenant](const std::string& id) { functions.drop(tenant, id); },
   };
   if (around.shares != nullptr)
     out.share_cpu = [&shares = *around.shares, tenant, niceness = around.niceness](worker& one,
@@ -118,6 +131,9 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
   return {
       [then_flush](atom::run, const execution_ptr& what, const reply<execution_ptr>& to) {
         then_flush([&](session_core& core) { core.run(what, to); });
+      },
+      [then_flush](atom::answered, std::uint64_t call, const function_answer& with) {
+        then_flush([&](session_core& core) { core.on_answered(call, with); });
       },
       [then_flush](atom::input) { then_flush([](session_core& core) { core.on_input(); }); },
       [then_flush](atom::cancel, const execution_ptr& what, stop_mode mode, const reply<bool>& to) {

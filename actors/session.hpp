@@ -4,6 +4,7 @@
 #include "actors/cgroup_keeper.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/session_core.hpp"
+#include "actors/switchboard.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -32,6 +33,7 @@ struct session_surroundings {
   cpu_shares* shares;     ///< Null where there is nothing to share.
   int niceness;           ///< Of its worker, where there is.
   egress_gate& gate;
+  switchboard& functions;
   std::function<pool_actor()> pool; ///< The pool of its environment, as it is now.
   std::function<void(session_info)> report_end;
   std::function<void(const execution_ptr&)> report_large;

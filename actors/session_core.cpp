@@ -65,6 +65,17 @@ void session_core::run(const execution_ptr& what, const reply<execution_ptr>& to
     return refuse(lost_error(info_), error_kind::session_lost);
   if (auto ok = complete(*what); !ok)
     return refuse(ok.why(), error_kind::not_found);
+  if (!what->request().within_call.empty()) {
+    auto within = call_of(what->request().within_call);
+    if (!within)
+      return refuse(within.why(),
+                    within.why().code == errc::busy ? error_kind::busy : error_kind::not_found);
+    what->within = *within;
+    to.give(what);
+    waiting_.push_front(what); // Who waits for the answer must not be waited for.
+    dispatch();
+    return wake_by(what->submitted() + what->request().timeout);
+  }
   bool idle = info_.state == session_state::ready && waiting_.empty();
   if (what->request().fail_if_busy && !idle)
     return refuse(error{errc::busy, "the session is busy and the request asked not to wait"},
@@ -223,7 +234,7 @@ void session_core::on_gone(std::uint64_t worker) {
     return;
   worker_gone_ = true;
   if (info_.state != session_state::dead)
-    lose(cause{.what = "jail", .limit = {}, .enforced_by = enforcer::kernel});
+    lose(death_ ? *death_ : cause{.what = "jail", .limit = {}, .enforced_by = enforcer::kernel});
   maybe_stop();
 }
 
@@ -244,6 +255,7 @@ void session_core::lose(const cause& why) {
   if (why.what == "memory" || why.what == "cpu" || why.what == "deadline")
     watch_.limit_reached(tenant_, info_.environment, why.limit.empty() ? why.what : why.limit);
   finish_all(why);
+  drop_calls();
   let_go(); // which also has the pool kill what may be left of it
   maybe_stop();
 }
@@ -270,7 +282,9 @@ void session_core::let_go() {
 }
 
 void session_core::on_denied(const sandbox::denied_call& call) {
-  if (auto* flight = to_blame())
+  if (worker_ && call.killed == worker_->host_pid()) // The reaper will only say that it was killed.
+    death_ = cause{"seccomp", call.name, 0, 0, enforcer::kernel};
+  else if (auto* flight = to_blame())
     flight->denied = cause{"denied", call.name, 0, 0, enforcer::kernel};
   watch_.call_denied(info_.environment, call.name);
   watch_.audit(audit_event::call_denied, {tenant_, info_.id}, {{"call", call.name}});

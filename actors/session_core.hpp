@@ -10,6 +10,7 @@
 #include "actors/observer.hpp"
 #include "actors/resource_watch.hpp"
 #include "actors/service.hpp"
+#include "actors/switchboard.hpp"
 #include "actors/verdicts.hpp"
 #include "actors/worker.hpp"
 
@@ -19,6 +20,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace vivarium {
@@ -49,6 +51,10 @@ struct session_ports {
   /// Puts the worker into a control group; `on_placed` follows. Null where there are none.
   std::function<void(const std::string&, const sandbox::cgroup_limits&, pid_t)> enter_cgroup;
   std::function<void(std::string)> leave_cgroup; ///< Ends what is in it, and removes it.
+  /// Hands a call with that number of the worker's to the application; `on_answered` follows. The
+  /// number 0 is a cast's. Returns the id that clients know the call by.
+  std::function<result<std::string>(switchboard::caller, function_call, std::uint64_t)> call_host;
+  std::function<void(const std::string&)> drop_call; ///< Nobody waits for that call any more.
 };
 
 /// What a session is made from.
@@ -106,6 +112,8 @@ public:
   void on_placed(const std::string& folder, const error& why);
   /// The worker took more than it may.
   void on_beyond(const cause& why);
+  /// The application has answered the call with that number.
+  void on_answered(std::uint64_t call, const function_answer& with);
   void on_input();
   void on_writable();
   /// Sends the worker what has been prepared for it. Called when no message waits for the session
@@ -152,6 +160,14 @@ private:
     std::uint64_t round_bytes = 0;        // that the present round has brought
     clock_type::time_point round_since{}; // when its last item came, or it was ordered
   };
+  // A call to the application that waits for its answer.
+  struct open_call {
+    std::string id;
+    std::uint64_t execution = 0;
+    clock_type::time_point since;
+    clock_type::time_point deadline;
+    bool blocking = false; // the worker's main thread waits for it
+  };
   using verdict_function = std::function<void(const verdict&)>;
 
   // session_core.cpp: requests, and the worker's life.
@@ -175,6 +191,8 @@ private:
   void on_late_start();
   void cannot_specialise(const error& why);
   void watch_worker();
+  void watch_family();
+  [[nodiscard]] std::optional<std::chrono::microseconds> cpu_used() const;
   [[nodiscard]] cause cause_of_end(const worker_end& end) const;
 
   // session_truth.cpp: limits that Python met, seen from outside.
@@ -196,6 +214,7 @@ private:
   // session_flights.cpp: what the worker has been sent.
   void dispatch();
   void send(const execution_ptr& what, clock_type::time_point now);
+  in_flight& send_last(const execution_ptr& what, std::uint64_t place);
   void start_front(clock_type::time_point now = clock_type::now());
   void park(in_flight& flight);
   void add_round(in_flight& flight, std::uint64_t credit);
@@ -226,6 +245,25 @@ private:
   bool handle_items(std::string_view body);
   bool handle_parked(std::string_view body);
   bool handle_finished(std::string_view body);
+
+  // session_host.cpp: its code and the application.
+  bool handle_host_call(std::string_view body);
+  bool handle_host_drop(std::string_view body);
+  bool handle_note(std::string_view body);
+  void place_call(const bridge::host_call& message, switchboard::caller who, function_call what);
+  void answer_call(std::uint64_t number, const open_call& call, const function_answer& with);
+  void drop_call(const open_call& call);
+  void drop_calls();
+  void check_calls(clock_type::time_point now);
+  [[nodiscard]] result<std::uint64_t> call_of(const std::string& id) const;
+  [[nodiscard]] bool blocks(std::uint64_t call) const;
+  std::deque<in_flight>::iterator place_within(std::uint64_t call);
+  in_flight& send_within(const execution_ptr& what, std::uint64_t place,
+                         clock_type::time_point now);
+  void put_back(std::uint64_t call);
+  void send_message(const bridge::host_call& message);
+  void log_record(std::string_view content);
+
   static std::uint64_t most_output_of(const in_flight& flight);
   std::optional<verdict> verdict_from(const in_flight& flight, const bridge::finished& message);
 
@@ -281,6 +319,14 @@ private:
   bool entered_ = false;           // a context manager may be open in the worker
   std::string closing_;            // why, while contexts are being left
   std::optional<error> start_error_;
+
+  std::map<std::uint64_t, open_call> calls_; // to the application, by the worker's number
+  std::unordered_map<std::string, std::uint64_t> call_numbers_; // by id
+  std::uint64_t last_call_ = 0;
+  clock_type::time_point next_call_deadline_ = clock_type::time_point::max();
+  clock_type::time_point log_again_at_{}; // when records of its code are logged again
+  unsigned logged_ = 0;                   // of them until then
+  unsigned unlogged_ = 0;
 
   std::vector<reply<session_info>> describing_; // asked before the session was ready
   std::chrono::microseconds last_cpu_{};        // of the worker, when last read

@@ -4,7 +4,6 @@
 // it up, and what waits inside it.
 
 #include "actors/session_core.hpp"
-#include "sandbox/attest.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -30,8 +29,11 @@ void session_core::dispatch() {
   if (!worker_ || info_.state == session_state::dead || info_.state == session_state::starting)
     return;
   auto now = clock_type::now();
-  while (!waiting_.empty() && sent_.size() < max_sent && parked_.size() < max_parked
-         && worker_->unsent() < max_unsent_bytes) {
+  // What is within a call goes at once: the call waits for it.
+  while (!waiting_.empty()
+         && (waiting_.front()->within != 0
+             || (sent_.size() < max_sent && parked_.size() < max_parked
+                 && worker_->unsent() < max_unsent_bytes))) {
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
     if (now >= next->submitted() + next->request().timeout) {
@@ -69,6 +71,8 @@ void session_core::release_charges() {
 
 void session_core::send(const execution_ptr& what, clock_type::time_point now) {
   what->number = next_number_++;
+  if (what->within != 0 && !blocks(what->within))
+    what->within = 0; // The main thread is free for it, or will be.
   const auto& request = what->request();
   auto deadline = what->submitted() + request.timeout;
   bridge::evaluate order{
@@ -87,6 +91,8 @@ void session_core::send(const execution_ptr& what, clock_type::time_point now) {
       .values = what->values,
       .owner = request.owner,
       .stream_credit = request.stream_credit,
+      .host = request.connection,
+      .within = what->within,
   };
   if (auto ok = bridge::append_evaluate(worker_->outgoing(), order); !ok) {
     verdict how;
@@ -99,24 +105,29 @@ void session_core::send(const execution_ptr& what, clock_type::time_point now) {
   what->drop_source();
   load_.touch(now);
   auto place = next_place_++;
-  sent_.push_back(in_flight{.what = what, .deadline = deadline, .place = place});
-  ++charged_;
+  auto* sent = what->within != 0 ? &send_within(what, place, now) : &send_last(what, place);
   if (request.stream_credit > 0) {
-    auto& stream = sent_.back();
+    auto& stream = *sent;
     stream.rounds.push_back(round{request.stream_credit, place});
     stream.round_since = now;
     for (auto credit : std::exchange(what->early_rounds, {}))
       add_round(stream, credit);
   }
-  if (sent_.size() == 1)
+  if (sent == &sent_.front())
     start_front(now);
+}
+
+session_core::in_flight& session_core::send_last(const execution_ptr& what, std::uint64_t place) {
+  ++charged_;
+  return sent_.emplace_back(in_flight{
+      .what = what, .deadline = what->submitted() + what->request().timeout, .place = place});
 }
 
 // Before whatever changes who has the interpreter, or how many wait.
 void session_core::charge_loop() {
   if (parked_async_ == 0 || !worker_)
     return;
-  auto used = sandbox::cpu_time_of(worker_->host_pid()).value_or(end_ ? end_->cpu : loop_cpu_);
+  auto used = cpu_used().value_or(end_ ? end_->cpu : loop_cpu_);
   if (!front_ran_)
     loop_share_ += std::chrono::nanoseconds{std::max(used - loop_cpu_, microseconds{0})}
                    / static_cast<std::int64_t>(parked_async_);
@@ -127,7 +138,7 @@ void session_core::charge_loop() {
 void session_core::count_asynchronous(in_flight& flight) {
   charge_loop();
   if (parked_async_++ == 0)
-    loop_cpu_ = sandbox::cpu_time_of(worker_->host_pid()).value_or(loop_cpu_);
+    loop_cpu_ = cpu_used().value_or(loop_cpu_);
   parked_budgets_ += flight.what->request().cpu_budget > 0ms ? 1 : 0;
   flight.asynchronous = true;
   flight.loop_before = loop_share_;
@@ -154,7 +165,7 @@ void session_core::start_front(clock_type::time_point now) {
     return wake_by(front.force_at);
   }
   if (front.what->request().cpu_budget > 0ms) {
-    last_cpu_ = sandbox::cpu_time_of(worker_->host_pid()).value_or(last_cpu_ + cpu_unread_);
+    last_cpu_ = cpu_used().value_or(last_cpu_ + cpu_unread_);
     cpu_unread_ = microseconds{0};
   }
   front.cpu_before = last_cpu_ + cpu_unread_;

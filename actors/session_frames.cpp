@@ -69,6 +69,10 @@ bool session_core::handle(const bridge::frame& frame) {
     case bridge::frame_type::finished: return handle_finished(frame.body);
     case bridge::frame_type::items: return handle_items(frame.body);
     case bridge::frame_type::parked: return handle_parked(frame.body);
+    case bridge::frame_type::host_call: return handle_host_call(frame.body);
+    case bridge::frame_type::host_drop: return handle_host_drop(frame.body);
+    case bridge::frame_type::note: return handle_note(frame.body);
+    case bridge::frame_type::host_result:
     case bridge::frame_type::pull:
     case bridge::frame_type::hello:
     case bridge::frame_type::evaluate: break;

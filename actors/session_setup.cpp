@@ -125,6 +125,21 @@ void session_core::begin_setup() {
   }
   if (info_.processes == process_mode::children)
     wishes.emplace_back("children", int_value(1));
+  if (!wish_.modules.empty()) {
+    std::vector<std::string> modules;
+    for (auto& one : std::exchange(wish_.modules, {})) {
+      std::vector<std::string> functions;
+      for (const auto& name : one.functions)
+        functions.push_back(text_value(name));
+      if (one.constants.empty())
+        one.constants = bridge::dict_value({});
+      modules.push_back(list_of({text_value(one.name), bridge::list_value(functions),
+                                 std::move(one.constants), int_value(one.overrides ? 1 : 0)}));
+    }
+    wishes.emplace_back("modules", bridge::list_value(modules));
+  }
+  if (wish_.log_level != 0)
+    wishes.emplace_back("log_level", int_value(wish_.log_level));
   if (!wishes.empty())
     add(bridge::run_mode::configure, list_of({bridge::dict_value(wishes)}), config_.init_timeout);
   if (auto init = std::exchange(wish_.init, std::nullopt)) {

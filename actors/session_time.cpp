@@ -3,7 +3,6 @@
 // The part of a session that watches the clock: deadlines, budgets, patience, idleness.
 
 #include "actors/session_core.hpp"
-#include "sandbox/attest.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -42,6 +41,7 @@ void session_core::on_tick(clock_type::time_point now) {
     return;
   if (info_.state == session_state::ready && waiting_.empty() && now >= idle_since_ + idle_timeout_)
     return close(reply<done>{}, "idle");
+  check_calls(now);
   update_wake();
 }
 
@@ -57,7 +57,7 @@ void session_core::check_time(in_flight& flight, bool front, clock_type::time_po
              && now >= flight.round_since + request.idle_timeout) {
     interrupt(flight, stop_reason::idle);
   } else if (front && request.cpu_budget > 0ms) {
-    auto used = sandbox::cpu_time_of(worker_->host_pid());
+    auto used = cpu_used();
     if (used && *used - flight.cpu_before + flight.cpu_used >= request.cpu_budget)
       interrupt(flight, stop_reason::cpu);
   } else if (flight.asynchronous && request.cpu_budget > 0ms) {
@@ -88,7 +88,7 @@ void session_core::consider(clock_type::time_point& next, const in_flight& fligh
   if (!flight.rounds.empty() && (front || flight.asynchronous))
     next = std::min(next, flight.round_since + request.idle_timeout);
   if (front && request.cpu_budget > 0ms) {
-    auto used = sandbox::cpu_time_of(worker_->host_pid()).value_or(flight.cpu_before);
+    auto used = cpu_used().value_or(flight.cpu_before);
     // With several threads CPU time passes faster than wall time: look again half way.
     auto left = duration_cast<microseconds>(request.cpu_budget) - flight.cpu_used
                 - (used - flight.cpu_before);
@@ -111,6 +111,7 @@ void session_core::update_wake() {
     next = asked_for_worker_ + config_.start_timeout;
   if (channel_closed_)
     next = std::min(next, reap_by_);
+  next = std::min(next, next_call_deadline_);
   if (!waiting_.empty())
     next = std::min(next, waiting_.front()->submitted() + waiting_.front()->request().timeout);
   for (std::size_t i = 0; i < sent_.size(); ++i)

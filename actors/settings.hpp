@@ -46,6 +46,7 @@ struct tenant_settings {
   std::optional<std::set<std::string>> egress;       ///< Policies it may ask for; absent: all.
   std::uint64_t group_memory = 0;                    ///< Of its control group, where there is one.
   std::uint64_t group_pids = 0;                      ///< The same of processes and threads.
+  process_mode processes = process_mode::children;   ///< At most, where the environment has them.
   std::string trust_group;                           ///< Whose zygotes it shares; else none's.
   bool warm = false;                    ///< Start the pools of eager environments with the daemon.
   std::chrono::milliseconds timeout{0}; ///< Else settings::timeout.
@@ -100,6 +101,7 @@ struct settings {
   std::chrono::milliseconds stream_timeout{1'800'000}; ///< Of a whole stream.
   std::chrono::milliseconds stream_idle{120'000};      ///< Until an item comes that was asked for.
   std::chrono::milliseconds init_timeout{60'000};
+  std::chrono::milliseconds callback_timeout{60'000}; ///< For an answer of the application.
   std::chrono::seconds log_ttl{600};
   std::size_t kept_executions = 100; ///< Ended executions kept per session, whatever their age.
   std::size_t source_bytes = 16u << 20;
@@ -110,7 +112,7 @@ struct settings {
                                     const std::string& policy);
 /// Decides what processes a tenant's session has; `wish` is what it asks for, if anything.
 [[nodiscard]] result<process_mode> may_have_processes(const settings& config,
-                                                      std::string_view tenant,
+                                                      const std::string& tenant,
                                                       const std::string& environment,
                                                       std::optional<process_mode> wish);
 

@@ -120,6 +120,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .shares = plan_.config.tenants.size() > 1 ? plan_.shares : nullptr,
       .niceness = sandbox::niceness_of(may().cpu_weight),
       .gate = plan_.gate,
+      .functions = plan_.functions,
       .pool = [pool = plan_.pool, env, group = plan_.group()] { return pool(env, group); },
       .report_end =
           [me](session_info ended) {

@@ -29,6 +29,7 @@ struct tenant_plan {
   cgroup_keeper* cgroups; ///< Null where there are none.
   cpu_shares* shares;     ///< Null where there is nothing to share.
   egress_gate& gate;
+  switchboard& functions;
   std::string name;
   allowance& quotas;
   std::function<std::string()> group; ///< Its trust group, as it is now.

@@ -27,7 +27,11 @@ constexpr bool is_known(unsigned char type) noexcept {
     case frame_type::display:
     case frame_type::finished:
     case frame_type::items:
-    case frame_type::parked: return true;
+    case frame_type::parked:
+    case frame_type::host_result:
+    case frame_type::host_call:
+    case frame_type::host_drop:
+    case frame_type::note: return true;
   }
   return false;
 }

@@ -15,14 +15,18 @@ namespace vivarium::bridge {
 /// What travels on the two pipes of a worker. A frame is a header of 8 bytes (body length as 32 bit
 /// little endian, type, three zero bytes) and a body in protobuf encoding, see worker_protocol.hpp.
 enum class frame_type : std::uint8_t {
-  evaluate = 1, ///< daemon -> worker
-  pull = 2,     ///< daemon -> worker
-  hello = 16,   ///< worker -> daemon, once, first
+  evaluate = 1,    ///< daemon -> worker
+  pull = 2,        ///< daemon -> worker
+  host_result = 3, ///< daemon -> worker
+  hello = 16,      ///< worker -> daemon, once, first
   output = 17,
   display = 18,
   finished = 19,
   items = 20,
   parked = 21,
+  host_call = 22,
+  host_drop = 23,
+  note = 24,
 };
 
 inline constexpr std::size_t frame_header_bytes = 8;
@@ -63,6 +67,10 @@ public:
   [[nodiscard]] std::size_t missing() const noexcept;
   /// Bytes held that have not been returned as frames.
   [[nodiscard]] std::size_t pending() const noexcept { return end_ - begin_; }
+  /// Those bytes; valid until the next `prepare`.
+  [[nodiscard]] std::string_view unread() const noexcept {
+    return {buffer_.data() + begin_, pending()};
+  }
 
 private:
   raw_memory buffer_;

@@ -21,6 +21,7 @@ namespace vivarium::bridge {
 //   array                      nested arrays where its items are bools, ints or floats of at most
 //                              64 bits, at most 100,000, in at most 6 dimensions; else
 //                              {"dtype": ..., "shape": [...], "data": base64}
+//   function                   {"$function": name}
 //   ref                        {"$ref": id, "type": type_name, "repr": ..., "length": when known}
 
 /// Appends the JSON text of an encoded vivarium.v1.Value that `validate_value` has accepted.

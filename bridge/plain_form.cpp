@@ -113,6 +113,16 @@ std::string term_object(std::string_view message) {
   return out;
 }
 
+std::string function_object(std::string_view message) {
+  std::string out;
+  std::string_view name;
+  for (field_walk fields{message}; fields.next();)
+    if (fields.number() == 1)
+      name = fields.content();
+  write_object(out, [&](object_writer& object) { object.add_text("$function", name); });
+  return out;
+}
+
 // Only told by its name: it goes to Python, never comes from there.
 std::string construct_text(std::string_view message) {
   std::string_view name;
@@ -255,6 +265,7 @@ std::string plain_form(const value_view& value) {
     case value_kind::term: return term_object(value.content);
     case value_kind::array: return array_form(value.content);
     case value_kind::ref: return ref_object(value.content);
+    case value_kind::function: return function_object(value.content);
     case value_kind::construct: return construct_text(value.content);
     default: return text_value(value.content);
   }

@@ -256,6 +256,7 @@ void append_repr(std::string& out, std::string_view encoded, integer_writer& int
     case value_kind::array:
     case value_kind::construct:
     case value_kind::ref:
+    case value_kind::function:
     case value_kind::opaque: append_unlikely(out, value); break;
   }
 }

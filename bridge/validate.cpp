@@ -106,6 +106,9 @@ const field_row ref_rows[] = {
     {1, content::text}, {2, content::text}, {3, content::text}, {4, content::varint}};
 const message_table ref_table{ref_rows};
 
+const field_row function_rows[] = {{1, content::text}};
+const message_table function_table{function_rows, bit(1)};
+
 const char* check_uuid(std::string_view bytes) {
   return bytes.size() == 16 ? nullptr : "a UUID does not have 16 bytes";
 }
@@ -141,6 +144,7 @@ const field_row value_rows[] = {
     {.number = 23, .holds = content::message, .table = &array_table, .check = check_array},
     {25, content::message, false, &construct_table},
     {26, content::message, false, &ref_table},
+    {27, content::message, false, &function_table},
     {30, content::message, false, &opaque_table},
 };
 const message_table value_table{value_rows, 0, 0, true};
@@ -192,6 +196,24 @@ const field_row error_rows[] = {
     {16, content::message, false, &dtype_mismatch_table},
 };
 const message_table error_table{error_rows, bit(1), bit(14) | bit(15) | bit(16)};
+
+const field_row log_record_rows[] = {
+    number(1, 6),         {2, content::text},
+    {3, content::text},   {4, content::text},
+    {5, content::varint}, {6, content::text},
+    {7, content::varint}, {8, content::text},
+    {9, content::text},   {10, content::message, true, &entry_table}};
+const message_table log_record_table{log_record_rows, bit(1)};
+
+const field_row progress_rows[] = {
+    {1, content::fixed64}, {2, content::fixed64}, {3, content::text}};
+const message_table progress_table{progress_rows};
+
+const field_row host_error_rows[] = {{1, content::text},
+                                     {2, content::text},
+                                     {3, content::text},
+                                     {4, content::message, false, &value_table}};
+const message_table host_error_table{host_error_rows};
 
 const field_row value_items_rows[] = {{1, content::message, true, &value_table}};
 const message_table value_items_table{value_items_rows};
@@ -346,6 +368,18 @@ status validate_error(std::string_view encoded, const decode_bounds& bounds) {
 
 status validate_display(std::string_view encoded, const decode_bounds& bounds) {
   return validate(encoded, display_table, "display", bounds);
+}
+
+status validate_log_record(std::string_view encoded, const decode_bounds& bounds) {
+  return validate(encoded, log_record_table, "log record", bounds);
+}
+
+status validate_progress(std::string_view encoded, const decode_bounds& bounds) {
+  return validate(encoded, progress_table, "progress", bounds);
+}
+
+status validate_host_error(std::string_view encoded, const decode_bounds& bounds) {
+  return validate(encoded, host_error_table, "host error", bounds);
 }
 
 status validate_items(std::string_view encoded, std::uint64_t count, bool as_repr,

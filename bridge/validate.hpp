@@ -31,6 +31,11 @@ status validate_value(std::string_view encoded, const decode_bounds& bounds = {}
 status validate_error(std::string_view encoded, const decode_bounds& bounds = {});
 status validate_display(std::string_view encoded, const decode_bounds& bounds = {});
 
+status validate_log_record(std::string_view encoded, const decode_bounds& bounds = {});
+status validate_progress(std::string_view encoded, const decode_bounds& bounds = {});
+/// A HostError of a client's.
+status validate_host_error(std::string_view encoded, const decode_bounds& bounds = {});
+
 /// The content of the message `items` of worker_protocol.hpp: `count` values, or texts where the
 /// form is repr.
 status validate_items(std::string_view encoded, std::uint64_t count, bool as_repr,

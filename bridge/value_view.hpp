@@ -33,6 +33,7 @@ enum class value_kind : std::uint32_t {
   array,
   construct = 25,
   ref = 26,
+  function,
   opaque = 30,
 };
 

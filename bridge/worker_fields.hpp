@@ -23,6 +23,8 @@ enum class evaluate_field : std::uint32_t {
   options,
   owner,
   stream_credit,
+  host,
+  within,
 };
 
 enum class pull_field : std::uint32_t { execution = 1, credit };
@@ -44,9 +46,26 @@ enum class finished_field : std::uint32_t {
 
 enum class parked_field : std::uint32_t { execution = 1 };
 
+enum class host_call_field : std::uint32_t {
+  execution = 1,
+  call,
+  kind,
+  blocking,
+  host,
+  name,
+  operands,
+  timeout_ms,
+};
+
+enum class host_drop_field : std::uint32_t { call = 1 };
+
+enum class host_result_field : std::uint32_t { call = 1, kind, content, host };
+
+enum class note_field : std::uint32_t { execution = 1, kind, content };
+
 enum class items_field : std::uint32_t { execution = 1, count, content };
 
-/// The tag of a field with a varint, and of one with a length.
+/// The tag of a field with a varint, and of one with a length; for fields below 16.
 template <class Field>
 constexpr char varint_tag(Field field) noexcept {
   return static_cast<char>(static_cast<std::uint32_t>(field) << 3);

@@ -16,13 +16,13 @@ namespace {
 
 template <class Field>
 void put(std::string& out, Field field, std::uint64_t value) {
-  out += varint_tag(field);
+  protozero::add_varint_to_buffer(&out, static_cast<std::uint32_t>(field) << 3);
   protozero::add_varint_to_buffer(&out, value);
 }
 
 template <class Field>
 void put(std::string& out, Field field, std::string_view bytes) {
-  out += bytes_tag(field);
+  protozero::add_varint_to_buffer(&out, static_cast<std::uint32_t>(field) << 3 | 2);
   protozero::add_varint_to_buffer(&out, bytes.size());
   out += bytes;
 }
@@ -137,6 +137,8 @@ status append_evaluate(std::string& out, const evaluate& message) {
   put(out, f::options, packed(message.values));
   put(out, f::owner, message.owner);
   put(out, f::stream_credit, message.stream_credit);
+  put(out, f::host, message.host);
+  put(out, f::within, message.within);
   return end_frame(out, start);
 }
 
@@ -144,6 +146,17 @@ status append_pull(std::string& out, const pull& message) {
   auto start = begin_frame(out, frame_type::pull);
   put(out, pull_field::execution, message.execution);
   put(out, pull_field::credit, message.credit);
+  return end_frame(out, start);
+}
+
+status append_host_result(std::string& out, const host_result& message) {
+  using f = host_result_field;
+  make_room(out, message.content.size());
+  auto start = begin_frame(out, frame_type::host_result);
+  put(out, f::call, message.call);
+  put(out, f::kind, static_cast<std::uint64_t>(message.kind));
+  put(out, f::content, message.content);
+  put(out, f::host, message.host);
   return end_frame(out, start);
 }
 
@@ -195,9 +208,38 @@ status append_finished(std::string& out, const finished& message) {
   return end_frame(out, start);
 }
 
+status append_host_call(std::string& out, const host_call& message) {
+  using f = host_call_field;
+  make_room(out, message.operands.size());
+  auto start = begin_frame(out, frame_type::host_call);
+  put(out, f::execution, message.execution);
+  put(out, f::call, message.call);
+  put(out, f::kind, static_cast<std::uint64_t>(message.kind));
+  put(out, f::blocking, std::uint64_t{message.blocking});
+  put(out, f::host, message.host);
+  put(out, f::name, message.name);
+  put(out, f::operands, message.operands);
+  put(out, f::timeout_ms, message.timeout_ms);
+  return end_frame(out, start);
+}
+
+status append_host_drop(std::string& out, const host_drop& message) {
+  auto start = begin_frame(out, frame_type::host_drop);
+  put(out, host_drop_field::call, message.call);
+  return end_frame(out, start);
+}
+
+status append_note(std::string& out, const note& message) {
+  auto start = begin_frame(out, frame_type::note);
+  put(out, note_field::execution, message.execution);
+  put(out, note_field::kind, static_cast<std::uint64_t>(message.kind));
+  put(out, note_field::content, message.content);
+  return end_frame(out, start);
+}
+
 result<evaluate> decode_evaluate(std::string_view body) {
   using f = evaluate_field;
-  return decode<evaluate>(body, "evaluate", f::stream_credit, [](auto& in, evaluate& to) {
+  return decode<evaluate>(body, "evaluate", f::within, [](auto& in, evaluate& to) {
     switch (in.field()) {
       case f::execution: to.execution = in.number(1, any64); break;
       case f::source: to.source = in.bytes(); break;
@@ -221,6 +263,8 @@ result<evaluate> decode_evaluate(std::string_view body) {
         break;
       case f::owner: to.owner = in.number(0, any64); break;
       case f::stream_credit: to.stream_credit = in.number(0, any64); break;
+      case f::host: to.host = in.number(0, any64); break;
+      case f::within: to.within = in.number(0, any64); break;
       default: in.reject();
     }
   });
@@ -231,6 +275,19 @@ result<pull> decode_pull(std::string_view body) {
     switch (in.field()) {
       case pull_field::execution: to.execution = in.number(1, any64); break;
       case pull_field::credit: to.credit = in.number(0, any64); break;
+      default: in.reject();
+    }
+  });
+}
+
+result<host_result> decode_host_result(std::string_view body) {
+  using f = host_result_field;
+  return decode<host_result>(body, "host_result", f::host, [](auto& in, host_result& to) {
+    switch (in.field()) {
+      case f::call: to.call = in.number(1, any64); break;
+      case f::kind: to.kind = static_cast<host_result::outcome>(in.number(1, 6)); break;
+      case f::content: to.content = in.bytes(); break;
+      case f::host: to.host = in.number(0, any64); break;
       default: in.reject();
     }
   });
@@ -284,6 +341,43 @@ result<items> decode_items(std::string_view body) {
       case items_field::execution: to.execution = in.number(1, any64); break;
       case items_field::count: to.count = in.number(1, any64); break;
       case items_field::content: to.content = in.bytes(); break;
+      default: in.reject();
+    }
+  });
+}
+
+result<host_call> decode_host_call(std::string_view body) {
+  using f = host_call_field;
+  return decode<host_call>(body, "host_call", f::timeout_ms, [](auto& in, host_call& to) {
+    switch (in.field()) {
+      case f::execution: to.execution = in.number(0, any64); break;
+      case f::call: to.call = in.number(0, any64); break;
+      case f::kind: to.kind = static_cast<host_call::call_kind>(in.number(1, 3)); break;
+      case f::blocking: to.blocking = in.flag(); break;
+      case f::host: to.host = in.number(0, any64); break;
+      case f::name: to.name = in.bytes(); break;
+      case f::operands: to.operands = in.bytes(); break;
+      case f::timeout_ms: to.timeout_ms = in.number(0, any64); break;
+      default: in.reject();
+    }
+  });
+}
+
+result<host_drop> decode_host_drop(std::string_view body) {
+  return decode<host_drop>(body, "host_drop", host_drop_field::call, [](auto& in, host_drop& to) {
+    if (in.field() == host_drop_field::call)
+      to.call = in.number(1, any64);
+    else
+      in.reject();
+  });
+}
+
+result<note> decode_note(std::string_view body) {
+  return decode<note>(body, "note", note_field::content, [](auto& in, note& to) {
+    switch (in.field()) {
+      case note_field::execution: to.execution = in.number(0, any64); break;
+      case note_field::kind: to.kind = static_cast<note::note_kind>(in.number(1, 2)); break;
+      case note_field::content: to.content = in.bytes(); break;
       default: in.reject();
     }
   });

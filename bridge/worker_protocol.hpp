@@ -16,7 +16,7 @@ namespace vivarium::bridge {
 // client as they are (a `Value`, an `ExecutionError`, a `Display` in the encoding of vivarium.v1)
 // are returned as encoded bytes, to be checked by `bridge/validate.hpp`.
 
-inline constexpr std::uint32_t worker_protocol_version = 1;
+inline constexpr std::uint32_t worker_protocol_version = 2;
 
 /// What is to be done. The operands are a Value: of `execute` a dict of variables to bind, of the
 /// others a list, given here.
@@ -78,6 +78,10 @@ struct evaluate {
   std::uint64_t owner = 0; ///< Connection that its refs belong to; 0: the session.
   /// Above 0 the result is iterated, and this is the credit of the first round, see `pull`.
   std::uint64_t stream_credit = 0;
+  std::uint64_t host = 0; ///< Connection that functions among its values belong to; 0: none.
+  /// Number of a call to the host that this is part of answering; 0: none. Where the main thread
+  /// waits for that call, it runs this inside of the wait.
+  std::uint64_t within = 0;
 };
 
 /// A namespace that begins with what the init script left and is dropped with the execution.
@@ -92,6 +96,23 @@ inline constexpr std::uint64_t stream_round_bytes = 1u << 20;
 struct pull {
   std::uint64_t execution = 0;
   std::uint64_t credit = 0; ///< 0: close the iterator and finish.
+};
+
+/// The host's answer to a call.
+struct host_result {
+  enum class outcome : std::uint8_t {
+    value = 1, ///< `content` is an encoded vivarium.v1.Value.
+    error = 2, ///< `content` is an encoded vivarium.v1.HostError: the function failed.
+    // What the daemon says; `content` is text for a person.
+    not_found = 3,   ///< Nobody offers the function.
+    timeout = 4,     ///< The answer did not come in time.
+    unavailable = 5, ///< Who should have answered is gone.
+    limit = 6,       ///< Too much at once.
+  };
+  std::uint64_t call = 0;
+  outcome kind = outcome::value;
+  std::string_view content;
+  std::uint64_t host = 0; ///< Connection that functions in the value belong to; 0: none.
 };
 
 /// First message of a worker, before any tenant byte.
@@ -127,6 +148,40 @@ struct items {
   std::string_view content;
 };
 
+/// Python calls a function of the host's.
+struct host_call {
+  enum class call_kind : std::uint8_t {
+    call = 1, ///< `host_result` or `host_drop` ends it.
+    cast = 2, ///< Nobody waits.
+    send = 3, ///< `name` is the destination of a message; its content the only operand.
+  };
+  std::uint64_t execution = 0; ///< That it is made by, as far as is known; 0: none.
+  std::uint64_t call = 0;      ///< Number within the session, from 1, increasing. 0 for a cast.
+  call_kind kind = call_kind::call;
+  bool blocking = false;  ///< The main thread waits for it, inside of an execution.
+  std::uint64_t host = 0; ///< Connection whose function it is; 0: whoever offers the name.
+  std::string_view name;  ///< UTF-8, not yet checked.
+  /// Encoded Value, not yet checked: a tuple of a list and a dict, the arguments.
+  std::string_view operands;
+  std::uint64_t timeout_ms = 0; ///< 0: the default.
+};
+
+/// Nobody waits for that call any more.
+struct host_drop {
+  std::uint64_t call = 0;
+};
+
+/// Something that an execution tells beside its output.
+struct note {
+  enum class note_kind : std::uint8_t {
+    log = 1,      ///< `content` is an encoded vivarium.v1.LogRecord.
+    progress = 2, ///< `content` is an encoded vivarium.v1.Progress.
+  };
+  std::uint64_t execution = 0; ///< 0: of none.
+  note_kind kind = note_kind::log;
+  std::string_view content;
+};
+
 /// How an execution ended, in the worker's own words.
 struct finished {
   enum class outcome : std::uint8_t {
@@ -147,20 +202,28 @@ struct finished {
 
 status append_evaluate(std::string& out, const evaluate& message);
 status append_pull(std::string& out, const pull& message);
+status append_host_result(std::string& out, const host_result& message);
 status append_hello(std::string& out, const hello& message);
 status append_output(std::string& out, const output& message);
 status append_display(std::string& out, const display& message);
 status append_parked(std::string& out, const parked& message);
 status append_items(std::string& out, const items& message);
 status append_finished(std::string& out, const finished& message);
+status append_host_call(std::string& out, const host_call& message);
+status append_host_drop(std::string& out, const host_drop& message);
+status append_note(std::string& out, const note& message);
 
 result<evaluate> decode_evaluate(std::string_view body);
 result<pull> decode_pull(std::string_view body);
+result<host_result> decode_host_result(std::string_view body);
 result<hello> decode_hello(std::string_view body);
 result<output> decode_output(std::string_view body);
 result<display> decode_display(std::string_view body);
 result<parked> decode_parked(std::string_view body);
 result<items> decode_items(std::string_view body);
 result<finished> decode_finished(std::string_view body);
+result<host_call> decode_host_call(std::string_view body);
+result<host_drop> decode_host_drop(std::string_view body);
+result<note> decode_note(std::string_view body);
 
 } // namespace vivarium::bridge

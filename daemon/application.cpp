@@ -131,6 +131,8 @@ status application::run() {
   auth_ = std::make_unique<authenticator>(
       config_.auth, [this](const std::string& name) { return core_->knows(name); }, meters_);
   meters_.count_failures_of(*auth_);
+  if (config_.code_records)
+    meters_.pass_records_to(journal_);
   server_ = std::make_unique<server>(
       reactor_, *core_, access_rules{config_.hosts, config_.origins, config_.auth.asked()}, *auth_,
       config_.network, meters_, journal_);

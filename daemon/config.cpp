@@ -163,6 +163,7 @@ void read_limits(table_reader in, config& into) {
   in.take_duration("grace", core.grace, {1, hour});
   in.take_duration("idle_session", core.idle_timeout, {second, 365 * day});
   in.take_duration("start_timeout", core.start_timeout, {second, hour});
+  in.take_duration("callback_timeout", core.callback_timeout, {second, hour});
   if (core.timeout > core.max_timeout)
     in.complain("timeout", "must not be more than max_timeout");
   in.finish();
@@ -203,6 +204,7 @@ void read_log(table_reader in, config& into) {
                [&](std::size_t i) { into.level = static_cast<log_level>(i); });
   in.take_word("format", {"json", "text"},
                [&](std::size_t i) { into.format = static_cast<log_format>(i); });
+  in.take("code_records", into.code_records);
   in.finish();
 }
 

@@ -29,8 +29,9 @@ struct config {
   settings core;
   log_level level = log_level::info;
   log_format format = log_format::json;
-  std::string audit_file; ///< Absolute path, "stderr", or empty for none.
-  bool metrics = true;    ///< Whether /metrics is served.
+  bool code_records = false; ///< Whether what code logs goes to the log, too.
+  std::string audit_file;    ///< Absolute path, "stderr", or empty for none.
+  bool metrics = true;       ///< Whether /metrics is served.
 };
 
 /// What is wrong with a configuration: one line each, with file, line and path of the key.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/metrics.hpp"
 
+#include "daemon/code_record.hpp"
 #include "daemon/process_stats.hpp"
 #include "daemon/version.hpp"
 
@@ -112,6 +113,13 @@ struct metrics::families {
       histogram("vivarium_session_start_duration_seconds", "Until a session was ready.");
   Family<Counter>& sessions_closed =
       counter("vivarium_sessions_closed_total", "Sessions that ended, by cause.");
+  Family<Counter>& host_calls =
+      counter("vivarium_host_calls_total", "Calls of code to the application, by outcome.");
+  Family<Histogram>& host_call_latency =
+      histogram("vivarium_host_call_duration_seconds",
+                "From a call of code to the application to the end of the wait.");
+  Family<Counter>& log_records = counter("vivarium_log_records_total",
+                                         "Records that code handed to the daemon's log handler.");
   Family<Counter>& pool_asked = counter("vivarium_pool_requests_total",
                                         "Requests for a worker; outcome hit: one stood ready.");
   Family<Gauge>& pool_ready = gauge("vivarium_pool_workers_ready", "Workers that stand ready.");
@@ -198,6 +206,8 @@ struct metrics::families {
   std::array<Counter*, audit_event_count> audit_cache{};
   label_cache<3, Counter*> pool_cache;
   label_cache<2, Counter*> quota_cache;
+  label_cache<2, std::pair<Counter*, Histogram*>> host_cache;
+  label_cache<1, Counter*> record_cache;
   label_cache<2, std::pair<Gauge*, Histogram*>> session_cache;
   std::array<label_cache<1, Counter*>, rpc::method_count> call_cache;
   std::array<Histogram*, rpc::method_count> call_latency{};
@@ -357,6 +367,30 @@ void metrics::tenant_stands(const std::string& tenant, bool behind) {
 
 void metrics::cpu_used(const std::string& tenant, std::chrono::microseconds more) {
   families_->tenant_cpu.Add({{"tenant", tenant}}).Increment(seconds_of(more));
+}
+
+void metrics::host_called(const std::string& tenant, const std::string&, const std::string& outcome,
+                          std::chrono::microseconds took) {
+  auto& [count, latency] = families_->host_cache.find({tenant, outcome}, [&] {
+    prometheus::Labels who{{"tenant", tenant}, {"outcome", outcome}};
+    return std::pair{&families_->host_calls.Add(who),
+                     &families_->host_call_latency.Add(who, seconds_buckets())};
+  });
+  count->Increment();
+  if (took.count() > 0) // A cast has nothing to wait for.
+    latency->Observe(seconds_of(took));
+}
+
+void metrics::code_logged(const std::string& tenant, const std::string& session,
+                          std::string_view record) {
+  families_->record_cache
+      .find({tenant},
+            [&] {
+              return &families_->log_records.Add({{"tenant", tenant}});
+            })
+      ->Increment();
+  if (records_ != nullptr)
+    log_code_record(*records_, tenant, session, record);
 }
 
 void metrics::actor_restarted(const std::string& kind) {

@@ -6,6 +6,7 @@
 #include "daemon/authenticator.hpp"
 #include "daemon/connection.hpp"
 #include "daemon/http_request.hpp"
+#include "daemon/log.hpp"
 #include "daemon/rpc.hpp"
 
 #include <chrono>
@@ -55,6 +56,10 @@ public:
   void quota_refused(const std::string& tenant, std::string_view quota) override;
   void tenant_stands(const std::string& tenant, bool behind) override;
   void cpu_used(const std::string& tenant, std::chrono::microseconds more) override;
+  void host_called(const std::string& tenant, const std::string& environment,
+                   const std::string& outcome, std::chrono::microseconds took) override;
+  void code_logged(const std::string& tenant, const std::string& session,
+                   std::string_view record) override;
   void actor_restarted(const std::string& kind) override;
   void audit(audit_event what, const audit_subject& who, audit_fields with) override;
 
@@ -72,6 +77,9 @@ public:
   /// Shows the figures of `auth`, which must outlive this or be replaced.
   void count_failures_of(const authenticator& auth);
 
+  /// Records of sessions' code go to `into` as well, which must outlive this.
+  void pass_records_to(log& into) { records_ = &into; }
+
   // Of the sandbox.
   void layer_state(const std::string& layer, bool present);
 
@@ -83,6 +91,7 @@ private:
   std::unique_ptr<families> families_;
   audit_log& book_;
   const authenticator* auth_ = nullptr;
+  log* records_ = nullptr;
   traffic bytes_;
 };
 

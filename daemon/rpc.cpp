@@ -20,6 +20,7 @@ std::shared_ptr<basic_call> begin_any(const context& with, const question& asked
     case method::get_memory_stats:
     case method::collect_garbage:
     case method::set_tracemalloc: return begin_operation(with, asked, std::move(who), tag);
+    case method::serve: return begin_serve(with, asked, std::move(who), tag);
     case method::wait: return begin_wait(with, asked, std::move(who), tag);
     case method::follow: return begin_follow(with, asked, std::move(who), tag);
     default: return begin_simple(with, asked, std::move(who), tag);
@@ -37,6 +38,8 @@ bool may_be_long(method what) noexcept {
     case method::compile:
     case method::create_session:
     case method::create_namespace:
+    case method::serve:
+    case method::answer:
     case method::release_refs: return true;
     default: return false;
   }
@@ -61,6 +64,7 @@ status settle_owner(std::uint64_t& owner, const question& asked) {
 
 status settle(submission& what, const question& asked) {
   what.request_id = asked.request_id;
+  what.connection = asked.scope != nullptr ? asked.scope->known_owner() : 0;
   auto format = static_cast<wire::result_format>(what.answer_format);
   what.as_json =
       format == wire::result_format::json

@@ -42,6 +42,8 @@ enum class method : std::uint8_t {
   get_memory_stats,
   collect_garbage,
   set_tracemalloc,
+  serve,
+  answer,
 };
 
 /// What is known of a method.
@@ -56,7 +58,7 @@ struct method_info {
   bool safe;                   ///< Has no side effects: Connect allows GET.
 };
 
-inline constexpr std::size_t method_count = 23;
+inline constexpr std::size_t method_count = 25;
 [[nodiscard]] const method_info& info_of(method id) noexcept;
 /// Each returns nothing when there is no such method.
 [[nodiscard]] const method_info* find_by_path(std::string_view path) noexcept;
@@ -107,6 +109,8 @@ public:
   virtual ~connection_scope() = default;
   /// Its number, see `service::new_owner`.
   virtual std::uint64_t owner() = 0;
+  /// The same when it has one already, else 0.
+  [[nodiscard]] virtual std::uint64_t known_owner() const noexcept = 0;
 };
 
 /// What every call needs.

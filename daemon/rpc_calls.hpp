@@ -118,6 +118,8 @@ std::shared_ptr<basic_call> begin_stream(const context& with, const question& as
                                          std::shared_ptr<asker> who, std::uint64_t tag);
 std::shared_ptr<basic_call> begin_batch(const context& with, const question& asked,
                                         std::shared_ptr<asker> who, std::uint64_t tag);
+std::shared_ptr<basic_call> begin_serve(const context& with, const question& asked,
+                                        std::shared_ptr<asker> who, std::uint64_t tag);
 /// What a session's interpreter is asked beside running code.
 std::shared_ptr<basic_call> begin_operation(const context& with, const question& asked,
                                             std::shared_ptr<asker> who, std::uint64_t tag);

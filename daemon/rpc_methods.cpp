@@ -9,6 +9,7 @@ namespace {
 
 #define EXECUTION "/vivarium.v1.ExecutionService/"
 #define SESSION "/vivarium.v1.SessionService/"
+#define HOST "/vivarium.v1.HostService/"
 constexpr std::array<method_info, method_count> methods{{
     {method::eval, "eval", EXECUTION "Eval", "eval", 2, 2, false, false},
     {method::start, "start", EXECUTION "Start", "start", 3, 3, false, false},
@@ -45,9 +46,12 @@ constexpr std::array<method_info, method_count> methods{{
      false, false},
     {method::set_tracemalloc, "set_tracemalloc", SESSION "SetTracemalloc", "setTracemalloc", 27, 27,
      false, false},
+    {method::serve, "serve", HOST "Serve", "serve", 29, 29, true, false},
+    {method::answer, "answer", HOST "Answer", "answer", 30, 30, false, false},
 }};
 #undef EXECUTION
 #undef SESSION
+#undef HOST
 
 template <class Matches>
 const method_info* find(Matches matches) noexcept {

@@ -20,6 +20,7 @@ public:
       case method::compile: return read_long(with, asked, decode_compile, &simple_call::compile);
       case method::create_session:
         return read_long(with, asked, decode_session, &simple_call::create_session);
+      case method::answer: return read_long(with, asked, decode_answer, &simple_call::answer_call);
       case method::create_namespace:
         return read_long(with, asked, decode_namespace, &simple_call::create_namespace);
       default: break;
@@ -89,6 +90,9 @@ private:
   static result<session_request> decode_session(const question& from) {
     return wire::decode_create_session(from.request, from.bytes);
   }
+  static result<wire::answer_request> decode_answer(const question& from) {
+    return wire::decode_answer(from.request, from.bytes);
+  }
   static result<namespace_request> decode_namespace(const question& from) {
     return wire::decode_create_namespace(from.request, from.bytes);
   }
@@ -131,6 +135,14 @@ private:
       return;
     core.create_namespace(asked.tenant, *std::move(what),
                           to<namespace_info>(wire::encode_namespace));
+  }
+
+  void answer_call(service& core, result<wire::answer_request> what, const question& asked) {
+    if (!check(what))
+      return;
+    if (auto ok = core.functions().answer(asked.tenant, what->call, std::move(what->with));
+        check(ok))
+      answer(encode_nothing(response(), done{}));
   }
 
   static result<std::string> encode_nothing(wire::codec as, done) {

@@ -69,6 +69,10 @@ enum class message : std::uint8_t {
   collect_garbage_response,
   set_tracemalloc_request,
   set_tracemalloc_response,
+  serve_request,
+  serve_response,
+  answer_request,
+  answer_response,
   client_frame,
   defaults,
   execution_error,
@@ -120,6 +124,9 @@ inline constexpr std::uint32_t default_window = 1'024;
 inline constexpr std::uint32_t most_window = 1'000'000;
 inline constexpr std::size_t most_batch_items = 1'000;
 inline constexpr std::size_t most_refs = 100'000; ///< Of one ReleaseRefs.
+inline constexpr std::size_t most_modules = 100;
+inline constexpr std::size_t most_functions = 1'000; ///< Of a module, and of names of a Serve.
+inline constexpr std::size_t most_function_bytes = 200;
 inline constexpr std::size_t most_tags = 16;
 inline constexpr std::size_t most_tag_bytes = 64;
 inline constexpr std::size_t most_environment_variables = 256;
@@ -162,6 +169,17 @@ inline constexpr std::uint32_t most_frames = 100;                ///< Of tracema
 [[nodiscard]] result<submission> decode_get_memory_stats(codec as, std::string_view bytes);
 [[nodiscard]] result<submission> decode_collect_garbage(codec as, std::string_view bytes);
 [[nodiscard]] result<submission> decode_set_tracemalloc(codec as, std::string_view bytes);
+struct serve_request {
+  function_offer what;
+  result_format format = result_format::unspecified;
+  std::uint32_t window = 0; ///< Calls that may be under way over plain HTTP.
+};
+struct answer_request {
+  std::string call;
+  function_answer with;
+};
+[[nodiscard]] result<serve_request> decode_serve(codec as, std::string_view bytes);
+[[nodiscard]] result<answer_request> decode_answer(codec as, std::string_view bytes);
 /// A request without fields.
 [[nodiscard]] status decode_empty(message type, codec as, std::string_view bytes);
 
@@ -206,6 +224,13 @@ inline constexpr std::uint32_t most_frames = 100;                ///< Of tracema
                                                       const worker_memory& seen);
 [[nodiscard]] result<std::string> encode_collected(codec as, std::string_view value);
 [[nodiscard]] result<std::string> encode_tracemalloc(codec as, std::string_view value);
+
+// The messages of Serve: the functions are offered; a call, after so many casts were lost; nobody
+// waits for that call any more.
+[[nodiscard]] std::string encode_serving(codec as);
+[[nodiscard]] result<std::string>
+encode_function_call(codec as, result_format format, const function_call& what, std::uint64_t lost);
+[[nodiscard]] result<std::string> encode_call_dropped(codec as, std::string_view id);
 
 // Errors.
 

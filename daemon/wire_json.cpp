@@ -7,6 +7,7 @@
 
 #include "vivarium/v1/connection.pb.h"
 #include "vivarium/v1/execution.pb.h"
+#include "vivarium/v1/host.pb.h"
 #include "vivarium/v1/session.pb.h"
 
 namespace vivarium::wire {
@@ -61,6 +62,10 @@ const Message& prototype_of(message type) {
     case message::collect_garbage_response: return v1::CollectGarbageResponse::default_instance();
     case message::set_tracemalloc_request: return v1::SetTracemallocRequest::default_instance();
     case message::set_tracemalloc_response: return v1::SetTracemallocResponse::default_instance();
+    case message::serve_request: return v1::ServeRequest::default_instance();
+    case message::serve_response: return v1::ServeResponse::default_instance();
+    case message::answer_request: return v1::AnswerRequest::default_instance();
+    case message::answer_response: return v1::AnswerResponse::default_instance();
     case message::defaults: return v1::Defaults::default_instance();
     case message::execution_error: return v1::ExecutionError::default_instance();
     case message::client_frame: return v1::ClientFrame::default_instance();

@@ -103,6 +103,8 @@ bool append_event_json(std::string& out, const execution& source, const event& w
       bridge::append_json_string(out, what.data);
       break;
     case event::kind::display:
+    case event::kind::log:
+    case event::kind::progress:
     case event::kind::items: return false;
     case event::kind::verdict:
       out += R"(,"verdict":)";
@@ -130,6 +132,8 @@ std::string encode_event(codec as, const execution& source, const event& what, s
     case event::kind::err: field = 5; break;
     case event::kind::display: field = 6; break;
     case event::kind::items: field = 9; break;
+    case event::kind::log: field = 10; break;
+    case event::kind::progress: field = 11; break;
     case event::kind::verdict: break;
   }
   std::string out;

@@ -68,6 +68,7 @@ status read_eval_field(eval_fields& into, pbf_reader& reader) {
     case number_field(17): what.scratch = reader.get_uint64() != 0; return done{};
     case text_field(18): return read_run_limits(what, view_of(reader));
     case text_field(20): return take_text(what.timeout_profile, reader, "timeout_profile");
+    case text_field(21): return take_text(what.within_call, reader, "within_call");
     default: return skip(reader);
   }
 }
@@ -90,6 +91,7 @@ status read_run_option(eval_fields& into, pbf_reader& reader) {
     case number_field(5): into.disconnect = reader.get_enum(); return done{};
     case text_field(6): return read_value_options(into.values, view_of(reader));
     case text_field(20): return take_text(into.what.timeout_profile, reader, "timeout_profile");
+    case text_field(21): return take_text(into.what.within_call, reader, "within_call");
     default: return skip(reader);
   }
 }
@@ -104,6 +106,8 @@ status settle_run(eval_fields& fields, const defaults* base) {
     return wrong("`create_session` needs the name of a session");
   if (!what.name_space.empty() && what.session.empty())
     return wrong("`namespace` needs a session");
+  if (!what.within_call.empty() && what.session.empty())
+    return wrong("`within_call` needs the session that made the call");
   auto values = check_value_options(fields.values);
   if (!values)
     return std::move(values).why();

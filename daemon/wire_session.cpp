@@ -96,6 +96,32 @@ status take_processes(std::optional<process_mode>& into, pbf_reader& r) {
   return check_enum(number, 2, "processes");
 }
 
+status take_module(session_request& into, pbf_reader& r) {
+  if (into.modules.size() == most_modules)
+    return wrong("more than " + std::to_string(most_modules) + " `modules`");
+  auto& made = into.modules.emplace_back();
+  named_values constants;
+  auto ok = read_fields(view_of(r), [&](pbf_reader& field) -> status {
+    switch (field_of(field)) {
+      case text_field(1): return take_text(made.name, field, "modules.name");
+      case text_field(2):
+        if (made.functions.size() == most_functions)
+          return wrong("a module has more than " + std::to_string(most_functions) + " functions");
+        return take_text(made.functions.emplace_back(), field, "modules.functions");
+      case text_field(3): return constants.add(view_of(field));
+      case number_field(4): made.overrides = field.get_uint64() != 0; return done{};
+      default: return skip(field);
+    }
+  });
+  if (!ok)
+    return ok;
+  auto values = make_variables(constants, "modules.constants");
+  if (!values)
+    return std::move(values).why();
+  made.constants = *std::move(values);
+  return done{};
+}
+
 status check_session(const session_request& what) {
   std::size_t bytes = 0;
   for (const auto& [name, value] : what.environment_variables)
@@ -141,6 +167,10 @@ status read_session_field(session_request& what, parts& more, pbf_reader& r) {
     case text_field(14): return read_limits(what.limits, view_of(r));
     case text_field(20): return take_text(what.egress, r, "egress");
     case number_field(21): return take_processes(what.processes, r);
+    case text_field(30): return take_module(what, r);
+    case number_field(31):
+      what.log_level = static_cast<std::uint8_t>(std::clamp(r.get_enum(), 0, 7));
+      return check_enum(what.log_level, 6, "log_level");
     default: return skip(r);
   }
 }

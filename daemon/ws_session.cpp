@@ -127,6 +127,9 @@ void ws_session::take_frame(const wire::client_frame& frame) {
   } else if (frame.field == wire::abandon_field) {
     if (auto call = found->second.call)
       call->give_up();
+  } else if (frame.field == wire::answer_field && found != requests_.end()
+             && found->second.method->id == rpc::method::serve) {
+    answer_call(frame);
   } else if (found != requests_.end()) {
     send_failure(frame.id, error{errc::already_exists,
                                  "another request of this connection still uses this id"});
@@ -139,6 +142,34 @@ void ws_session::take_frame(const wire::client_frame& frame) {
   } else if (const auto* method = rpc::find_by_request_field(frame.field)) {
     begin(frame, *method);
   }
+}
+
+// Of a call that the stream with this id brought: nothing is said of it but what is wrong.
+void ws_session::answer_call(const wire::client_frame& frame) {
+  struct reading {
+    std::string bytes;
+    result<wire::answer_request> what = error{};
+  };
+  auto take = [](ws_session& self, result<wire::answer_request>& what) {
+    auto ok = what ? self.at_.calls.core.functions().answer(self.who_.tenant, what->call,
+                                                            std::move(what->with))
+                   : status{what.why()};
+    if (!ok && self.connection_ != nullptr)
+      self.send_failure(0, ok.why());
+  };
+  if (frame.body_codec != wire::codec::json || frame.body.size() < long_json) {
+    auto what = wire::decode_answer(frame.body_codec, frame.body);
+    take(*this, what);
+    return;
+  }
+  reading_aside_ = true;
+  auto one = std::make_shared<reading>();
+  one->bytes = frame.body;
+  at_.calls.aside.run([one] { one->what = wire::decode_answer(wire::codec::json, one->bytes); },
+                      [self = shared_from_this(), one, take] {
+                        self->prepared(0);
+                        take(*self, one->what);
+                      });
 }
 
 void ws_session::set_defaults(const wire::client_frame& frame) {

@@ -55,6 +55,7 @@ public:
   void ready(std::uint64_t tag) override;
   void prepared(std::uint64_t tag) override;
   std::uint64_t owner() override;
+  [[nodiscard]] std::uint64_t known_owner() const noexcept override { return owner_; }
 
 private:
   struct pending {
@@ -69,6 +70,7 @@ private:
   void open_aside(std::string_view message);
   void take_frame(const wire::client_frame& frame);
   void begin(const wire::client_frame& frame, const rpc::method_info& method);
+  void answer_call(const wire::client_frame& frame);
   void set_defaults(const wire::client_frame& frame);
   void use_defaults(std::uint64_t id, wire::defaults wanted);
   void pump(std::uint64_t id);

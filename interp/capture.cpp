@@ -93,7 +93,7 @@ void capture::flush() noexcept {
 
 execution* capture::owner() {
   if (executions_.waiting.empty())
-    return executions_.current;
+    return executions_.on_main_thread();
   // A synchronous execution has the main thread to itself; other threads may belong to a task.
   static thread_local const bool on_main_thread = ::gettid() == ::getpid();
   if (executions_.current != nullptr && on_main_thread)
@@ -112,7 +112,7 @@ execution* capture::owner_by_context() {
     PyErr_Clear();
   }
   // Code of no execution, such as a thread or a task that outlived its own.
-  return executions_.current;
+  return executions_.on_main_thread();
 }
 
 void capture::deliver(execution* to, stream from, std::string_view text) {

@@ -68,6 +68,7 @@ private:
   py_ref decode_big_integer(std::string_view content) const;
   py_ref decode_symbol(std::string_view content) const;
   py_ref decode_ref(std::string_view content) const;
+  py_ref decode_function(std::string_view content) const;
   py_ref decode_construct(std::string_view content, int depth);
   bool add_entry(PyObject* dict, std::string_view content, int depth);
   bool spend();
@@ -127,6 +128,7 @@ py_ref value_decoder::decode_message(const wire_field& field, int depth) {
     case frozenset_field: return decode_set(field.content, depth + 1, true);
     case construct_field: return decode_construct(field.content, depth + 1);
     case ref_field: return decode_ref(field.content);
+    case function_field: return decode_function(field.content);
     case opaque_field: return refuse_value("what is opaque comes from Python only");
     default: return decode_typed(self_, field.number, field.content);
   }
@@ -246,6 +248,22 @@ py_ref value_decoder::decode_ref(std::string_view content) const {
       id = field.content;
   }
   return reader.failed() ? refuse_value(is_malformed) : py_ref::share(self_.refs.find(id));
+}
+
+py_ref value_decoder::decode_function(std::string_view content) const {
+  wire_reader reader{content};
+  wire_field field;
+  std::string_view name;
+  while (reader.next(field)) {
+    if (field.number != 1 || field.type != wire_field::bytes)
+      return refuse_value(is_malformed);
+    name = field.content;
+  }
+  auto text = reader.failed() ? refuse_value(is_malformed) : decode_text(name);
+  return text ? py_ref::steal(
+             PyObject_CallFunction(self_.values.function, "OK", text.get(),
+                                   static_cast<unsigned long long>(self_.functions_of)))
+              : py_ref{};
 }
 
 py_ref value_decoder::decode_construct(std::string_view content, int depth) {

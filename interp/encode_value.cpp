@@ -84,6 +84,19 @@ encoded value_encoder::append_rare(PyObject* object, int depth) {
     return settle(append_memoryview(out_, object, max_bytes_), object, depth);
   if (is(values.term))
     return settle(append_term(out_, object), object, depth);
+  if (is(values.function)) {
+    auto name = py_ref::steal(PyObject_CallFunctionObjArgs(values.function_name, object, nullptr));
+    Py_ssize_t size = 0;
+    const char* utf8 = name ? PyUnicode_AsUTF8AndSize(name.get(), &size) : nullptr;
+    // One that was made without its constructor has none.
+    if (utf8 == nullptr)
+      return PyErr_Clear(), append_without_form(object, problem::has_no_form);
+    auto start = begin_message(out_, function_field);
+    put_bytes(out_, 1, {utf8, static_cast<std::size_t>(size)});
+    end_message(out_, start);
+    --parts_left_;
+    return encoded::ok;
+  }
   if (is(values.distinct_symbol)) {
     auto name = py_ref::steal(PyObject_CallFunctionObjArgs(values.symbol_name, object, nullptr));
     if (name && PyUnicode_Check(name.get()))

@@ -10,6 +10,7 @@
 #include "interp/py_ref.hpp"
 #include "interp/streams.hpp"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -147,7 +148,9 @@ void execute(runtime& self, const bridge::evaluate& request) {
   if (self.interrupt.expired(request.execution)
       || (request.start_before_us != 0 && monotonic_us() > request.start_before_us))
     return append_expired(self, begun);
-  self.executions.last_started = request.execution;
+  // What is within a call overtakes others.
+  self.executions.last_started = std::max(self.executions.last_started, request.execution);
+  self.functions_of = request.host;
   self.executions.current = &begun;
   self.output.begin(begun);
   self.refs.tidy(); // What expires may have something to say.

@@ -26,6 +26,7 @@ struct execution {
   std::uint64_t stream_credit = 0; ///< Above 0: its value is to be iterated.
   py_ref space;                    ///< The namespace that it runs in.
   bool is_scratch = false;         ///< Which ends with it.
+  bool stop_waiting = false;       ///< It was interrupted while it waited for the host.
 };
 
 /// An execution whose value is being iterated, see streams.hpp.
@@ -45,12 +46,20 @@ struct open_stream {
 /// GIL.
 struct execution_table {
   execution* current = nullptr;
+  /// Those that wait on the main thread for an answer of the host while others may run, outermost
+  /// first.
+  std::vector<execution*> suspended;
   std::map<std::uint64_t, execution> waiting;   ///< Asynchronous ones, by number.
   std::map<std::uint64_t, open_stream> streams; ///< By number. Nodes do not move.
   /// Numbers of synchronous streams that can go on, or were interrupted. May name some that are no
   /// longer there.
   std::deque<std::uint64_t> ready;
   std::uint64_t last_started = 0;
+
+  /// Who has the main thread, or gave it away last.
+  [[nodiscard]] execution* on_main_thread() const noexcept {
+    return current != nullptr ? current : suspended.empty() ? nullptr : suspended.back();
+  }
 };
 
 } // namespace vivarium::interp

@@ -100,7 +100,14 @@ bool interrupts::deliver_one(std::uint64_t number) {
     executions_.ready.push_back(number);
     return static_cast<bool>(py_ref::steal(PyObject_CallFunction(cancel_, "K", number)));
   }
-  if (number > executions_.last_started) {
+  for (auto* one : executions_.suspended) {
+    if (one->number != number)
+      continue;
+    // Whoever runs meanwhile is not meant: it is raised when that has ended.
+    one->stop_waiting = one->interrupt_raised = true;
+    return static_cast<bool>(py_ref::steal(PyObject_CallFunction(cancel_, "K", number)));
+  }
+  if (number > executions_.last_started || in_.keeps(number)) {
     if (early_.size() == noted_at_most)
       early_.erase(early_.begin());
     early_.push_back(number);

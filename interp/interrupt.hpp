@@ -2,6 +2,7 @@
 #pragma once
 
 #include "interp/execution.hpp"
+#include "interp/inbox.hpp"
 #include "interp/python.hpp"
 
 #include <array>
@@ -22,7 +23,8 @@ namespace vivarium::interp {
 /// when the exception is about to be raised, an interrupt cannot hit the next execution.
 class interrupts {
 public:
-  explicit interrupts(execution_table& executions) noexcept : executions_{executions} {}
+  interrupts(execution_table& executions, const inbox& in) noexcept
+      : executions_{executions}, in_{in} {}
   interrupts(const interrupts&) = delete;
   interrupts& operator=(const interrupts&) = delete;
 
@@ -60,6 +62,7 @@ private:
   static constexpr std::size_t noted_at_most = 64;
 
   execution_table& executions_;
+  const inbox& in_;
   // Written by the handler alone at `head_`, read by `deliver` at `tail_`.
   std::array<std::atomic<std::uint64_t>, noted_at_most> noted_{};
   std::atomic<std::size_t> head_ = 0;

@@ -2,6 +2,7 @@
 // The native module `_vivarium`, loaded by the environment's own interpreter inside the jail.
 #include "bridge/validate.hpp"
 #include "interp/execute.hpp"
+#include "interp/host_calls.hpp"
 #include "interp/message_writer.hpp"
 #include "interp/py_ref.hpp"
 #include "interp/runtime.hpp"
@@ -40,7 +41,7 @@ void after_fork_in_child() noexcept {
   self.out.mute(true); // What is held is the parent's to send.
   // What the child and its programs write or read must never be the parent's channel.
   if (int null = ::open("/dev/null", O_RDWR | O_CLOEXEC); null >= 0) {
-    for (int fd : {self.requests_fd, self.out.fd()})
+    for (int fd : {self.in.fd(), self.out.fd()})
       if (fd >= 0 && ::dup3(null, fd, O_CLOEXEC) < 0)
         ::_exit(exit_lost_channel);
     ::close(null);
@@ -68,6 +69,9 @@ PyObject* setup(PyObject*, PyObject*, PyObject* keywords) {
       {"async_close", &python.async_close},
       {"async_turn", &python.async_turn},
       {"async_busy", &python.async_busy},
+      {"async_may_turn", &python.async_may_turn},
+      {"async_wake", &python.async_wake},
+      {"host_failure", &python.host_failure},
       {"operation_error", &python.operation_error},
       {"operate", &python.operate},
       {"pending", &python.pending},
@@ -84,6 +88,7 @@ PyObject* setup(PyObject*, PyObject*, PyObject* keywords) {
   }
   self.spaces.use_base(globals);
   self.output.ask_context(context);
+  self.in.wake_loop_with(python.async_wake);
   self.interrupt.use(interrupted, cancel);
   auto* int_type = reinterpret_cast<PyObject*>(&PyLong_Type);
   python.int_bit_length = PyObject_GetAttrString(int_type, "bit_length");
@@ -350,6 +355,15 @@ PyMethodDef methods[] = {
     {"configure_refs", guarded<configure_refs>, METH_VARARGS, nullptr},
     {"counts", guarded<counts>, METH_NOARGS, nullptr},
     {"emit", guarded<emit>, METH_O, nullptr},
+    {"host_call", guarded<host_call>, METH_VARARGS, nullptr},
+    {"host_open", guarded<host_open>, METH_VARARGS, nullptr},
+    {"host_take", guarded<host_take>, METH_VARARGS, nullptr},
+    {"host_forget", guarded<host_forget>, METH_VARARGS, nullptr},
+    {"host_cast", guarded<host_cast>, METH_VARARGS, nullptr},
+    {"host_flush", guarded<host_flush>, METH_NOARGS, nullptr},
+    {"take_in", guarded<take_in>, METH_NOARGS, nullptr},
+    {"tell_log", guarded<tell_log>, METH_VARARGS, nullptr},
+    {"tell_progress", guarded<tell_progress>, METH_VARARGS, nullptr},
     {"on_interrupt", guarded<on_interrupt>, METH_VARARGS, nullptr},
     {"interrupt_again", guarded<interrupt_again>, METH_NOARGS, nullptr},
     {"zygote_adopt", guarded<zygote_adopt>, METH_NOARGS, nullptr},

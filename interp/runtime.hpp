@@ -6,6 +6,7 @@
 #include "interp/code_cache.hpp"
 #include "interp/compile.hpp"
 #include "interp/execution.hpp"
+#include "interp/inbox.hpp"
 #include "interp/interrupt.hpp"
 #include "interp/namespaces.hpp"
 #include "interp/python.hpp"
@@ -30,6 +31,9 @@ struct python_parts {
   PyObject* async_close = nullptr;     ///< (number): it is to end
   PyObject* async_turn = nullptr;      ///< () -> bool: runs the loop until there is something to do
   PyObject* async_busy = nullptr;      ///< () -> bool: whether the loop has anything to run
+  PyObject* async_may_turn = nullptr;  ///< () -> bool: so, and nothing else runs on this thread
+  PyObject* async_wake = nullptr;      ///< (): ends the turn that runs
+  PyObject* host_failure = nullptr;    ///< (outcome, type, message, traceback, data) -> exception
   PyObject* operation_error = nullptr; ///< The type: (kind, code, message)
   PyObject* operate = nullptr; ///< (mode, operands, namespace, owner) -> value or a `pending`
   PyObject* pending = nullptr; ///< The type of what is still to be awaited.
@@ -43,16 +47,18 @@ struct python_parts {
 struct runtime {
   execution_table executions;
   channel out;
+  inbox in;
   capture output{out, executions};
-  interrupts interrupt{executions};
+  interrupts interrupt{executions, in};
   code_cache cells;
   namespaces spaces;
   python_parts python;
   ref_table refs;
   value_parts values;
-  std::string spare;      ///< Memory of the last finished frame, to be used again.
-  std::string item_spare; ///< Memory of the last item of a stream.
-  int requests_fd = -1;
+  std::string spare;              ///< Memory of the last finished frame, to be used again.
+  std::string item_spare;         ///< Memory of the last item of a stream.
+  std::uint64_t last_call = 0;    ///< To the host.
+  std::uint64_t functions_of = 0; ///< Connection that functions in values to be read belong to.
   bool serving = false;
   bool forked = false;       ///< This process is a child that tenant code forked.
   bool asynchronous = false; ///< There has been an asynchronous execution.

@@ -185,8 +185,8 @@ void begin_async(runtime& self, execution& begun, open_stream stream, reached wh
 } // namespace
 
 bool requests_waiting(const runtime& self) noexcept {
-  struct pollfd one = {self.requests_fd, POLLIN, 0};
-  return ::poll(&one, 1, 0) > 0;
+  struct pollfd one = {self.in.fd(), POLLIN, 0};
+  return self.in.has_requests() || ::poll(&one, 1, 0) > 0;
 }
 
 void begin_stream(runtime& self, execution& begun, py_ref value, reached where) {

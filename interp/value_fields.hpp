@@ -32,6 +32,7 @@ enum value_field : std::uint32_t {
   array_field,
   construct_field = 25,
   ref_field = 26,
+  function_field = 27,
   opaque_field = 30,
 };
 

@@ -16,6 +16,8 @@ constexpr part_row rows[] = {
     {"symbol", &value_parts::symbol},
     {"distinct_symbol", &value_parts::distinct_symbol},
     {"term", &value_parts::term},
+    {"function", &value_parts::function},
+    {"function_name", &value_parts::function_name},
     {"make_date", &value_parts::make_date},
     {"make_time", &value_parts::make_time},
     {"make_datetime", &value_parts::make_datetime},

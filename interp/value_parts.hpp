@@ -31,6 +31,8 @@ struct value_parts {
   PyObject* symbol = nullptr;          ///< The type `vivarium.Symbol`, a subclass of str.
   PyObject* distinct_symbol = nullptr; ///< The type `vivarium.DistinctSymbol`.
   PyObject* term = nullptr;            ///< The type `vivarium.Term`.
+  PyObject* function = nullptr;        ///< The type `vivarium.HostFunction`.
+  PyObject* function_name = nullptr;   ///< (function) -> str
 
   // To Python; their arguments are the fields of the messages, in their order.
   PyObject* make_date = nullptr;

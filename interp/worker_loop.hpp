@@ -12,4 +12,12 @@ namespace vivarium::interp {
 /// that have credit go on between requests. Main thread.
 [[noreturn]] void serve(runtime& self, int requests_fd);
 
+/// Runs one request. A frame that is none ends the process. Main thread.
+void run_request(runtime& self, const bridge::frame& frame);
+
+/// Whether the event loop has something to run and may run on this, the main, thread now.
+bool may_turn(runtime& self);
+/// Runs it until a request has arrived or an execution has ended. False: it cannot run.
+bool turn_loop(runtime& self);
+
 } // namespace vivarium::interp

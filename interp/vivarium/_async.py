@@ -16,6 +16,7 @@ WAIT_FOR_CREDIT, LET_OTHERS_RUN = 1, 2
 _execution = contextvars.ContextVar("vivarium execution")
 _finish = _vivarium.finish
 _send_item = _vivarium.send_item
+_take_in = _vivarium.take_in
 _unraisable = _vivarium.unraisable
 _anext = anext
 _tasks = {}
@@ -30,7 +31,6 @@ class _State:
     loop = None
     requests_fd = 3
     turning = False
-    readable = False
 
 
 def context():
@@ -234,16 +234,25 @@ def busy():
         return True  # Not asyncio's own loop.
 
 
+def may_turn():
+    """Whether the loop has something to do and can be run here: nothing else runs on this thread."""
+    return not _State.turning and busy() and _State.asyncio._get_running_loop() is None
+
+
 def turn():
-    """Runs the loop until a request arrives or an execution has ended. True: a request is there."""
+    """Runs the loop until a request has arrived or an execution has ended."""
     loop = _the_loop()
-    _State.readable = False
     loop.add_reader(_State.requests_fd, _arrived)
     try:
         _run_loop(loop)
     finally:
         loop.remove_reader(_State.requests_fd)
-    return _State.readable
+
+
+def wake():
+    """Ends the turn that runs, from any thread."""
+    if _State.turning:
+        _State.loop.call_soon_threadsafe(_State.loop.stop)
 
 
 def _run_loop(loop):
@@ -257,5 +266,5 @@ def _run_loop(loop):
 
 
 def _arrived():
-    _State.readable = True
-    _State.loop.stop()
+    if _take_in():
+        _State.loop.stop()

@@ -7,7 +7,7 @@ import os
 import sys
 
 import _vivarium
-from vivarium import Interrupted, _denied, _inspect
+from vivarium import Interrupted, _denied, _host, _inspect
 from vivarium._async import Pending
 from vivarium._errors import OperationError
 
@@ -18,6 +18,7 @@ _unraisable = _vivarium.unraisable
 _import = __import__
 _ITERABLE_COROUTINE = 0x0100
 _workspace = "/"
+_session_log = {"level": 2}  # vivarium.v1.LogLevel: below it no record is made.
 _ref_bounds = [100_000, 0]  # As configured: how many, and how long in ms, 0 for ever.
 _entered = []  # (owner, manager, how to leave it, whether that is asynchronous), oldest first.
 
@@ -224,7 +225,7 @@ async def _leave_async(mine, then):
 
 def configure(settings):
     """Checks everything before anything takes effect."""
-    unknown = set(settings) - {"cwd", "env", "max_refs", "ref_ttl_ms", "egress", "children"}
+    unknown = set(settings) - {"cwd", "env", "max_refs", "ref_ttl_ms", "egress", "children", "modules", "log_level"}
     if unknown:
         raise _invalid(f"there is no setting {sorted(map(str, unknown))[0]!r}")
     env = settings.get("env") or {}
@@ -237,6 +238,13 @@ def configure(settings):
     policy, rules = settings.get("egress") or (None, ())
     if policy is not None or settings.get("children"):
         _denied.told(policy, tuple(rules), bool(settings.get("children")))
+    if settings.get("modules"):
+        try:
+            _host.install(settings["modules"])
+        except ValueError as error:
+            raise _invalid(str(error), "modules") from None
+    if settings.get("log_level"):
+        _session_log["level"] = settings["log_level"]
     if settings.get("cwd"):
         os.chdir(_make_directory(settings["cwd"]))
     os.environ.update(env)

@@ -11,7 +11,7 @@ import types
 
 import _vivarium
 import vivarium
-from vivarium import _async, _compile, _denied, _display, _errors, _ops, _streams, _values
+from vivarium import _async, _compile, _denied, _display, _errors, _host, _ops, _streams, _values
 
 WARM_UP = """
 import vivarium
@@ -120,6 +120,9 @@ def prepare():
         async_close=_async.close_stream,
         async_turn=_async.turn,
         async_busy=_async.busy,
+        async_may_turn=_async.may_turn,
+        async_wake=_async.wake,
+        host_failure=_host.failure,
         globals=namespace,
         context=_async.context,
         interrupted=vivarium.Interrupted,

@@ -9,7 +9,7 @@ import math
 import re
 import sys
 
-from vivarium import Interrupted
+from vivarium import Interrupted, _host
 
 _UNITS = "Y|M|W|D|h|m|s|ms|us|μs|ns|ps|fs|as"
 _DTYPE = re.compile(rf"[<>|]?(?:[biufc]\d{{1,2}}|[SU]\d{{1,9}}|[mM]8(?:\[\d{{0,9}}(?:{_UNITS})\])?)", re.ASCII)
@@ -273,4 +273,7 @@ NATIVE = {
         "construct", "date_parts", "time_parts", "datetime_parts", "timedelta_parts", "decimal_parts", "uuid_parts",
         "array_parts", "scalar_item", "symbol_name", "term_parts",
     )
-} | {"symbol": Symbol, "distinct_symbol": DistinctSymbol, "term": Term}
+} | {
+    "symbol": Symbol, "distinct_symbol": DistinctSymbol, "term": Term, "function": _host.HostFunction,
+    "function_name": _host.function_name,
+}

@@ -38,6 +38,11 @@ struct silent_observer : observer {
     standings.emplace_back(tenant, behind);
   }
   void cpu_used(const std::string&, std::chrono::microseconds) override {}
+  void host_called(const std::string&, const std::string&, const std::string& outcome,
+                   std::chrono::microseconds) override {
+    called.push_back(outcome);
+  }
+  void code_logged(const std::string&, const std::string&, std::string_view) override { ++logged; }
   void actor_restarted(const std::string&) override { ++restarted; }
   void audit(audit_event what, const audit_subject&, audit_fields) override {
     audited.push_back(what);
@@ -48,6 +53,8 @@ struct silent_observer : observer {
   std::vector<std::pair<std::string, bool>> standings;
   std::vector<std::string> egress;
   std::vector<audit_event> audited;
+  std::vector<std::string> called; ///< How calls to the application ended.
+  int logged = 0;
   int restarted = 0;
 };
 

@@ -3,7 +3,8 @@
 
 import struct
 
-EVALUATE, PULL, HELLO, OUTPUT, DISPLAY, FINISHED, ITEMS, PARKED = 1, 2, 16, 17, 18, 19, 20, 21
+EVALUATE, PULL, HOST_RESULT, HELLO, OUTPUT, DISPLAY, FINISHED, ITEMS, PARKED = 1, 2, 3, 16, 17, 18, 19, 20, 21
+HOST_CALL, HOST_DROP, NOTE = 22, 23, 24
 NONE, TYPED, REPR = 1, 2, 3
 EXECUTE, COMPILE, CALL, MAKE_NAMESPACE, DROP_NAMESPACE, RELEASE, RELEASE_OWNER, CONFIGURE = range(1, 9)
 KEEP_INITIAL, LEAVE_CONTEXTS, INSPECT = 9, 10, 11
@@ -81,6 +82,19 @@ class Opaque:
         return f"Opaque({self.type_name!r}, {self.text!r})"
 
 
+class Function:
+    """A function of the client's."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __eq__(self, other):
+        return isinstance(other, Function) and self.name == other.name
+
+    def __repr__(self):
+        return f"Function({self.name!r})"
+
+
 class Ref:
     """An object that stays in the session."""
 
@@ -110,6 +124,8 @@ def encode(object):
         return field(number, b"".join(field(1, encode(item)) for item in object))
     if kind is int:
         return field(4, object.to_bytes(object.bit_length() // 8 + 1, "little", signed=True))
+    if kind is Function:
+        return field(27, field(1, object.name.encode()))
     if kind is Ref:
         return field(26, field(1, object.id.encode()))
     return field({str: 6, bytes: 7}[kind], object.encode() if kind is str else object)
@@ -138,6 +154,8 @@ def value(body):
     if number == 30:
         opaque = record(content)
         return Opaque(opaque[1].decode(), opaque.get(2, b"").decode())
+    if number == 27:
+        return Function(record(content)[1].decode())
     if number == 26:
         ref = record(content)
         return Ref(ref[1].decode(), ref[2].decode(), ref.get(3, b"").decode(), ref.get(4))

@@ -32,6 +32,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.sigqueue.argtypes = [ctypes.c_int, ctypes.c_int, _Sigval]
 
 
+class HostCall:
+    def __init__(self, told):
+        assert sorted(told) == list(range(1, 9)), told
+        self.execution, self.number, self.kind, self.blocking, self.host = (told[i] for i in range(1, 6))
+        self.name, self.timeout_ms = told[6].decode(), told[8]
+        self.args, self.kwargs = wire.value(told[7])
+
+    def __repr__(self):
+        return f"{self.name}{self.args}{self.kwargs} of {self.execution}"
+
+
 class Worker:
     def __init__(self, python="/usr/bin/python3", setup=None, cwd=None):
         to_read, self._requests = os.pipe()
@@ -64,6 +75,7 @@ class Worker:
         self.number = 0
         self.events, self.displays, self.items, self.done = {}, {}, {}, {}
         self.parked = set()
+        self.calls, self.dropped, self.notes = [], set(), []  # Calls that nobody has taken.
         self.rounds, self.round_bytes = {}, {}
         kind, body = self.read_frame()
         assert kind == wire.HELLO, kind
@@ -73,7 +85,7 @@ class Worker:
 
     def request(self, source, *, form=wire.TYPED, filename="", first_line=1, mode=1, start_before_us=0,
                 max_result=0, max_output=0, space=0, operands=None, unserializable=wire.AS_REPR, blob_as=1, set_as=1,
-                symbol_as=1, owner=0, credit=0):
+                symbol_as=1, owner=0, credit=0, host=0, within=0):
         self.number += 1
         if credit:
             self.rounds[self.number] = [credit]
@@ -81,7 +93,7 @@ class Worker:
         if not isinstance(operands, bytes):
             operands = b"" if operands is None else wire.encode(operands)
         body = wire.message(self.number, source.encode(), filename.encode(), first_line, mode, form,
-                            start_before_us, max_result, max_output, space, operands, options, owner, credit)
+                            start_before_us, max_result, max_output, space, operands, options, owner, credit, host, within)
         return wire.frame(wire.EVALUATE, body)
 
     def send(self, *frames):
@@ -104,6 +116,11 @@ class Worker:
         if credit:
             self.rounds.setdefault(number, []).append(credit)
         self.send(wire.frame(wire.PULL, wire.message(number, credit)))
+
+    def answer(self, call, content, kind=1, host=0):
+        """Answers a call to the host: with a value, or what `kind` says."""
+        content = wire.encode(content) if kind == 1 else content
+        self.send(wire.frame(wire.HOST_RESULT, wire.message(call, kind, content, host)))
 
     def interrupt(self, number):
         value = _Sigval(pointer=number)
@@ -135,6 +152,15 @@ class Worker:
         kind, body = self.read_frame()
         told = wire.record(body)
         number = told[1]
+        if kind == wire.HOST_CALL:
+            self.calls.append(HostCall(told))
+            return kind, number
+        if kind == wire.HOST_DROP:
+            self.dropped.add(number)
+            return kind, number
+        if kind == wire.NOTE:
+            self.notes.append((number, told[2], told[3]))
+            return kind, number
         if kind == wire.OUTPUT:
             self.events.setdefault(number, []).append((bool(told[2]), told[3]))
         elif kind == wire.DISPLAY:
@@ -177,6 +203,13 @@ class Worker:
         while number not in self.done:
             self.pump()
         return self.done.pop(number)
+
+    def next_call(self):
+        """Waits for a call to the host that nobody has taken yet, and takes it."""
+        while not self.calls:
+            kind, number = self.pump()
+            assert kind != wire.FINISHED, self.done[number]
+        return self.calls.pop(0)
 
     def wait_for_output(self, number, text):
         """Waits until an execution that still runs has written `text`."""

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The part of a session through which its code reaches the application: calls and their answers,
+// what runs inside of a call, records of its log.
+
+#include "actors/session_core.hpp"
+#include "bridge/validate.hpp"
+#include "bridge/value_view.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace vivarium {
+
+using namespace std::chrono_literals;
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using outcome = bridge::host_result::outcome;
+
+namespace {
+
+constexpr std::size_t most_open_calls = 16'384;
+// What runs inside of calls, how deep and how many together.
+constexpr std::size_t most_within = 64;
+// Answers that the worker has not taken yet.
+constexpr std::size_t most_unsent_answers = 64u << 20;
+constexpr std::size_t most_name = 200;
+constexpr auto longest_wait = std::chrono::hours{24};
+// Records of a session that reach the daemon's log in a second; its clients get all.
+constexpr unsigned most_logged = 20;
+
+// What the arguments of a call are: a tuple of a tuple and a dict whose keys are text.
+bool are_arguments(std::string_view encoded) {
+  auto all = bridge::value_view::open(encoded);
+  if (all.kind != bridge::value_kind::tuple)
+    return false;
+  bridge::field_walk parts{all.content};
+  if (!parts.next() || bridge::value_view::open(parts.content()).kind != bridge::value_kind::tuple
+      || !parts.next())
+    return false;
+  auto named = bridge::value_view::open(parts.content());
+  if (named.kind != bridge::value_kind::dict || parts.next())
+    return false;
+  for (bridge::field_walk entries{named.content}; entries.next();)
+    if (bridge::value_view::open(bridge::open_entry(entries.content()).key).kind
+        != bridge::value_kind::text)
+      return false;
+  return true;
+}
+
+const char* name_of(outcome how) noexcept {
+  switch (how) {
+    case outcome::value: return "ok";
+    case outcome::error: return "error";
+    case outcome::not_found: return "not_found";
+    case outcome::timeout: return "timeout";
+    case outcome::unavailable: return "unavailable";
+    case outcome::limit: return "limit";
+  }
+  return "";
+}
+
+outcome outcome_of(const error& why) noexcept {
+  return why.code == errc::not_found ? outcome::not_found : outcome::limit;
+}
+
+} // namespace
+
+bool session_core::handle_host_call(std::string_view body) {
+  using kind = bridge::host_call::call_kind;
+  auto message = bridge::decode_host_call(body);
+  auto fine = message ? bridge::validate_value(message->operands) : status{message.why()};
+  if (!fine || message->name.empty() || message->name.size() > most_name
+      || !bridge::is_utf8(message->name) || !are_arguments(message->operands)
+      || (message->kind == kind::call) != (message->call > last_call_)) {
+    violated(fine ? "a call to the application that is none" : fine.why().detail);
+    return false;
+  }
+  auto* flight = message->execution == 0 ? nullptr : find(message->execution);
+  if (message->kind == kind::send) {
+    send_message(*message);
+    return true;
+  }
+  function_call what;
+  what.name = message->name;
+  what.session_id = info_.id;
+  if (flight != nullptr && !flight->what->request().internal)
+    what.execution_id = flight->what->id();
+  what.operands = message->operands;
+  switchboard::caller who{tenant_, info_.id, info_.name,
+                          flight != nullptr ? flight->what->request().connection : 0,
+                          message->host};
+  if (message->kind == kind::cast) {
+    auto placed = ports_.call_host(std::move(who), std::move(what), 0);
+    watch_.host_called(tenant_, info_.environment, placed ? "cast" : "cast_lost", {});
+    return true;
+  }
+  place_call(*message, std::move(who), std::move(what));
+  return true;
+}
+
+void session_core::place_call(const bridge::host_call& message, switchboard::caller who,
+                              function_call what) {
+  last_call_ = message.call;
+  auto now = clock_type::now();
+  auto wanted = milliseconds{static_cast<std::int64_t>(
+      std::min<std::uint64_t>(message.timeout_ms, milliseconds{longest_wait}.count()))};
+  what.timeout = wanted.count() > 0 ? wanted : config_.callback_timeout;
+  open_call call{.id = {},
+                 .execution = message.execution,
+                 .since = now,
+                 .deadline = now + what.timeout,
+                 .blocking = message.blocking};
+  if (calls_.size() >= most_open_calls)
+    return answer_call(message.call, call,
+                       {outcome::limit, "more than " + std::to_string(most_open_calls)
+                                            + " calls of this session wait for their answers"});
+  auto placed = ports_.call_host(std::move(who), std::move(what), message.call);
+  if (!placed)
+    return answer_call(message.call, call, {outcome_of(placed.why()), placed.why().detail});
+  call.id = *std::move(placed);
+  call_numbers_.emplace(call.id, message.call);
+  next_call_deadline_ = std::min(next_call_deadline_, call.deadline);
+  wake_by(call.deadline);
+  calls_.emplace(message.call, std::move(call));
+}
+
+void session_core::answer_call(std::uint64_t number, const open_call& call,
+                               const function_answer& with) {
+  watch_.host_called(tenant_, info_.environment, name_of(with.kind),
+                     duration_cast<microseconds>(clock_type::now() - call.since));
+  if (!worker_)
+    return;
+  (void)bridge::append_host_result(worker_->outgoing(),
+                                   {number, with.kind, with.content, with.host});
+  unflushed_ = true;
+}
+
+void session_core::on_answered(std::uint64_t number, const function_answer& with) {
+  auto call = calls_.extract(number);
+  if (!call)
+    return;
+  call_numbers_.erase(call.mapped().id);
+  if (worker_ && worker_->unsent() > most_unsent_answers)
+    return answer_call(number, call.mapped(),
+                       {outcome::limit, "the session does not take the answers that it gets"});
+  answer_call(number, call.mapped(), with);
+}
+
+bool session_core::handle_host_drop(std::string_view body) {
+  auto message = bridge::decode_host_drop(body);
+  if (!message || message->call > last_call_) {
+    violated(message ? "a call to the application that was never made" : message.why().detail);
+    return false;
+  }
+  auto call = calls_.extract(message->call);
+  if (call) // Else it crossed with its answer.
+    drop_call(call.mapped());
+  put_back(message->call);
+  return true;
+}
+
+void session_core::drop_call(const open_call& call) {
+  call_numbers_.erase(call.id);
+  ports_.drop_call(call.id);
+  watch_.host_called(tenant_, info_.environment, "dropped",
+                     duration_cast<microseconds>(clock_type::now() - call.since));
+}
+
+void session_core::drop_calls() {
+  for (const auto& [number, call] : std::exchange(calls_, {}))
+    drop_call(call);
+}
+
+void session_core::check_calls(clock_type::time_point now) {
+  if (now < next_call_deadline_)
+    return;
+  next_call_deadline_ = clock_type::time_point::max();
+  std::vector<std::uint64_t> late;
+  for (const auto& [number, call] : calls_) {
+    if (call.deadline <= now)
+      late.push_back(number);
+    else
+      next_call_deadline_ = std::min(next_call_deadline_, call.deadline);
+  }
+  for (auto number : late) {
+    auto call = calls_.extract(number);
+    call_numbers_.erase(call.mapped().id);
+    ports_.drop_call(call.mapped().id);
+    auto waited = duration_cast<milliseconds>(call.mapped().deadline - call.mapped().since);
+    std::string text = "no answer came within " + std::to_string(waited.count()) + " ms";
+    if (call.mapped().blocking && !waiting_.empty())
+      text += "; meanwhile requests wait for the session, and one that is part of answering has to "
+              "name the call in `within_call`";
+    answer_call(number, call.mapped(), {outcome::timeout, std::move(text)});
+  }
+}
+
+// -- what runs inside of a call
+
+result<std::uint64_t> session_core::call_of(const std::string& id) const {
+  auto found = call_numbers_.find(id);
+  if (found == call_numbers_.end())
+    return error{errc::not_found,
+                 "`within_call`: no call '" + id + "' of this session waits for an answer"};
+  auto within = std::count_if(sent_.begin(), sent_.end(),
+                              [](const auto& one) { return one.what->within != 0; });
+  if (static_cast<std::size_t>(within) >= most_within)
+    return error{errc::busy, "more than " + std::to_string(most_within)
+                                 + " executions run within calls of this session"};
+  return found->second;
+}
+
+bool session_core::blocks(std::uint64_t call) const {
+  auto found = calls_.find(call);
+  return found != calls_.end() && found->second.blocking;
+}
+
+// Where the worker takes up what is part of answering a call: behind what else is part of it,
+// before who waits.
+std::deque<session_core::in_flight>::iterator session_core::place_within(std::uint64_t call) {
+  auto same = std::find_if(sent_.rbegin(), sent_.rend(),
+                           [call](const auto& one) { return one.what->within == call; });
+  if (same != sent_.rend())
+    return same.base();
+  auto waits = std::find_if(
+      sent_.begin(), sent_.end(),
+      [number = calls_.at(call).execution](const auto& one) { return one.what->number == number; });
+  return waits == sent_.end() ? sent_.begin() : waits;
+}
+
+session_core::in_flight& session_core::send_within(const execution_ptr& what, std::uint64_t place,
+                                                   clock_type::time_point now) {
+  auto at = place_within(what->within);
+  if (at == sent_.begin() && !sent_.empty()) // It waits; what is used from here on is not its own.
+    sent_.front().cpu_used += cpu_of(sent_.front(), now);
+  what->charge = {}; // Bounded by itself.
+  return *sent_.insert(at, in_flight{.what = what,
+                                     .deadline = what->submitted() + what->request().timeout,
+                                     .place = place});
+}
+
+// The call that they are within is over before its time: they have not begun, or they would have
+// been waited for, and are taken up in the order in which they were sent.
+void session_core::put_back(std::uint64_t call) {
+  bool front_moves = !sent_.empty() && sent_.front().what->within == call;
+  auto rest = std::stable_partition(sent_.begin(), sent_.end(),
+                                    [call](const auto& one) { return one.what->within != call; });
+  for (auto it = rest; it != sent_.end(); ++it)
+    it->what->within = 0;
+  if (front_moves)
+    start_front();
+}
+
+// -- what it tells
+
+void session_core::send_message(const bridge::host_call& message) {
+  static_cast<void>(message);
+  watch_.host_called(tenant_, info_.environment, "message_lost", {});
+}
+
+bool session_core::handle_note(std::string_view body) {
+  auto message = bridge::decode_note(body);
+  bool is_log = message && message->kind == bridge::note::note_kind::log;
+  auto fine = !message ? status{message.why()}
+              : is_log ? bridge::validate_log_record(message->content)
+                       : bridge::validate_progress(message->content);
+  if (!fine) {
+    violated(fine.why().detail);
+    return false;
+  }
+  auto* flight = message->execution == 0 ? nullptr : find(message->execution);
+  if (flight != nullptr && !flight->settled)
+    flight->what->append(is_log ? event::kind::log : event::kind::progress,
+                         std::string{message->content});
+  if (is_log)
+    log_record(message->content);
+  return true;
+}
+
+void session_core::log_record(std::string_view content) {
+  auto now = clock_type::now();
+  if (now >= log_again_at_) {
+    if (unlogged_ > 0)
+      spdlog::info("session {} of tenant {}: {} records of its code were not logged", info_.id,
+                   tenant_, unlogged_);
+    log_again_at_ = now + 1s;
+    logged_ = unlogged_ = 0;
+  }
+  if (logged_ >= most_logged) {
+    ++unlogged_;
+    return;
+  }
+  ++logged_;
+  watch_.code_logged(tenant_, info_.id, content);
+}
+
+} // namespace vivarium

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "bridge/worker_protocol.hpp"
+#include "proto/result.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace vivarium {
+
+/// A call of Python code to the application.
+struct function_call {
+  std::string id; ///< Empty for a cast, which has no answer.
+  std::string name;
+  std::string session_id;
+  std::string execution_id; ///< Empty for code of no execution.
+  std::string operands;     ///< Encoded, validated Value: a tuple of a tuple and a dict.
+  std::chrono::milliseconds timeout{0};
+};
+using function_call_ptr = std::shared_ptr<const function_call>;
+
+/// What became of it.
+struct function_answer {
+  bridge::host_result::outcome kind = bridge::host_result::outcome::value;
+  std::string content;    ///< See bridge::host_result; validated.
+  std::uint64_t host = 0; ///< Connection that functions in the value belong to; 0: none.
+};
+
+/// Who answers calls. Called on the reactor thread; must neither block nor throw.
+class function_host {
+public:
+  virtual ~function_host() = default;
+  /// Takes a call on its way to the client. False: it has no room for more.
+  virtual bool on_call(const function_call_ptr& call) = 0;
+  /// A call of its own has been answered.
+  virtual void on_answered() = 0;
+  /// Nobody waits for that call any more.
+  virtual void on_dropped(const std::string& id) = 0;
+};
+
+/// What a host answers.
+struct function_offer {
+  std::string session;            ///< Id or name; empty: all of the tenant.
+  std::vector<std::string> names; ///< Exact, or "prefix.*"; empty: all.
+  std::uint64_t connection = 0;   ///< Number of the connection that offers; 0: none.
+};
+
+/// Whether an offer of `pattern`s covers the name.
+[[nodiscard]] bool covers(const std::vector<std::string>& patterns, std::string_view name);
+
+/// Connects calls of sessions with those who answer them, tenant by tenant: nothing of one tenant
+/// is ever found by another. Reactor thread.
+class switchboard {
+public:
+  using offer_id = std::uint64_t;
+
+  /// Who calls.
+  struct caller {
+    std::string tenant;
+    std::string session_id;
+    std::string session_name;
+    std::uint64_t connection = 0; ///< That submitted the execution; its offers come first.
+    std::uint64_t bound = 0;      ///< Connection whose function is meant; 0: any that offers it.
+  };
+  using answer_function = std::function<void(function_answer)>;
+
+  /// Offers functions until `withdraw`. `by` must outlive that.
+  offer_id offer(const std::string& tenant, function_offer what, function_host& by);
+  /// Ends an offer; its calls that have not been answered fail as `unavailable`.
+  void withdraw(const std::string& tenant, offer_id which);
+
+  /// Hands a call to whoever offers its name; a cast has no `then`. Returns the id that it gets, or
+  /// `not_found` or `limit_exceeded`. `then` is called once at most, never within this call; not at
+  /// all after `drop`.
+  [[nodiscard]] result<std::string> place(const caller& who, function_call what,
+                                          answer_function then);
+  /// Answers a call; `not_found` when none of that id waits for one.
+  [[nodiscard]] status answer(const std::string& tenant, const std::string& id,
+                              function_answer with);
+  /// Nobody waits for that call any more: its host is told, an answer will find nothing.
+  void drop(const std::string& tenant, const std::string& id);
+
+  /// Calls that wait for an answer.
+  [[nodiscard]] std::size_t open() const noexcept;
+
+private:
+  struct offered {
+    function_offer what;
+    function_host* by;
+    std::uint64_t last_used = 0;
+  };
+  struct open_call {
+    offer_id at;
+    answer_function then;
+  };
+  struct tenant_board {
+    std::map<offer_id, offered> offers;
+    std::unordered_map<std::string, open_call> calls;
+  };
+
+  static offered* choose(tenant_board& board, const caller& who, std::string_view name);
+
+  std::map<std::string, tenant_board> tenants_;
+  std::uint64_t last_offer_ = 0;
+  std::uint64_t last_call_ = 0;
+  std::uint64_t turns_ = 0;
+};
+
+} // namespace vivarium
