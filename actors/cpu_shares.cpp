@@ -4,6 +4,7 @@
 #include "sandbox/attest.hpp"
 #include "sandbox/tighten.hpp"
 
+#include <boost/asio/post.hpp>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -107,19 +108,11 @@ std::shared_ptr<cpu_pool> cpu_shares::add_pool(pid_t outer) {
 }
 
 void cpu_shares::charge(cpu_user& one) {
-  auto used = sandbox::cpu_time_of(one.pid_);
+  auto used = one.counted_ ? cpu_used_by(*one.counted_) : sandbox::cpu_time_of(one.pid_);
   if (!used || *used <= one.seen_)
     return;
   one.of_.charged += *used - one.seen_;
   one.seen_ = *used;
-}
-
-void cpu_shares::charge_family(cpu_user& one) {
-  auto used = one.family_->used().cpu;
-  if (used <= one.seen_)
-    return;
-  one.of_.charged += used - one.seen_;
-  one.seen_ = used;
 }
 
 microseconds cpu_shares::used_by(const cpu_pool& one) {
@@ -161,14 +154,28 @@ void cpu_shares::place(cpu_user& one) {
     return;
   }
   --moves_left_;
+  auto before = std::exchange(one.where_, where);
   // A pid that is somebody else's by now must not be touched.
-  if (!sandbox::worker_has_ended(one.listener_)) {
-    for (auto pid : one.family_ ? one.family_->members() : std::vector{one.pid_})
-      if (auto ok = how_.put(pid, where); !ok)
-        spdlog::warn("a worker of tenant {}: {}", one.of_.name, ok.why().detail);
-  }
-  if (std::exchange(one.where_, where) == standing::usual)
+  if (!sandbox::worker_has_ended(one.listener_))
+    put(one);
+  if (before == standing::usual)
     displaced_.push_back(one.weak_from_this());
+}
+
+void cpu_shares::put(const cpu_user& one) {
+  auto tell = [name = one.of_.name](const status& ok) {
+    if (!ok)
+      spdlog::warn("a worker of tenant {}: {}", name, ok.why().detail);
+  };
+  tell(how_.put(one.pid_, one.where_));
+  if (!one.family_)
+    return;
+  if (!crowds_)
+    crowds_.emplace(1);
+  boost::asio::post(*crowds_, [how = how_, tell, where = one.where_, family = one.family_] {
+    for (auto pid : family->members())
+      tell(how.put(pid, where));
+  });
 }
 
 // A pool is behind when all are who use it; so are the workers that it makes then.
@@ -208,16 +215,12 @@ void cpu_shares::look_at_users() {
   auto count = std::min(active_.size(), with_.looks);
   recent_.assign(active_.begin(), active_.begin() + static_cast<std::ptrdiff_t>(count));
   active_.erase(active_.begin(), active_.begin() + static_cast<std::ptrdiff_t>(count));
-  auto families = with_.family_looks;
   for (const auto& each : recent_) {
     auto one = each.lock();
     if (!one)
       continue;
     auto before = one->seen_;
-    if (!one->family_)
-      charge(*one);
-    else if (families > 0 && families-- > 0)
-      charge_family(*one);
+    charge(*one);
     one->stirred_ = one->busy_ || one->seen_ - before > not_quiet;
     if (one->stirred_)
       active_.push_back(each);

@@ -4,11 +4,13 @@
 #include "actors/cpu_balance.hpp"
 #include "actors/execution.hpp"
 #include "actors/observer.hpp"
+#include "actors/resource_watch.hpp"
 #include "sandbox/family.hpp"
 #include "sandbox/priority.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include <chrono>
 #include <functional>
@@ -31,12 +33,16 @@ public:
   cpu_user(cpu_shares& shares, cpu_balance::party& of, pid_t pid, int listener, bool children)
       : shares_{shares}, of_{of}, pid_{pid}, listener_{listener} {
     if (children)
-      family_.emplace(pid);
+      family_ = std::make_shared<sandbox::family>(pid);
   }
   cpu_user(const cpu_user&) = delete;
   cpu_user& operator=(const cpu_user&) = delete;
   ~cpu_user();
 
+  /// Has its processes counted by who looks at them anyway.
+  void counted_by(std::shared_ptr<const watched_worker> what) noexcept {
+    counted_ = std::move(what);
+  }
   /// Whether it runs something; told as often as need be.
   void set_busy(bool busy) {
     busy_ = busy;
@@ -51,8 +57,9 @@ private:
   cpu_shares& shares_;
   cpu_balance::party& of_;
   pid_t pid_;
-  int listener_; // hangs up when the pid is no longer the worker's
-  std::optional<sandbox::family> family_;
+  int listener_;                            // hangs up when the pid is no longer the worker's
+  std::shared_ptr<sandbox::family> family_; // the thread's, see `cpu_shares::crowds_`
+  std::shared_ptr<const watched_worker> counted_;
   std::chrono::microseconds seen_{};
   sandbox::standing where_ = sandbox::standing::usual;
   bool busy_ = false;
@@ -92,7 +99,6 @@ struct cpu_share_settings {
   std::chrono::milliseconds interval{100}; ///< Between two looks, while anybody computes.
   std::chrono::milliseconds soon{2};       ///< While there is more to put in its place.
   std::size_t looks = 1'024;               ///< Workers in a look, 0.5 us each.
-  std::size_t family_looks = 16;           ///< Of them with their processes, 50 us and more.
   std::size_t moves = 8;                   ///< Of them put elsewhere, 15 us each.
   bool enforced = true;                    ///< Else it is only counted.
   std::function<unsigned(const std::string&)> weight_of;
@@ -131,11 +137,11 @@ private:
 
   cpu_balance::party& party_of(const std::string& tenant);
   void charge(cpu_user& one);
-  void charge_family(cpu_user& one);
   void charge(cpu_pool& one);
   [[nodiscard]] static std::chrono::microseconds used_by(const cpu_pool& one);
   [[nodiscard]] sandbox::standing wanted(const cpu_balance::party& of) const noexcept;
   void place(cpu_user& one);
+  void put(const cpu_user& one);
   void place(cpu_pool& one);
   void look_at_users();
   void look_at_quiet_ones();
@@ -162,6 +168,9 @@ private:
   bool hurry_ = false;
   clock_type::time_point settled_{};
   bool armed_ = false;
+  // Puts the processes of sessions that may have some: finding those takes milliseconds. Made when
+  // it is needed; last, since it uses the rest.
+  std::optional<boost::asio::thread_pool> crowds_;
 };
 
 } // namespace vivarium

@@ -116,6 +116,8 @@ void session_core::watch_worker() {
   if (auto most = limits_[limit::cpu]; most != no_limit)
     watched_->cpu = std::chrono::milliseconds{most};
   watched_->busy = true;
+  if (share_)
+    share_->counted_by(watched_);
   ports_.watch(watched_);
 }
 

@@ -34,7 +34,7 @@ enum class priority_power : std::uint8_t {
   policy,     ///< SCHED_IDLE, whom the kernel interrupts at once for anybody else.
 };
 
-/// Puts processes behind others and back. Any thread, one at a time.
+/// Puts processes behind others and back. Any thread; a copy is as good.
 class priorities {
 public:
   /// Finds out what this process may do; tries it on a thread of its own.

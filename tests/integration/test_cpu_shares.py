@@ -6,13 +6,20 @@ import os
 import re
 import threading
 
-from vivarium_testing import tenants, waiting
+from vivarium_testing import processes, tenants, waiting
 
 HOG = "while True: pass"
 CROWD = """
 import threading
 for _ in range(3):
     threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()
+while True: pass
+"""
+FAMILY = """
+import os
+for _ in range(3):
+    if os.fork() == 0:
+        while True: pass
 while True: pass
 """
 
@@ -168,6 +175,24 @@ class Shares(SharesCase):
         self.assertNotEqual(os.getsid(greedy), os.getsid(quiet))
         self.assertNotEqual(os.getsid(greedy), os.getsid(self.daemon.pid))
         self.assertEqual(os.getpgid(greedy), greedy)
+
+
+class Crowds(SharesCase):
+    """Sessions that may have processes."""
+
+    more_config = '[environments.default]\nprocesses = "children"\n'
+
+    def test_all_processes_stand_behind(self):
+        worker = self.begin_hogs(1, FAMILY)[0]
+        everybody = waiting.wait_for(lambda: self.family(worker, 4), "its processes")
+        self.begin_hogs(len(ALL))
+        self.wait_until(lambda: all(behind(pid) for pid in everybody), "all of them to be behind")
+
+    @staticmethod
+    def family(worker, count):
+        """Returns the processes of a session once there are so many."""
+        found = [process.pid for process in processes.same_namespace(worker)]
+        return found if len(found) == count else None
 
 
 class Unshared(SharesCase):
