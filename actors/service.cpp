@@ -5,6 +5,7 @@
 #include "actors/cpu_shares.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/pool.hpp"
+#include "actors/session_pool_registry.hpp"
 #include "actors/supervisor.hpp"
 #include "actors/tenant.hpp"
 #include "sandbox/uid_claim.hpp"
@@ -63,10 +64,12 @@ struct service::impl {
       for (const auto& [name, environment] : config.environments)
         if (environment.eager)
           pool_of(name, group, pool_life::lasting);
+    session_pools.start();
   }
 
   ~impl() {
     caf::anon_send_exit(root, caf::exit_reason::kill);
+    session_pools.clear();
     for (auto& [name, entry] : tenants)
       caf::anon_send_exit(entry.handle, caf::exit_reason::kill);
     for (auto& [name, entry] : pools)
@@ -113,6 +116,8 @@ struct service::impl {
 
   /// The trust group of a tenant: by default nobody else is in it.
   [[nodiscard]] std::string group_of(const std::string& tenant) const {
+    if (auto group = session_pool_registry::group_of_host(tenant); !group.empty())
+      return group;
     auto found = config.tenants.find(tenant);
     return found == config.tenants.end() || found->second.trust_group.empty()
                ? tenant
@@ -217,11 +222,19 @@ struct service::impl {
   tenant_actor spawn_tenant(const std::string& name, allowance& quotas) {
     return system.spawn(
         tenant,
-        tenant_plan{reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, &*shares,
-                    gate, functions, name, quotas, [this, name] { return group_of(name); },
-                    [this](const std::string& environment, const std::string& group) {
-                      return pool_of(environment, group, pool_life::retiring);
-                    }});
+        tenant_plan{
+            reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, &*shares, gate,
+            functions, name, quotas, [this, name] { return group_of(name); },
+            [this](const std::string& environment, const std::string& group) {
+              return pool_of(environment, group, pool_life::retiring);
+            },
+            [this, name](const std::string& pool) { return session_pools.find(name, pool); },
+            [this, name](const std::string& function) {
+              return session_pools.route(name, function);
+            },
+            [this](const std::string& other) {
+              return caf::actor_cast<caf::actor>(tenant_of(other));
+            }});
   }
 
   /// The first pool of those that start with the daemon whose board fits; null when none does.
@@ -249,6 +262,10 @@ struct service::impl {
   supervisor_actor root;
   std::map<pool_key, pool_entry> pools;
   std::map<std::string, tenant_entry> tenants;
+  session_pool_registry session_pools{
+      {reactor, config, watch, system, [this] { return root; },
+       [this](const std::string& name) { return tenant_of(name); },
+       [this](const std::string& tenant) { return group_of(tenant); }}};
   std::uint64_t last_owner = 0;
 };
 
@@ -347,6 +364,32 @@ void service::close_session(const std::string& tenant, const std::string& sessio
   caf::anon_send(impl_->tenant_of(tenant), atom::close_v, session, std::move(to));
 }
 
+void service::create_session_pool(const std::string& tenant, session_pool_plan what,
+                                  reply<session_pool_info> to) {
+  impl_->session_pools.create(tenant, std::move(what), to);
+}
+
+void service::list_session_pools(const std::string& tenant,
+                                 reply<std::vector<session_pool_info>> to) {
+  impl_->session_pools.list(tenant, to);
+}
+
+void service::close_session_pool(const std::string& tenant, const std::string& name,
+                                 reply<done> to) {
+  if (auto ok = impl_->session_pools.close(tenant, name); !ok)
+    to.refuse(std::move(ok).why());
+  else
+    to.give(done{});
+}
+
+status service::set_routes(const std::string& tenant, std::map<std::string, std::string> routes) {
+  return impl_->session_pools.set_routes(tenant, std::move(routes));
+}
+
+std::map<std::string, std::string> service::routes(const std::string& tenant) const {
+  return impl_->session_pools.routes(tenant);
+}
+
 void service::pull(const std::string& tenant, const execution_ptr& what, std::uint64_t credit) {
   caf::anon_send(impl_->tenant_of(tenant), atom::pull_v, what, credit);
 }
@@ -396,6 +439,7 @@ void service::drain(clock_type::time_point deadline, std::function<void()> then)
     if (--gather->left == 0)
       gather->then();
   };
+  impl_->session_pools.drain();
   for (auto& [name, entry] : impl_->tenants)
     caf::anon_send(entry.handle, atom::drain_v, deadline, std::function<void()>{one_done});
   one_done();

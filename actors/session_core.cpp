@@ -61,8 +61,12 @@ void session_core::run(const execution_ptr& what, const reply<execution_ptr>& to
     what->finish(std::move(how));
     to.refuse(std::move(why));
   };
-  if (info_.state == session_state::dead || !closing_.empty())
+  if (info_.state == session_state::dead || !closing_.empty()) {
+    // The pool that it is of has others for what has not begun.
+    if (!what->request().pool.empty())
+      return to.refuse(lost_error(info_));
     return refuse(lost_error(info_), error_kind::session_lost);
+  }
   if (auto ok = complete(*what); !ok)
     return refuse(ok.why(), error_kind::not_found);
   if (!what->request().within_call.empty()) {

@@ -25,8 +25,10 @@ namespace {
 constexpr std::size_t most_open_calls = 16'384;
 // What runs inside of calls, how deep and how many together.
 constexpr std::size_t most_within = 64;
-// Answers that the worker has not taken yet.
-constexpr std::size_t most_unsent_answers = 64u << 20;
+// What the worker has not taken yet, when another answer is refused, and when it is taken for one
+// that never will.
+constexpr std::size_t most_unsent = 16u << 20;
+constexpr std::size_t hopeless_unsent = 64u << 20;
 constexpr std::size_t most_name = 200;
 constexpr auto longest_wait = std::chrono::hours{24};
 // Records of a session that reach the daemon's log in a second; its clients get all.
@@ -134,6 +136,8 @@ void session_core::answer_call(std::uint64_t number, const open_call& call,
                      duration_cast<microseconds>(clock_type::now() - call.since));
   if (!worker_)
     return;
+  if (worker_->unsent() > hopeless_unsent)
+    return violated("it asks and does not read the answers");
   (void)bridge::append_host_result(worker_->outgoing(),
                                    {number, with.kind, with.content, with.host});
   unflushed_ = true;
@@ -144,7 +148,7 @@ void session_core::on_answered(std::uint64_t number, const function_answer& with
   if (!call)
     return;
   call_numbers_.erase(call.mapped().id);
-  if (worker_ && worker_->unsent() > most_unsent_answers)
+  if (worker_ && worker_->unsent() > most_unsent)
     return answer_call(number, call.mapped(),
                        {outcome::limit, "the session does not take the answers that it gets"});
   answer_call(number, call.mapped(), with);
@@ -188,6 +192,8 @@ void session_core::check_calls(clock_type::time_point now) {
   }
   for (auto number : late) {
     auto call = calls_.extract(number);
+    if (!call)
+      return; // The session has ended meanwhile.
     call_numbers_.erase(call.mapped().id);
     ports_.drop_call(call.mapped().id);
     auto waited = duration_cast<milliseconds>(call.mapped().deadline - call.mapped().since);
@@ -237,7 +243,6 @@ session_core::in_flight& session_core::send_within(const execution_ptr& what, st
   auto at = place_within(what->within);
   if (at == sent_.begin() && !sent_.empty()) // It waits; what is used from here on is not its own.
     sent_.front().cpu_used += cpu_of(sent_.front(), now);
-  what->charge = {}; // Bounded by itself.
   return *sent_.insert(at, in_flight{.what = what,
                                      .deadline = what->submitted() + what->request().timeout,
                                      .place = place});

@@ -66,6 +66,19 @@ void read_tenant_limits(table_reader& in, const config& of, const std::string& t
   one.finish();
 }
 
+void read_routes(table_reader in, const config& of, tenant_settings& into) {
+  if (in.raw() == nullptr)
+    return;
+  for (const auto& [key, node] : *in.raw()) {
+    std::string from{key.str()};
+    auto& to = into.routes[from];
+    in.take(from, to);
+    if (!of.core.session_pools.contains(to))
+      in.complain(from, "there is no [pools." + to + "]");
+  }
+  in.finish();
+}
+
 void read_tenant(table_reader& in, const config& of, const std::string& name,
                  tenant_settings& into) {
   in.take_count("sessions", into.sessions, {1, many});
@@ -93,6 +106,7 @@ void read_tenant(table_reader& in, const config& of, const std::string& name,
     into.egress.emplace();
   read_names(in, "egress", of.core.egress, into.egress);
   read_tenant_limits(in, of, name, into);
+  read_routes(in.below("routes"), of, into);
   if (!into.trust_group.empty() && !check_name(into.trust_group))
     in.complain("trust_group", check_name(into.trust_group).why().detail);
   if (into.burst > 0 && into.requests_per_second == 0)
