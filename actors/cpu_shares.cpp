@@ -57,6 +57,14 @@ void cpu_pool::asked_by(const std::string& tenant) {
   shares_.arm();
 }
 
+void cpu_pool::starting() {
+  if (std::exchange(where_, standing::usual) == standing::usual)
+    return;
+  if (sandbox::parent_of(launcher_) == outer_)
+    if (auto ok = shares_.how_.put(launcher_, where_); !ok)
+      spdlog::warn("a launcher: {}", ok.why().detail);
+}
+
 void cpu_pool::made(pid_t worker, std::uint32_t generation) {
   if (generation <= generation_)
     return;
@@ -65,6 +73,7 @@ void cpu_pool::made(pid_t worker, std::uint32_t generation) {
   launcher_ = sandbox::child_of(outer_);
   zygote_ = launcher_ > 0 && sandbox::parent_of(zygote) == launcher_ ? zygote : 0;
   seen_ = shares_.used_by(*this); // What importing took was for nobody.
+  where_ = standing::usual;       // as it was started
   grouped_ = false;
   shares_.place(*this);
 }

@@ -76,6 +76,8 @@ public:
 
   /// A tenant wants a worker.
   void asked_by(const std::string& tenant);
+  /// A zygote is about to be started: what it imports is not to wait for everybody.
+  void starting();
   /// The zygote of a generation has made this worker. Quick unless it is the first one.
   void made(pid_t worker, std::uint32_t generation);
 

@@ -113,6 +113,8 @@ void pool_core::start_zygote() {
   zygote_up_ = false;
   zygote_starting_ = true;
   zygote_since_ = clock_type::now();
+  if (share_)
+    share_->starting();
   // One that is still importing is killed for the sake of the new one.
   auto ok = jail_->start_zygote(++generation_);
   if (!ok)
