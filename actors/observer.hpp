@@ -60,6 +60,10 @@ public:
                             std::uint64_t sent, std::uint64_t received) = 0;
   /// A tenant met one of its quotas. `quota`: a name of a fixed set.
   virtual void quota_refused(const std::string& tenant, std::string_view quota) = 0;
+  /// A tenant uses more of the processors than its part and is behind others now, or is no more.
+  virtual void tenant_stands(const std::string& tenant, bool behind) = 0;
+  /// What a tenant's workers have used of the processors.
+  virtual void cpu_used(const std::string& tenant, std::chrono::microseconds more) = 0;
   /// A call of code to the application ended. `outcome` is one of a fixed set.
   virtual void host_called(const std::string& tenant, const std::string& environment,
                            const std::string& outcome, std::chrono::microseconds took) = 0;

@@ -2,6 +2,7 @@
 #include "actors/service.hpp"
 
 #include "actors/asio_coordinator.hpp"
+#include "actors/cpu_shares.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/pool.hpp"
 #include "actors/session_pool_registry.hpp"
@@ -49,8 +50,10 @@ struct service::impl {
       : reactor{r}, config{std::move(c)}, watch{w}, workers{r, w, config.watch}, gate{r},
         system_settings{r}, system{system_settings} {
     config.sealed = sealed_limits(config);
+    bool weighed = groups && groups->site().cpu;
     if (groups)
       cgroups.emplace(reactor, std::move(*groups));
+    share_processors(weighed);
     std::signal(SIGPIPE, SIG_IGN); // A dead worker or client is an error code, not our death.
     if (auto claimed = sandbox::uid_claim::take(config.uid_base))
       claims.push_back(std::move(*claimed));
@@ -81,6 +84,25 @@ struct service::impl {
     for (int n = 0; n < last_turns && system.registry().running() > 0; ++n)
       if (reactor.poll_one() == 0)
         break;
+  }
+
+  /// `weighed`: the tenants have control groups with the CPU controller.
+  void share_processors(bool weighed) {
+    cpu_share_settings how;
+    how.weight_of = [this](const std::string& tenant) {
+      auto may = config.tenants.find(tenant);
+      return may == config.tenants.end() ? tenant_settings{}.cpu_weight : may->second.cpu_weight;
+    };
+    how.requests_of = [this](const std::string& tenant) {
+      auto found = tenants.find(tenant);
+      return found == tenants.end() ? 0 : found->second.quotas->asked();
+    };
+    if (weighed && config.fair_cpu)
+      how.put_group = [this](const std::string& tenant, bool behind) {
+        cgroups->put_behind(tenant, behind);
+      };
+    how.enforced = config.fair_cpu;
+    shares.emplace(reactor, watch, sandbox::priorities{}, std::move(how));
   }
 
   /// Environment and trust group.
@@ -152,7 +174,7 @@ struct service::impl {
   pool_actor spawn_pool(const pool_key& key) {
     auto& entry = pools.at(key);
     *entry.board = pool_board{};
-    return system.spawn(pool, pool_plan{reactor, config, watch, load, commons, key.first,
+    return system.spawn(pool, pool_plan{reactor, config, watch, load, commons, &*shares, key.first,
                                         key.second, entry.life, entry.uid_base, entry.board});
   }
 
@@ -181,13 +203,17 @@ struct service::impl {
     return entry;
   }
 
-  /// Gives the tenant's control group its share of the CPU, where there are groups.
+  /// Gives the tenant's control group its limits and its share of the CPU, where there are groups.
   void weigh(const std::string& name) {
     auto may = config.tenants.find(name);
     if (!cgroups || may == config.tenants.end())
       return;
     sandbox::cgroup_limits share;
     share.cpu_weight = may->second.cpu_weight;
+    if (auto most = may->second.group_memory; most > 0)
+      share.memory_bytes = most;
+    if (auto most = may->second.group_pids; most > 0)
+      share.pids = most;
     cgroups->limit_tenant(name, share);
   }
 
@@ -195,20 +221,20 @@ struct service::impl {
 
   tenant_actor spawn_tenant(const std::string& name, allowance& quotas) {
     return system.spawn(
-        tenant, tenant_plan{reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr,
-                            gate, functions, name, quotas, [this, name] { return group_of(name); },
-                            [this](const std::string& environment, const std::string& group) {
-                              return pool_of(environment, group, pool_life::retiring);
-                            },
-                            [this, name](const std::string& pool) {
-                              return session_pools.find(name, pool);
-                            },
-                            [this, name](const std::string& function) {
-                              return session_pools.route(name, function);
-                            },
-                            [this](const std::string& other) {
-                              return caf::actor_cast<caf::actor>(tenant_of(other));
-                            }});
+        tenant,
+        tenant_plan{
+            reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, &*shares, gate,
+            functions, name, quotas, [this, name] { return group_of(name); },
+            [this](const std::string& environment, const std::string& group) {
+              return pool_of(environment, group, pool_life::retiring);
+            },
+            [this, name](const std::string& pool) { return session_pools.find(name, pool); },
+            [this, name](const std::string& function) {
+              return session_pools.route(name, function);
+            },
+            [this](const std::string& other) {
+              return caf::actor_cast<caf::actor>(tenant_of(other));
+            }});
   }
 
   /// The first pool of those that start with the daemon whose board fits; null when none does.
@@ -226,6 +252,7 @@ struct service::impl {
   load_gauge load;
   resource_watch workers;
   std::optional<cgroup_keeper> cgroups;
+  std::optional<cpu_shares> shares; // always, once made
   egress_gate gate;
   switchboard functions;
   pool_commons commons;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/cpu_shares.hpp"
 #include "actors/egress_broker.hpp"
 #include "actors/execution.hpp"
 #include "actors/load_gauge.hpp"
@@ -45,6 +46,9 @@ struct session_ports {
   std::function<void(std::uint64_t, std::uint64_t, std::uint32_t)> resize;
   /// Watches the worker for as long as the ticket lives; `on_beyond` may follow.
   std::function<void(const resource_watch::ticket&)> watch;
+  /// Has the worker share the processors as its tenant may; with `true` it may have processes. Null
+  /// where there is nobody to share them with.
+  std::function<std::shared_ptr<cpu_user>(worker&, bool)> share_cpu;
   /// Puts the worker into a control group; `on_placed` follows. Null where there are none.
   std::function<void(const std::string&, const sandbox::cgroup_limits&, pid_t)> enter_cgroup;
   std::function<void(std::string)> leave_cgroup; ///< Ends what is in it, and removes it.
@@ -67,7 +71,6 @@ struct session_plan {
   std::string tenant;
   session_request wish;  ///< What the client asked for; its idle timeout is set.
   bool one_shot = false; ///< Ends itself after its first execution.
-  int niceness = 0;      ///< Of its worker; 0: it is as it comes.
 };
 
 // A session without its mailbox: the state machine
@@ -297,7 +300,6 @@ private:
   session_request wish_;
   std::chrono::milliseconds idle_timeout_;
   bool one_shot_;
-  int niceness_;
   const settings& config_;
   observer& watch_;
   load_gauge& load_;
@@ -305,6 +307,7 @@ private:
 
   worker_ptr worker_;
   resource_watch::ticket watched_;
+  std::shared_ptr<cpu_user> share_;
   std::string cgroup_;        // folder of its control group; empty: none
   unsigned specialising_ = 0; // answers awaited before the worker may see a tenant's byte
   std::shared_ptr<egress_broker> egress_; // when it has a policy

@@ -45,6 +45,8 @@ struct tenant_settings {
   unsigned cpu_weight = 100;                         ///< Against that of others, from 1 to 10,000.
   std::optional<std::set<std::string>> environments; ///< Absent: all.
   std::optional<std::set<std::string>> egress;       ///< Policies it may ask for; absent: all.
+  std::uint64_t group_memory = 0;                    ///< Of its control group, where there is one.
+  std::uint64_t group_pids = 0;                      ///< The same of processes and threads.
   process_mode processes = process_mode::children;   ///< At most, where the environment has them.
   std::string trust_group;                           ///< Whose zygotes it shares; else none's.
   bool warm = false;                    ///< Start the pools of eager environments with the daemon.
@@ -92,6 +94,7 @@ struct settings {
   limit_maxima limits_max;       ///< What a session may ask for.
   watch_settings watch;          ///< How workers are looked at.
   sandbox::worker_limits sealed; ///< What workers come with: as wide as any session may have.
+  bool fair_cpu = true; ///< Tenants that use more than their part of the processors stand back.
   sandbox::cgroup_choice cgroup;
   std::optional<std::uint32_t> session_cpu_percent; ///< Where there are control groups.
   sandbox::layer_set without;                       ///< sandbox.allow_degraded

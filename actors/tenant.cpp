@@ -103,9 +103,6 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   order.info.processes = *processes;
   order.tenant = plan_.name;
   order.one_shot = one_shot;
-  // A tenant that is alone has nobody to be nice to.
-  if (plan_.config.tenants.size() > 1)
-    order.niceness = sandbox::niceness_of(may().cpu_weight);
   order.wish = std::move(wish);
   if (order.wish.idle_timeout.count() <= 0)
     order.wish.idle_timeout = plan_.config.idle_timeout;
@@ -120,6 +117,9 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .load = plan_.load,
       .workers = plan_.workers,
       .cgroups = plan_.cgroups,
+      // A tenant that is alone has nobody to be nice to.
+      .shares = plan_.config.tenants.size() > 1 ? plan_.shares : nullptr,
+      .niceness = sandbox::niceness_of(may().cpu_weight),
       .gate = plan_.gate,
       .functions = plan_.functions,
       .pool = [pool = plan_.pool, env, group = plan_.group()] { return pool(env, group); },

@@ -27,6 +27,7 @@ struct tenant_plan {
   load_gauge& load;
   resource_watch& workers;
   cgroup_keeper* cgroups; ///< Null where there are none.
+  cpu_shares* shares;     ///< Null where there is nothing to share.
   egress_gate& gate;
   switchboard& functions;
   std::string name;

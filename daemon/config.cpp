@@ -117,6 +117,7 @@ void read_sandbox(table_reader in, config& into) {
       in.complain("allow_degraded", "\"" + name + "\" is not the name of a layer");
   }
   read_cgroup(in, into.core);
+  in.take("fair_cpu", into.core.fair_cpu);
   auto reserve = no_limit;
   in.take_size("memory_reserve", reserve, {0, 1024 * gib});
   if (reserve != no_limit)

@@ -176,6 +176,15 @@ struct metrics::families {
 
   Family<Counter>& quota_refusals =
       counter("vivarium_quota_refusals_total", "What was refused for a tenant's quota, by quota.");
+  Family<Counter>& tenant_cpu = counter(
+      "vivarium_tenant_cpu_seconds_total",
+      "CPU time of a tenant's workers, of their zygotes, and its part of the daemon's; where "
+      "there are several tenants.");
+  Family<Gauge>& behind =
+      gauge("vivarium_tenant_behind",
+            "1: it uses more than its part of the CPU and stands behind others.");
+  Family<Counter>& put_behind = counter("vivarium_tenant_put_behind_total",
+                                        "How often a tenant was put behind others for the CPU.");
   Family<Counter>& session_pool_calls = counter("vivarium_session_pool_calls_total",
                                                 "Calls of session pools, by what became of them.");
   Family<Gauge>& session_pool_ready =
@@ -386,6 +395,16 @@ void metrics::quota_refused(const std::string& tenant, std::string_view quota) {
                   {{"tenant", tenant}, {"cause", std::string{quota}}});
             })
       ->Increment();
+}
+
+void metrics::tenant_stands(const std::string& tenant, bool behind) {
+  families_->behind.Add({{"tenant", tenant}}).Set(behind ? 1 : 0);
+  if (behind)
+    families_->put_behind.Add({{"tenant", tenant}}).Increment();
+}
+
+void metrics::cpu_used(const std::string& tenant, std::chrono::microseconds more) {
+  families_->tenant_cpu.Add({{"tenant", tenant}}).Increment(seconds_of(more));
 }
 
 void metrics::host_called(const std::string& tenant, const std::string&, const std::string& outcome,

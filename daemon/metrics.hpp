@@ -54,6 +54,8 @@ public:
   void egress_bytes(const std::string& tenant, const std::string& environment, std::uint64_t sent,
                     std::uint64_t received) override;
   void quota_refused(const std::string& tenant, std::string_view quota) override;
+  void tenant_stands(const std::string& tenant, bool behind) override;
+  void cpu_used(const std::string& tenant, std::chrono::microseconds more) override;
   void host_called(const std::string& tenant, const std::string& environment,
                    const std::string& outcome, std::chrono::microseconds took) override;
   void code_logged(const std::string& tenant, const std::string& session,

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace vivarium::test {
@@ -34,6 +35,10 @@ struct silent_observer : observer {
   void egress_bytes(const std::string&, const std::string&, std::uint64_t, std::uint64_t) override {
   }
   void quota_refused(const std::string&, std::string_view) override {}
+  void tenant_stands(const std::string& tenant, bool behind) override {
+    standings.emplace_back(tenant, behind);
+  }
+  void cpu_used(const std::string&, std::chrono::microseconds) override {}
   void host_called(const std::string&, const std::string&, const std::string& outcome,
                    std::chrono::microseconds) override {
     called.push_back(outcome);
@@ -60,6 +65,7 @@ struct silent_observer : observer {
 
   std::vector<std::string> outcomes;
   std::vector<std::string> reached;
+  std::vector<std::pair<std::string, bool>> standings;
   std::vector<std::string> egress;
   std::vector<audit_event> audited;
   std::vector<std::string> called; ///< How calls to the application ended.
