@@ -215,7 +215,6 @@ void session_core::become_ready() {
     watch_.audit(audit_event::session_created, {tenant_, info_.id, wish_.request_id},
                  {{"environment", info_.environment}, {"name", info_.name}});
   info_.state = session_state::ready;
-  open_mailbox();
   idle_since_ = clock_type::now();
   for (auto& asker : std::exchange(describing_, {}))
     asker.give(info_);

@@ -36,12 +36,6 @@ struct function_answer {
   std::uint64_t host = 0; ///< Connection that functions in the value belong to; 0: none.
 };
 
-/// What code is told of a call that could not be placed.
-[[nodiscard]] constexpr bridge::host_result::outcome outcome_of(errc why) noexcept {
-  return why == errc::not_found ? bridge::host_result::outcome::not_found
-                                : bridge::host_result::outcome::limit;
-}
-
 /// Who answers calls. Called on the reactor thread; must neither block nor throw.
 class function_host {
 public:
