@@ -91,6 +91,7 @@ void pool_core::start_jail() {
       .runtime = config.runtime,
       .preload = environment.preload,
       .wrapper = environment.wrapper,
+      .dirs = environment.dirs,
       .limits = config.sealed,
       .without = config.without,
       .uid_base = plan_.uid_base,

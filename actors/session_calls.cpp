@@ -60,21 +60,24 @@ worker::fate session_core::on_call(const sandbox::caught_call& call) {
   auto kind = sandbox::kind_of(call);
   bool children = info_.processes == process_mode::children;
   if (kind == call_kind::connect) {
-    if (egress_)
-      return egress_->connect(call);
     if (children && sandbox::connect_local(worker_->listener_fd(), call))
       return worker::fate::settled;
+    if (egress_)
+      return egress_->connect(call);
     watch_.egress_ended(tenant_, info_.environment,
                         std::string{name_of(egress_outcome::no_policy)});
     watch_.audit(audit_event::egress_refused, {tenant_, info_.id},
                  {{"outcome", name_of(egress_outcome::no_policy)}});
     return worker::fate::refused;
   }
-  // Where to bind is in memory, which may change after a look at it. So it is only for sessions
-  // that have no connection to the outside, whose socket could be meant: their own network has
-  // nobody in it, and an abstract name can be reached by `connect` alone, which never gets there.
-  if (kind == call_kind::other || !children || (kind == call_kind::local && egress_))
+  if (kind == call_kind::other || !children)
     return worker::fate::refused;
+  // Where to bind is in memory, and which socket is a number: both may change after a look at them.
+  // A session without connections to the outside may bind as it likes: its own network has nobody
+  // in it, and an abstract name can be reached by `connect` alone, which never gets there. In
+  // others a socket of the host's could come to be meant, so it is done from here.
+  if (egress_ && sandbox::bind_or_listen(worker_->listener_fd(), call))
+    return worker::fate::settled;
   if (kind == call_kind::fork && !may_fork_now()) {
     sandbox::answer(worker_->listener_fd(), call, EAGAIN);
     return worker::fate::turned_down;

@@ -123,6 +123,13 @@ void session_core::begin_setup() {
       rules.push_back(text_value(rule.text));
     wishes.emplace_back("egress", list_of({text_value(info_.egress), bridge::list_value(rules)}));
   }
+  if (const auto& dirs = config_.environments.at(info_.environment).dirs; !dirs.empty()) {
+    std::vector<std::string> shown;
+    for (const auto& dir : dirs)
+      shown.push_back(list_of({text_value(dir.path), int_value(dir.writable ? 1 : 0)}));
+    wishes.emplace_back("dirs",
+                        list_of({text_value(info_.environment), bridge::list_value(shown)}));
+  }
   if (info_.processes == process_mode::children)
     wishes.emplace_back("children", int_value(1));
   if (!wish_.modules.empty()) {

@@ -21,6 +21,10 @@ constexpr std::uint64_t memory_slack(std::uint64_t limit) noexcept {
   return std::max<std::uint64_t>(limit / 8, 4u << 20);
 }
 
+// Kernels before 6.2 count up to 64 pages of each thread late: a peak that grows by no more may be
+// an earlier execution's.
+constexpr std::uint64_t counted_late = 1u << 20;
+
 // CPython's words.
 constexpr std::string_view no_thread = "can't start new thread";
 constexpr std::string_view too_large = "max_result_bytes";
@@ -55,7 +59,7 @@ void session_core::explain(verdict& how, const in_flight& flight) {
     auto taken = peak_seen_ - std::min(peak_seen_, born.resident + files);
     auto most = limits_[limit::memory];
     // One that an earlier execution had reached says nothing of this one.
-    if (peak_seen_ > flight.peak_before && taken + memory_slack(most) >= most)
+    if (peak_seen_ > flight.peak_before + counted_late && taken + memory_slack(most) >= most)
       met("memory", limit::memory, taken);
   } else if (kind == error_kind::io || kind == error_kind::python) {
     auto text = text_of_error(how.content, 5);

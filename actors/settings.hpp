@@ -7,6 +7,7 @@
 #include "actors/watch_settings.hpp"
 #include "sandbox/cgroup.hpp"
 #include "sandbox/limits.hpp"
+#include "sandbox/shared_dir.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -31,6 +32,7 @@ struct environment_settings {
   bool eager = true;                ///< Start its zygote with the daemon instead of on first use.
   /// What its sessions may have at most, and have when they do not say.
   process_mode processes = process_mode::none;
+  std::vector<sandbox::shared_dir> dirs; ///< Of the host, that its sessions see.
 };
 
 /// What one tenant may have and use. A figure of 0 stands for what holds for all, or for no bound

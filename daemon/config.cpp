@@ -184,6 +184,22 @@ void read_pool(table_reader in, config& into) {
   in.finish();
 }
 
+/// A table of paths, each "read" or "write".
+void read_dirs(table_reader in, std::vector<sandbox::shared_dir>& into) {
+  if (in.raw() == nullptr)
+    return;
+  for (const auto& [key, node] : *in.raw()) {
+    sandbox::shared_dir one{std::string{key.str()}};
+    in.take_word(key.str(), {"read", "write"}, [&](std::size_t i) { one.writable = i == 1; });
+    if (auto ok = sandbox::check_shared_dir(one.path); !ok)
+      in.complain(key.str(), ok.why().detail);
+    into.push_back(std::move(one));
+  }
+  if (into.size() > sandbox::most_shared_dirs)
+    in.complain("", "has more than " + std::to_string(sandbox::most_shared_dirs) + " directories");
+  in.finish();
+}
+
 void read_environments(table_reader in, config& into) {
   in.each_named([&](const std::string& name, table_reader& one) {
     auto& environment = into.core.environments[name];
@@ -193,6 +209,7 @@ void read_environments(table_reader in, config& into) {
     one.take("eager", environment.eager);
     one.take_word("processes", {"none", "children"},
                   [&](std::size_t i) { environment.processes = static_cast<process_mode>(i); });
+    read_dirs(one.below("dirs"), environment.dirs);
     if (!environment.python.starts_with('/'))
       one.complain("python", "must be an absolute path");
     if (!environment.wrapper.empty() && !environment.wrapper.front().starts_with('/'))

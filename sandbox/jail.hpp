@@ -4,6 +4,7 @@
 #include "proto/result.hpp"
 #include "proto/unique_fd.hpp"
 #include "sandbox/limits.hpp"
+#include "sandbox/shared_dir.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -30,6 +31,7 @@ struct jail_plan {
   std::string runtime;                     ///< Directory with `_vivarium.abi3.so` and `vivarium/`.
   std::vector<std::string> preload;        ///< Modules that the zygote imports before it forks.
   std::vector<std::string> wrapper; ///< Program and arguments that start the zygote's interpreter.
+  std::vector<shared_dir> dirs;     ///< Of the host, that its workers see beyond their own.
   worker_limits limits;             ///< What each worker gets when it is sealed.
   layer_set without;                ///< Layers knowingly left out; empty in production.
   std::uint32_t uid_base = 1'879'048'192; ///< Root only: first host uid of the jail's 65,536.

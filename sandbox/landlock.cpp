@@ -18,6 +18,10 @@ constexpr std::uint64_t read_rights =
 // Not sockets: `bind` is the daemon's decision.
 constexpr std::uint64_t special_files =
     LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK;
+// In a directory of the host nothing is made that others could be led by, or wait for.
+constexpr std::uint64_t not_in_shared = special_files | LANDLOCK_ACCESS_FS_MAKE_SYM
+                                        | LANDLOCK_ACCESS_FS_MAKE_FIFO
+                                        | LANDLOCK_ACCESS_FS_MAKE_SOCK | kernel::fs_ioctl_dev;
 constexpr std::uint64_t file_rights = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE
                                       | LANDLOCK_ACCESS_FS_WRITE_FILE | kernel::fs_truncate
                                       | kernel::fs_ioctl_dev;
@@ -76,6 +80,11 @@ result<unique_fd> build_ruleset(const jailed_plan& plan) {
     if (!path.empty())
       if (auto allowed = allow(ruleset.get(), path, read_rights); !allowed)
         return allowed.why();
+  for (const auto& dir : plan.plan.dirs)
+    if (auto allowed =
+            allow(ruleset.get(), dir.path, dir.writable ? known & ~not_in_shared : read_rights);
+        !allowed)
+      return allowed.why();
   return ruleset;
 }
 

@@ -3,6 +3,7 @@
 
 #include "sandbox/brokered_socket.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -50,9 +51,30 @@ unique_fd open_below(int root, const std::string& path) noexcept {
   return unique_fd{static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof(how)))};
 }
 
+unique_fd root_of(pid_t process) {
+  auto path = "/proc/" + std::to_string(process) + "/root";
+  return unique_fd{::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+}
+
+/// Reads the name of a Unix socket; false when it is no absolute path.
+bool take_name(const caught_call& call, const sockaddr_storage& raw, sockaddr_un& name) {
+  auto size = static_cast<std::size_t>(call.arguments[2]);
+  if (size <= offsetof(sockaddr_un, sun_path) || size > sizeof(name))
+    return false;
+  std::memcpy(&name, &raw, size);
+  return name.sun_path[0] == '/' && name.sun_path[sizeof(name.sun_path) - 1] == '\0';
+}
+
+sockaddr_un by_number(int folder, const std::string& rest) {
+  sockaddr_un out{};
+  out.sun_family = AF_UNIX;
+  auto path = "/proc/self/fd/" + std::to_string(folder) + rest;
+  std::memcpy(out.sun_path, path.c_str(), std::min(path.size(), sizeof(out.sun_path) - 1));
+  return out;
+}
+
 int connect_to(int socket, const sockaddr_un& name, const connect_order& order) noexcept {
-  auto root_path = "/proc/" + std::to_string(order.process) + "/root";
-  unique_fd root{::open(root_path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  auto root = root_of(order.process);
   if (!root)
     return ESRCH;
   rights_of tenant{order.user, order.group};
@@ -66,16 +88,62 @@ int connect_to(int socket, const sockaddr_un& name, const connect_order& order) 
     return EACCES;
   if (!S_ISSOCK(there.st_mode) || there.st_dev != mine.st_dev)
     return S_ISSOCK(there.st_mode) ? EACCES : ECONNREFUSED;
-  sockaddr_un by_number{};
-  by_number.sun_family = AF_UNIX;
-  auto path = "/proc/self/fd/" + std::to_string(target.get());
-  std::memcpy(by_number.sun_path, path.c_str(), path.size() + 1);
-  if (::connect(socket, reinterpret_cast<const sockaddr*>(&by_number), sizeof(by_number)) == 0)
+  auto where = by_number(target.get(), {});
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&where), sizeof(where)) == 0)
     return 0;
   return errno == EAGAIN ? ECONNREFUSED : errno; // A full queue: EAGAIN would mean "on its way".
 }
 
+// Only the folder is looked up: the last part is made, and made nowhere else.
+int bind_to(int socket, const sockaddr_un& name, const connect_order& order) noexcept {
+  std::string path{name.sun_path};
+  auto slash = path.rfind('/');
+  auto last = path.substr(slash); // With its slash.
+  if (last == "/" || last == "/." || last == "/..")
+    return EINVAL;
+  auto root = root_of(order.process);
+  if (!root)
+    return ESRCH;
+  rights_of tenant{order.user, order.group};
+  auto own = open_below(root.get(), "session/fs");
+  auto folder = open_below(root.get(), path.substr(0, slash + 1));
+  if (!own || !folder)
+    return own ? errno : EACCES;
+  struct stat mine {};
+  struct stat there {};
+  if (::fstat(own.get(), &mine) != 0 || ::fstat(folder.get(), &there) != 0
+      || !S_ISDIR(there.st_mode) || there.st_dev != mine.st_dev)
+    return EACCES;
+  auto where = by_number(folder.get(), last);
+  if (std::strlen(where.sun_path) + 1 == sizeof(where.sun_path))
+    return ENAMETOOLONG;
+  return ::bind(socket, reinterpret_cast<const sockaddr*>(&where), sizeof(where)) == 0 ? 0 : errno;
+}
+
 } // namespace
+
+bool bind_or_listen(int listener, const caught_call& call) {
+  bool binds = call.number == SYS_bind;
+  if (!binds && call.number != SYS_listen)
+    return false;
+  sockaddr_storage raw{};
+  sockaddr_un name{};
+  int problem = binds ? copy_address(call, raw) : 0;
+  connect_order order;
+  likely_caller nobody; // Whose rights it has must be looked up.
+  if (problem == 0)
+    problem = read_descriptor(listener, call, nobody, order);
+  if (problem == 0 && order.family != AF_UNIX)
+    problem = EACCES;
+  if (problem == 0 && binds)
+    problem = raw.ss_family == AF_UNIX && take_name(call, raw, name)
+                  ? bind_to(order.original.get(), name, order)
+                  : EACCES;
+  else if (problem == 0 && ::listen(order.original.get(), static_cast<int>(call.arguments[1])) != 0)
+    problem = errno;
+  answer(listener, call, problem);
+  return true;
+}
 
 bool connect_local(int listener, const caught_call& call) {
   sockaddr_storage raw{};
@@ -88,10 +156,7 @@ bool connect_local(int listener, const caught_call& call) {
     return true;
   }
   sockaddr_un name{};
-  auto size = static_cast<std::size_t>(call.arguments[2]);
-  auto fits = size > offsetof(sockaddr_un, sun_path) && size <= sizeof(name);
-  if (fits)
-    std::memcpy(&name, &raw, size);
+  auto fits = take_name(call, raw, name);
   int type = 0;
   socklen_t type_size = sizeof(type);
   ::getsockopt(order.original.get(), SOL_SOCKET, SO_TYPE, &type, &type_size);
@@ -99,7 +164,7 @@ bool connect_local(int listener, const caught_call& call) {
   unique_fd socket;
   if (order.family != AF_UNIX || type != SOCK_STREAM)
     problem = EACCES;
-  else if (!fits || name.sun_path[0] != '/' || name.sun_path[sizeof(name.sun_path) - 1] != '\0')
+  else if (!fits)
     problem = ECONNREFUSED; // Abstract, or relative to where the daemon cannot look.
   else if (socket.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)); !socket)
     problem = errno;

@@ -96,6 +96,11 @@ std::string plan_bytes(const jailed_plan& what) {
   out.number(plan.wrapper.size());
   for (const auto& word : plan.wrapper)
     out.text(word);
+  out.number(plan.dirs.size());
+  for (const auto& dir : plan.dirs) {
+    out.text(dir.path);
+    out.number(dir.writable ? 1 : 0);
+  }
   out.number(plan.limits.memory_bytes);
   out.number(plan.limits.workspace_bytes);
   out.number(plan.limits.workspace_inodes);
@@ -140,6 +145,10 @@ std::optional<jailed_plan> plan_of(std::string bytes) {
     plan.preload.push_back(in.text());
   for (auto left = in.number(); in.ok() && left > 0; --left)
     plan.wrapper.push_back(in.text());
+  for (auto left = in.number(); in.ok() && left > 0; --left) {
+    auto path = in.text();
+    plan.dirs.push_back({std::move(path), in.number() != 0});
+  }
   plan.limits.memory_bytes = in.number();
   plan.limits.workspace_bytes = in.number();
   plan.limits.workspace_inodes = static_cast<std::uint32_t>(in.number());

@@ -17,6 +17,7 @@ namespace vivarium::sandbox {
 namespace {
 
 constexpr std::uint64_t plain = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+constexpr std::uint64_t to_write = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 constexpr std::uint64_t device = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
 const char* const new_root = "/tmp"; // Any directory: the host's is hidden, not changed.
 
@@ -136,6 +137,9 @@ status jail_root::open_sources() {
       return added;
   for (auto name : {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
     if (auto added = add_tree(name, name, device); !added)
+      return added;
+  for (const auto& dir : plan_.plan.dirs)
+    if (auto added = add_tree(dir.path, dir.path, dir.writable ? to_write : plain); !added)
       return added;
   return add_etc();
 }

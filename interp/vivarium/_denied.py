@@ -10,6 +10,7 @@ import os
 import posix
 
 _SHOWN_AT_MOST = 20
+_bound = {}
 _session = {"egress": None, "rules": (), "children": False}
 
 
@@ -146,9 +147,17 @@ def _socket_type(base):
                     raise
                 raise better from None
 
+        def getsockname(self):
+            # Where the daemon has bound it for this session, the kernel knows it by another name.
+            name = base.getsockname(self)
+            return _bound.get(name, name) if isinstance(name, str) else name
+
         def bind(self, address, /):
             try:
-                return base.bind(self, address)
+                base.bind(self, address)
+                name = base.getsockname(self)
+                if isinstance(name, str) and name.startswith("/proc/self/fd/"):
+                    _bound[name] = os.fsdecode(address)
             except PermissionError as error:
                 text = "a session cannot wait for connections"
                 raise PermissionError(error.errno, f"{os.strerror(error.errno)}: {text}") from None

@@ -7,7 +7,7 @@ import os
 import sys
 
 import _vivarium
-from vivarium import Interrupted, _denied, _host, _inspect
+from vivarium import Interrupted, _denied, _dirs, _host, _inspect
 from vivarium._async import Pending
 from vivarium._errors import OperationError
 
@@ -225,7 +225,7 @@ async def _leave_async(mine, then):
 
 def configure(settings):
     """Checks everything before anything takes effect."""
-    unknown = set(settings) - {"cwd", "env", "max_refs", "ref_ttl_ms", "egress", "children", "modules", "log_level"}
+    unknown = set(settings) - {"cwd", "env", "max_refs", "ref_ttl_ms", "egress", "children", "modules", "log_level", "dirs"}
     if unknown:
         raise _invalid(f"there is no setting {sorted(map(str, unknown))[0]!r}")
     env = settings.get("env") or {}
@@ -245,6 +245,8 @@ def configure(settings):
             raise _invalid(str(error), "modules") from None
     if settings.get("log_level"):
         _session_log["level"] = settings["log_level"]
+    if settings.get("dirs"):
+        _dirs.told(*settings["dirs"])
     if settings.get("cwd"):
         os.chdir(_make_directory(settings["cwd"]))
     os.environ.update(env)

@@ -273,6 +273,39 @@ TEST_CASE("a tenant may be kept from processes", "[daemon][unit]") {
   CHECK(into.core.tenants.at("b").processes == process_mode::children);
 }
 
+TEST_CASE("directories of an environment are read", "[daemon][unit]") {
+  config into;
+  auto problems = parse_config(into, R"(
+[environments.data.dirs]
+"/srv/data" = "read"
+"/srv/out" = "write"
+)",
+                               "f");
+  for (const auto& line : problems.lines)
+    FAIL_CHECK(line);
+  const auto& dirs = into.core.environments.at("data").dirs;
+  REQUIRE(dirs.size() == 2);
+  CHECK(dirs[0] == sandbox::shared_dir{"/srv/data", false});
+  CHECK(dirs[1] == sandbox::shared_dir{"/srv/out", true});
+  CHECK(into.core.environments.at("default").dirs.empty());
+  auto problem_of = [](const std::string& line) {
+    config ignored;
+    auto found = parse_config(ignored, "[environments.data.dirs]\n" + line + "\n", "f");
+    return found.lines.empty() ? std::string{} : found.lines.front();
+  };
+  for (auto path : {"srv", "/", "/srv/", "/srv//x", "/srv/../etc", "/./srv"})
+    CHECK(problem_of('"' + std::string{path} + "\" = \"read\"").find("absolute path")
+          != std::string::npos);
+  for (auto path : {"/etc", "/etc/ssl", "/usr/share", "/dev/shm", "/tmp/x", "/proc", "/opt"})
+    CHECK(problem_of('"' + std::string{path} + "\" = \"read\"").find("sandbox's own")
+          != std::string::npos);
+  CHECK(problem_of("\"/srv\" = \"execute\"").find("read, write") != std::string::npos);
+  std::string many;
+  for (int i = 0; i < 65; ++i)
+    many += "\"/srv/" + std::to_string(i) + "\" = \"read\"\n";
+  CHECK(problem_of(many).find("more than 64") != std::string::npos);
+}
+
 TEST_CASE("egress policies are read", "[daemon][unit]") {
   config into;
   auto problems = parse_config(into, R"(

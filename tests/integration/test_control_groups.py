@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Control groups of sessions, where this user may make them."""
 
+import errno
 import os
 import unittest
 
@@ -41,8 +42,11 @@ class Groups(LimitCase):
         """Returns the processes in a session's group; None when there is no such group."""
         for path, _, _ in os.walk(self.folder):
             if path.endswith("/" + session):
-                with open(f"{path}/cgroup.procs", encoding="ascii") as procs:
-                    return [int(pid) for pid in procs.read().split()]
+                try:
+                    with open(f"{path}/cgroup.procs", encoding="ascii") as procs:
+                        return [int(pid) for pid in procs.read().split()]
+                except OSError as error:  # It went meanwhile.
+                    self.assertIn(error.errno, (errno.ENOENT, errno.ENODEV))
         return None
 
     def test_a_session_is_in_its_group(self):

@@ -155,6 +155,52 @@ class Clients(EgressCase):
         self.client.call("SessionService/CloseSession", {"session": session})
         waiting.wait_for(lambda: self.echo.open == 0, "the rest to end with the session")
 
+    def test_managers_beside_connections(self):
+        """multiprocessing's managers and fork server, whose sockets have names, in a session that
+        has a way out too."""
+        self.assertEqual(
+            self.value(
+                "import multiprocessing as m, operator, socket\n"
+                "def add(d, n): d[n] = n * n\n"
+                "out = []\n"
+                "with socket.create_connection(('127.0.0.1', port)) as c:\n"
+                "  with m.get_context('fork').Manager() as manager:\n"
+                "    d = manager.dict()\n"
+                "    ps = [m.get_context('fork').Process(target=add, args=(d, n)) for n in range(3)]\n"
+                "    for p in ps: p.start()\n"
+                "    for p in ps: p.join()\n"
+                "    out.append(sorted(d.items()))\n"
+                "  with m.get_context('forkserver').Pool(2) as pool:\n"
+                "    out.append(pool.starmap(operator.mul, [(i, i) for i in range(4)]))\n"
+                "  c.sendall(b'x'); out.append(c.recv(1).decode())\n"
+                "out", "shell", port=self.echo.port),
+            [[[0, 0], [1, 1], [2, 4]], [0, 1, 4, 9], "x"])
+
+    def test_names_beside_connections(self):
+        """A socket is bound on the session's own files only, known by the name that was asked for; no
+        socket of the network is bound or listens."""
+        self.assertEqual(
+            self.value(
+                "import errno, os, socket\n"
+                "def attempt(call):\n"
+                "  try: call(); return 'done'\n"
+                "  except OSError as e: return errno.errorcode[e.errno]\n"
+                "u = lambda: socket.socket(socket.AF_UNIX)\n"
+                "s = u(); s.bind(os.getcwd() + '/door'); s.listen()\n"
+                "c = u(); c.connect(os.getcwd() + '/door'); c.sendall(b'x')\n"
+                "os.symlink('/usr', 'away'); os.symlink('/tmp', 'near')\n"
+                "t = socket.create_connection(('127.0.0.1', port))\n"
+                "here = os.getcwd()\n"
+                "[s.getsockname() == here + '/door', s.accept()[0].recv(1).decode(),\n"
+                " os.path.exists('door'), attempt(lambda: u().bind(here + '/near/d')),\n"
+                " *[attempt(lambda a=a: u().bind(a)) for a in (here + '/door', here + '/away/d', '/usr/d',\n"
+                "   '/etc/d', '/none/d', here + '/..', here + '/', '\\0abstract', 'relative')],\n"
+                " attempt(lambda: t.bind(('127.0.0.1', 0))), attempt(lambda: t.listen()),\n"
+                " attempt(lambda: socket.socket().bind(('127.0.0.1', 0))),\n"
+                " attempt(lambda: socket.socket().listen())]", "shell", port=self.echo.port),
+            [True, "x", True, "done", "EADDRINUSE", "EACCES", "EACCES", "EACCES", "ENOENT", "EINVAL",
+             "EINVAL", "EACCES", "EACCES", "EACCES", "EACCES", "EACCES", "EACCES"])
+
     def test_children_share_connections(self):
         """One that an orphan of the session holds goes on; a child makes its own."""
         session = self.session(egress="web", environment="shell")

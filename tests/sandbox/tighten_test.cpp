@@ -154,7 +154,8 @@ TEST_CASE("the books of the kernel tell what a worker takes", "[sandbox][kernel]
   CHECK(worker.ask("threads 3") == 3);
   auto after = read_memory(worker.host_pid);
   REQUIRE(after);
-  CHECK(after->taken() >= before->taken() + 24 * mib);
+  // Kernels before 6.2 count up to 64 pages of each thread late.
+  CHECK(after->taken() >= before->taken() + 23 * mib);
   CHECK(after->peak >= after->resident);
   CHECK(after->page_tables > 0);
   CHECK(after->threads == 4);

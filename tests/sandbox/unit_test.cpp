@@ -36,6 +36,7 @@ TEST_CASE("a plan survives its way to the launcher", "[sandbox][unit]") {
   told.plan.python = "/opt/p/bin/python3";
   told.plan.runtime = "/usr/lib/vivarium";
   told.plan.preload = {"numpy", "", "pandas"};
+  told.plan.dirs = {{"/srv/data", false}, {"/srv/out", true}};
   told.plan.limits.memory_bytes = 1ull << 40;
   told.plan.limits.threads = 3;
   told.plan.without.insert(layer::landlock);
@@ -49,6 +50,7 @@ TEST_CASE("a plan survives its way to the launcher", "[sandbox][unit]") {
   CHECK(read->plan.environment == "science");
   CHECK(read->plan.python == told.plan.python);
   CHECK(read->plan.preload == told.plan.preload);
+  CHECK(read->plan.dirs == told.plan.dirs);
   CHECK(read->plan.limits.memory_bytes == told.plan.limits.memory_bytes);
   CHECK(read->plan.limits.threads == 3);
   CHECK(read->plan.uid_base == 4'000'000'000);
