@@ -8,7 +8,7 @@ url=${VIVARIUM_URL:-http://127.0.0.1:7717}/vivarium.v1
 folder=$(mktemp -d)
 mkfifo "$folder/calls"
 host=
-trap '[ -z "$host" ] || kill "$host"; rm -rf "$folder"' EXIT
+trap '[ -z "$host" ] || kill "$host" 2>/dev/null || :; rm -rf "$folder"' EXIT
 
 # post METHOD JSON
 post() {

@@ -348,9 +348,11 @@ void serving_state::stop() noexcept {
         call->wanted = false;
   }
   changed_.notify_all();
-  if (auto on = core_.lock(); on && first)
+  const auto on = core_.lock();
+  if (on && first)
     on->abandon(id_);
-  if (served_here == this)
+  // On the connection's thread it would wait for functions that may wait for that thread.
+  if (served_here == this || (on && on->is_reader()))
     return;
   std::unique_lock lock{mutex_};
   changed_.wait(lock, [this] { return running_ == 0; });

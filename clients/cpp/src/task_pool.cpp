@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -52,8 +53,11 @@ void task_pool::run(std::function<void()> task) {
     if (in.stopped)
       return;
     in.tasks.push_back(std::move(task));
-    if (in.tasks.size() > in.idle && in.threads.size() < in.most)
-      in.threads.emplace_back([shared = state_] { shared->work(); });
+    try {
+      if (in.tasks.size() > in.idle && in.threads.size() < in.most)
+        in.threads.emplace_back([shared = state_] { shared->work(); });
+    } catch (const std::system_error&) { // No more threads to be had: those there are do it, or
+    }                                    // the next task tries again.
   }
   in.changed.notify_one();
 }

@@ -155,7 +155,7 @@ public:
   ~serving();
 
   /// Offers them no more. Calls that have not been answered fail in Python at once; waits until
-  /// none of these functions runs, unless one of them is who asks.
+  /// none of these functions runs, unless one of them is who asks, or the connection's own thread.
   void stop() noexcept;
   /// False once it was stopped, or the connection broke.
   [[nodiscard]] bool active() const noexcept;
