@@ -60,6 +60,7 @@ struct egress_broker::attempt {
   boost::asio::steady_timer slice;              // Of this candidate.
   boost::asio::steady_timer deadline;           // Of all of them.
   int last_errno = ETIMEDOUT;
+  bool awaited = false; // The deadline has been set.
   bool over = false;
 };
 
@@ -74,6 +75,9 @@ egress_broker::~egress_broker() {
 
 status egress_broker::serve(const worker_ptr& by, bool may_fork) {
   worker_ = by;
+  likely_.process = by->host_pid();
+  likely_.runs_programs = may_fork;
+  sandbox::wake_beside(by->listener_fd());
   if (may_fork)
     family_.emplace(by->host_pid());
   return sandbox::write_hosts(by->host_pid(), by->listener_fd(), map_.hosts_file());
@@ -84,8 +88,7 @@ worker::fate egress_broker::connect(const sandbox::caught_call& call) {
   if (!by)
     return worker::fate::turned_down;
   sandbox::connect_order order;
-  if (int wrong = sandbox::read_connect(by->listener_fd(), call, by->host_pid(), order);
-      wrong != 0) {
+  if (int wrong = sandbox::read_connect(by->listener_fd(), call, likely_, order); wrong != 0) {
     sandbox::answer(by->listener_fd(), call, wrong);
     report(wrong == EACCES ? egress_outcome::not_tcp : egress_outcome::malformed, {}, {});
     return worker::fate::turned_down;
@@ -106,17 +109,13 @@ worker::fate egress_broker::connect(const sandbox::caught_call& call) {
   what->name = found->name;
   what->ends = clock_type::now() + policy_.connect_timeout;
   attempts_.push_back(what);
-  what->deadline.expires_at(what->ends);
-  what->deadline.async_wait([weak = weak_from_this(), what](boost::system::error_code ec) {
-    if (auto self = weak.lock(); self && !ec)
-      self->finish(what, egress_outcome::timed_out, ETIMEDOUT);
-  });
   auto fixed = policy_.resolve.find(found->name);
-  if (found->name.empty())
+  if (found->name.empty()) {
     begin(what, {found->where.address});
-  else if (fixed != policy_.resolve.end())
+  } else if (fixed != policy_.resolve.end()) {
     begin(what, fixed->second);
-  else
+  } else {
+    await(what);
     gate_.names.find(found->name,
                      // Weak, both: what is left of it may be dropped on a resolver's thread.
                      [weak = weak_from_this(),
@@ -125,7 +124,19 @@ worker::fate egress_broker::connect(const sandbox::caught_call& call) {
                        if (auto asked = weak_what.lock(); self && asked)
                          self->begin(asked, addresses);
                      });
+  }
   return worker::fate::pending;
+}
+
+// What is done at once needs no clock.
+void egress_broker::await(const attempt_ptr& what) {
+  if (std::exchange(what->awaited, true))
+    return;
+  what->deadline.expires_at(what->ends);
+  what->deadline.async_wait([weak = weak_from_this(), what](boost::system::error_code ec) {
+    if (auto self = weak.lock(); self && !ec)
+      self->finish(what, egress_outcome::timed_out, ETIMEDOUT);
+  });
 }
 
 // Every address that a name has is checked, and those that were checked are connected to: what the
@@ -157,7 +168,7 @@ void egress_broker::try_next(const attempt_ptr& what) {
   what->slice.cancel();
   while (what->next < what->candidates.size()) {
     const auto& to = what->candidates[what->next++];
-    auto socket = sandbox::begin_connect(what->order, to, what->last_errno);
+    auto socket = sandbox::begin_connect(what->order, to, gate_.fresh, what->last_errno);
     if (!socket)
       continue;
     auto how = sandbox::connect_outcome(socket.get());
@@ -174,6 +185,7 @@ void egress_broker::try_next(const attempt_ptr& what) {
 }
 
 void egress_broker::wait(const attempt_ptr& what) {
+  await(what);
   // The last candidate has what is left of the time, each before it a fair part.
   auto left = static_cast<std::int64_t>(what->candidates.size() - what->next);
   if (left > 0) {
@@ -203,8 +215,8 @@ void egress_broker::look(const attempt_ptr& what) {
 void egress_broker::established(const attempt_ptr& what, unique_fd socket) {
   auto by = worker_.lock();
   auto own_port = [&](const endpoint& one) { return one.port == what->order.target.port; };
-  if (sandbox::leads_here(socket.get())
-      && std::any_of(gate_.own_listeners.begin(), gate_.own_listeners.end(), own_port))
+  if (std::any_of(gate_.own_listeners.begin(), gate_.own_listeners.end(), own_port)
+      && sandbox::leads_here(socket.get()))
     return finish(what, egress_outcome::own_listener, EACCES);
   if (!by || sandbox::inject(by->listener_fd(), what->order, socket.get()) != 0)
     return finish(what, egress_outcome::interrupted, EINTR); // Who asked is gone.

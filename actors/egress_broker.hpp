@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,9 +22,11 @@ namespace vivarium {
 
 /// What all sessions share on their way out. Lives as long as the actor system.
 struct egress_gate {
-  explicit egress_gate(boost::asio::io_context& r) : reactor{r}, names{r} {}
+  explicit egress_gate(boost::asio::io_context& r)
+      : reactor{r}, names{r}, fresh{sandbox::look_at_fresh_options()} {}
   boost::asio::io_context& reactor;
   resolver names;
+  sandbox::fresh_options fresh;
   std::vector<sandbox::endpoint> own_listeners; ///< Never to be reached from a session.
 };
 
@@ -78,6 +81,7 @@ private:
   using attempt_ptr = std::shared_ptr<attempt>;
 
   void begin(const attempt_ptr& what, const std::vector<sandbox::ip_address>& found);
+  void await(const attempt_ptr& what);
   void try_next(const attempt_ptr& what);
   void wait(const attempt_ptr& what);
   void look(const attempt_ptr& what);
@@ -92,7 +96,8 @@ private:
   void look_at_connections();
   bool count(connection& one);
   void end_connections();
-  bool holds(connection& one);
+  using seen_sockets = std::map<pid_t, std::map<std::uint64_t, int>>;
+  bool holds(connection& one, seen_sockets& seen);
 
   egress_gate& gate_;
   observer& watch_;
@@ -101,6 +106,7 @@ private:
   const egress_policy& policy_;
   egress_map map_;
   std::weak_ptr<worker> worker_;
+  sandbox::likely_caller likely_;
   std::optional<sandbox::family> family_; // Where the worker may have children.
   spent_function on_spent_;
   std::list<attempt_ptr> attempts_;

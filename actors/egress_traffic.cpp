@@ -53,9 +53,10 @@ bool egress_broker::count(connection& one) {
 
 void egress_broker::look_at_connections() {
   bool busy = false;
+  seen_sockets seen; // Of this look: many may have been closed since the last.
   for (auto at = connections_.begin(); at != connections_.end();) {
     auto& one = *at;
-    one.missed = holds(one) ? 0 : one.missed + 1;
+    one.missed = holds(one, seen) ? 0 : one.missed + 1;
     busy = count(one) || one.missed > 0 || busy;
     if (one.missed < looks_before_gone) {
       ++at;
@@ -77,18 +78,27 @@ void egress_broker::look_at_connections() {
     look_after(busy ? busy_pause : std::min(pause_ * 2, quiet_pause));
 }
 
-bool egress_broker::holds(connection& one) {
+bool egress_broker::holds(connection& one, seen_sockets& seen) {
   if (sandbox::has_socket(one.process, one.inode, one.likely))
+    return true;
+  auto has = [&](pid_t process) {
+    auto [at, fresh] = seen.try_emplace(process);
+    if (fresh)
+      at->second = sandbox::sockets_of(process);
+    auto found = at->second.find(one.inode);
+    if (found == at->second.end())
+      return false;
+    one.process = process;
+    one.likely = found->second;
+    return true;
+  };
+  if (has(one.process))
     return true;
   if (!family_)
     return false;
   // Another process of the session may have it by now.
-  for (auto process : family_->members())
-    if (process != one.process && sandbox::has_socket(process, one.inode, one.likely)) {
-      one.process = process;
-      return true;
-    }
-  return false;
+  auto members = family_->members();
+  return std::any_of(members.begin(), members.end(), has);
 }
 
 void egress_broker::end_connections() {

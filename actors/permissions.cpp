@@ -26,17 +26,23 @@ status may_use_egress(const settings& config, const std::string& tenant,
   return done{};
 }
 
-result<process_mode> may_have_processes(const settings& config, std::string_view,
+result<process_mode> may_have_processes(const settings& config, const std::string& tenant,
                                         const std::string& environment,
                                         std::optional<process_mode> wish) {
   auto most = config.environments.at(environment).processes;
-  auto wanted = wish.value_or(most);
+  auto own = config.tenants.find(tenant);
+  bool barred = own != config.tenants.end() && own->second.processes == process_mode::none;
+  auto wanted = wish.value_or(barred ? process_mode::none : most);
   if (wanted == process_mode::none)
     return wanted;
   if (most == process_mode::none)
     return error{errc::permission_denied,
                  "environment '" + environment + "' has no processes; [environments." + environment
                      + "] processes = \"children\" of the configuration would allow them"};
+  if (barred)
+    return error{errc::permission_denied,
+                 "this tenant has no processes; tenants." + tenant
+                     + ".processes = \"children\" of the configuration would allow them"};
   if (config.without.contains(sandbox::layer::pid_namespace)
       || config.without.contains(sandbox::layer::seccomp))
     return error{errc::failed_precondition,

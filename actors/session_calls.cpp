@@ -79,6 +79,8 @@ worker::fate session_core::on_call(const sandbox::caught_call& call) {
     sandbox::answer(worker_->listener_fd(), call, EAGAIN);
     return worker::fate::turned_down;
   }
+  if (kind == call_kind::fork)
+    watch_family();
   sandbox::carry_on(worker_->listener_fd(), call);
   return worker::fate::settled;
 }

@@ -235,7 +235,7 @@ void session_core::on_gone(std::uint64_t worker) {
     return;
   worker_gone_ = true;
   if (info_.state != session_state::dead)
-    lose(cause{.what = "jail", .limit = {}, .enforced_by = enforcer::kernel});
+    lose(death_ ? *death_ : cause{.what = "jail", .limit = {}, .enforced_by = enforcer::kernel});
   maybe_stop();
 }
 
@@ -282,7 +282,9 @@ void session_core::let_go() {
 }
 
 void session_core::on_denied(const sandbox::denied_call& call) {
-  if (auto* flight = to_blame())
+  if (worker_ && call.killed == worker_->host_pid()) // The reaper will only say that it was killed.
+    death_ = cause{"seccomp", call.name, 0, 0, enforcer::kernel};
+  else if (auto* flight = to_blame())
     flight->denied = cause{"denied", call.name, 0, 0, enforcer::kernel};
   watch_.call_denied(info_.environment, call.name);
   watch_.audit(audit_event::call_denied, {tenant_, info_.id}, {{"call", call.name}});

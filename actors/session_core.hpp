@@ -188,6 +188,8 @@ private:
   void on_late_start();
   void cannot_specialise(const error& why);
   void watch_worker();
+  void watch_family();
+  [[nodiscard]] std::optional<std::chrono::microseconds> cpu_used() const;
   [[nodiscard]] cause cause_of_end(const worker_end& end) const;
 
   // session_truth.cpp: limits that Python met, seen from outside.

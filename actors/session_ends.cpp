@@ -5,7 +5,6 @@
 
 #include "actors/session_core.hpp"
 #include "bridge/validate.hpp"
-#include "sandbox/attest.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -55,7 +54,7 @@ void session_core::stopped_verdict(verdict& out, const in_flight& flight, bool l
     why.what = "cpu";
     why.limit = "cpu_ms";
     why.configured = count_of(request.cpu_budget);
-    auto used = sandbox::cpu_time_of(worker_ ? worker_->host_pid() : 0).value_or(last_cpu_);
+    auto used = cpu_used().value_or(last_cpu_);
     auto since = flight.asynchronous ? duration_cast<microseconds>(loop_share_ - flight.loop_before)
                                      : used - flight.cpu_before;
     why.observed = count_of(duration_cast<milliseconds>(since + flight.cpu_used));
@@ -96,7 +95,7 @@ std::chrono::microseconds session_core::cpu_of(const in_flight& flight,
     cpu_unread_ += ran;
     return microseconds{0};
   }
-  auto used = sandbox::cpu_time_of(worker_->host_pid());
+  auto used = cpu_used();
   if (!used)
     return microseconds{0};
   last_cpu_ = *used;
@@ -204,7 +203,7 @@ void session_core::lose_flight(in_flight& flight, bool front, const cause& why,
   how.displays_dropped = flight.displays_dropped;
   if (worker_) {
     how.usage.peak_memory_bytes = peak_memory();
-    if (auto used = sandbox::cpu_time_of(worker_->host_pid()); used && computes)
+    if (auto used = cpu_used(); used && computes)
       how.usage.cpu = *used - flight.cpu_before;
   }
   if (flight.asynchronous)

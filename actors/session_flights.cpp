@@ -4,7 +4,6 @@
 // it up, and what waits inside it.
 
 #include "actors/session_core.hpp"
-#include "sandbox/attest.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -128,7 +127,7 @@ session_core::in_flight& session_core::send_last(const execution_ptr& what, std:
 void session_core::charge_loop() {
   if (parked_async_ == 0 || !worker_)
     return;
-  auto used = sandbox::cpu_time_of(worker_->host_pid()).value_or(end_ ? end_->cpu : loop_cpu_);
+  auto used = cpu_used().value_or(end_ ? end_->cpu : loop_cpu_);
   if (!front_ran_)
     loop_share_ += std::chrono::nanoseconds{std::max(used - loop_cpu_, microseconds{0})}
                    / static_cast<std::int64_t>(parked_async_);
@@ -139,7 +138,7 @@ void session_core::charge_loop() {
 void session_core::count_asynchronous(in_flight& flight) {
   charge_loop();
   if (parked_async_++ == 0)
-    loop_cpu_ = sandbox::cpu_time_of(worker_->host_pid()).value_or(loop_cpu_);
+    loop_cpu_ = cpu_used().value_or(loop_cpu_);
   parked_budgets_ += flight.what->request().cpu_budget > 0ms ? 1 : 0;
   flight.asynchronous = true;
   flight.loop_before = loop_share_;
@@ -166,7 +165,7 @@ void session_core::start_front(clock_type::time_point now) {
     return wake_by(front.force_at);
   }
   if (front.what->request().cpu_budget > 0ms) {
-    last_cpu_ = sandbox::cpu_time_of(worker_->host_pid()).value_or(last_cpu_ + cpu_unread_);
+    last_cpu_ = cpu_used().value_or(last_cpu_ + cpu_unread_);
     cpu_unread_ = microseconds{0};
   }
   front.cpu_before = last_cpu_ + cpu_unread_;

@@ -4,6 +4,7 @@
 // session: from outside, before its first tenant byte.
 
 #include "actors/session_core.hpp"
+#include "sandbox/attest.hpp"
 #include "sandbox/cgroup_tree.hpp"
 #include "sandbox/tighten.hpp"
 
@@ -116,6 +117,20 @@ void session_core::watch_worker() {
     watched_->cpu = std::chrono::milliseconds{most};
   watched_->busy = true;
   ports_.watch(watched_);
+}
+
+// From its first process on, what a session uses is what all of them use.
+void session_core::watch_family() {
+  if (!watched_ || watched_->family)
+    return;
+  watched_->family = std::make_shared<sandbox::family>(worker_->host_pid());
+  watched_->family->counted_by(cgroup_);
+}
+
+std::optional<std::chrono::microseconds> session_core::cpu_used() const {
+  if (!worker_)
+    return std::nullopt;
+  return watched_ ? cpu_used_by(*watched_) : sandbox::cpu_time_of(worker_->host_pid());
 }
 
 void session_core::on_beyond(const cause& why) {

@@ -3,7 +3,6 @@
 // The part of a session that watches the clock: deadlines, budgets, patience, idleness.
 
 #include "actors/session_core.hpp"
-#include "sandbox/attest.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -58,7 +57,7 @@ void session_core::check_time(in_flight& flight, bool front, clock_type::time_po
              && now >= flight.round_since + request.idle_timeout) {
     interrupt(flight, stop_reason::idle);
   } else if (front && request.cpu_budget > 0ms) {
-    auto used = sandbox::cpu_time_of(worker_->host_pid());
+    auto used = cpu_used();
     if (used && *used - flight.cpu_before + flight.cpu_used >= request.cpu_budget)
       interrupt(flight, stop_reason::cpu);
   } else if (flight.asynchronous && request.cpu_budget > 0ms) {
@@ -89,7 +88,7 @@ void session_core::consider(clock_type::time_point& next, const in_flight& fligh
   if (!flight.rounds.empty() && (front || flight.asynchronous))
     next = std::min(next, flight.round_since + request.idle_timeout);
   if (front && request.cpu_budget > 0ms) {
-    auto used = sandbox::cpu_time_of(worker_->host_pid()).value_or(flight.cpu_before);
+    auto used = cpu_used().value_or(flight.cpu_before);
     // With several threads CPU time passes faster than wall time: look again half way.
     auto left = duration_cast<microseconds>(request.cpu_budget) - flight.cpu_used
                 - (used - flight.cpu_before);

@@ -34,6 +34,8 @@ bool begins(std::string_view text, std::string_view with) noexcept {
 std::uint64_t session_core::peak_memory() {
   auto peak = worker_ ? sandbox::peak_resident_bytes_of(worker_->host_pid()).value_or(0) : 0;
   peak_seen_ = std::max(peak_seen_, peak);
+  if (watched_)
+    peak = std::max(peak, watched_->most_of_all);
   // Of a control group it counts what children took as well, and what has no address.
   return cgroup_.empty() ? peak : std::max(peak, sandbox::cgroup_tree::read(cgroup_).peak_bytes);
 }

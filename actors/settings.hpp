@@ -44,6 +44,7 @@ struct tenant_settings {
   unsigned cpu_weight = 100;                         ///< Against that of others, from 1 to 10,000.
   std::optional<std::set<std::string>> environments; ///< Absent: all.
   std::optional<std::set<std::string>> egress;       ///< Policies it may ask for; absent: all.
+  process_mode processes = process_mode::children;   ///< At most, where the environment has them.
   std::string trust_group;                           ///< Whose zygotes it shares; else none's.
   bool warm = false;                    ///< Start the pools of eager environments with the daemon.
   std::chrono::milliseconds timeout{0}; ///< Else settings::timeout.
@@ -108,7 +109,7 @@ struct settings {
                                     const std::string& policy);
 /// Decides what processes a tenant's session has; `wish` is what it asks for, if anything.
 [[nodiscard]] result<process_mode> may_have_processes(const settings& config,
-                                                      std::string_view tenant,
+                                                      const std::string& tenant,
                                                       const std::string& environment,
                                                       std::optional<process_mode> wish);
 

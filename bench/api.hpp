@@ -42,6 +42,8 @@ struct frame_kind {
   static constexpr unsigned stream = 17;
   static constexpr unsigned create_namespace = 19;
   static constexpr unsigned get_memory_stats = 25;
+  static constexpr unsigned serve = 29;
+  static constexpr unsigned answer = 30;
 };
 
 /// A ClientFrame around the body of a request.

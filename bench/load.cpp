@@ -22,7 +22,7 @@ namespace {
 
 void run_row(std::string_view name, const target& to) {
   for (auto group : {eval_rows(), throughput_rows(), create_rows(), scale_rows(), stream_rows(),
-                     value_rows(), session_rows()})
+                     callback_rows(), value_rows(), session_rows()})
     for (const auto& candidate : group)
       if (name == candidate.name)
         return candidate.run(to);

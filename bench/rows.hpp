@@ -39,6 +39,7 @@ struct row {
 [[nodiscard]] std::span<const row> stream_rows();
 [[nodiscard]] std::span<const row> value_rows();
 [[nodiscard]] std::span<const row> session_rows();
+[[nodiscard]] std::span<const row> callback_rows();
 
 /// Calls `once` with a running number until the time is over; the first calls only warm up. Returns
 /// microseconds.

@@ -65,6 +65,10 @@ GROUPS = {
         Row("stream-chunks", "chunks of 64 KiB to one client", "≥ 500 MiB/s", "mib_per_second",
             "MiB/s", ""),
     ),
+    "callback": (
+        Row("callback", "a call of Python code to its client and the answer, WebSocket on the Unix socket", "≤ 1.2 × floor"),
+        Row("callbacks-at-once", "calls/s, 10,000 under way at once", "", "per_second", "/s", ""),
+    ),
     "session": (
         Row("namespaces", "memory of an empty namespace, 1,000 after 1,000 others", "≤ 2,048 bytes", "bytes_each",
             "bytes", "", placements=("one core",)),

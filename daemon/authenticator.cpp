@@ -10,20 +10,6 @@ namespace vivarium {
 
 namespace {
 
-constexpr std::string_view scheme = "bearer ";
-
-/// Returns what follows "Bearer "; nothing when the header says something else.
-std::optional<std::string_view> bearer_of(std::string_view header) {
-  if (header.size() <= scheme.size()
-      || !std::equal(scheme.begin(), scheme.end(), header.begin(),
-                     [](char lower, char c) { return lower == c || lower == (c | 0x20); }))
-    return std::nullopt;
-  header.remove_prefix(scheme.size());
-  while (header.starts_with(' '))
-    header.remove_prefix(1);
-  return header;
-}
-
 auth_failure failure_of(key_store::miss why) {
   switch (why) {
     case key_store::miss::malformed: return auth_failure::malformed;

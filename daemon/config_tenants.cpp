@@ -75,6 +75,8 @@ void read_tenant(table_reader& in, const config& of, const std::string& name,
   in.take_count("burst", into.burst, {1, many});
   in.take_size("memory", into.memory_bytes, {16 * mib, std::int64_t{1} << 50});
   in.take_count("cpu_weight", into.cpu_weight, {1, 10'000});
+  in.take_word("processes", {"none", "children"},
+               [&](std::size_t i) { into.processes = static_cast<process_mode>(i); });
   in.take("trust_group", into.trust_group);
   in.take("warm", into.warm);
   in.take("timeout_profile", into.timeout_profile);

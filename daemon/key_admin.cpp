@@ -149,7 +149,7 @@ result<new_key> rotate_key(const std::string& path, const std::string& id,
       return error{errc::failed_precondition, "the key has expired; make another one"};
     key.before.reset();
     if (grace.count() > 0)
-      key.before = api_key::former{key.hash, now() + grace};
+      key.before = former_secret{key.hash, now() + grace};
     key.hash = hash_of(secret);
     out.key = key;
     return done{};

@@ -16,6 +16,7 @@ namespace vivarium {
 namespace {
 
 constexpr std::string_view prefix = "viv_";
+constexpr std::string_view scheme = "bearer ";
 constexpr std::string_view line_version = "v1";
 constexpr std::string_view last_line = "end";
 constexpr std::string_view head =
@@ -112,6 +113,17 @@ bool api_key::opened_by(const key_hash& by, time now) const noexcept {
   bool is_present = same(hash, by);
   bool is_former = before && same(before->hash, by) && now < before->until;
   return (is_present || is_former) && !expired(now);
+}
+
+std::optional<std::string_view> bearer_of(std::string_view header) noexcept {
+  if (header.size() <= scheme.size()
+      || !std::equal(scheme.begin(), scheme.end(), header.begin(),
+                     [](char lower, char c) { return lower == c || lower == (c | 0x20); }))
+    return std::nullopt;
+  header.remove_prefix(scheme.size());
+  while (header.starts_with(' '))
+    header.remove_prefix(1);
+  return header;
 }
 
 std::optional<shown_key> parse_key(std::string_view text) noexcept {

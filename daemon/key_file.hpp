@@ -24,14 +24,15 @@ using key_hash = std::array<std::uint8_t, 32>;
 /// Compares in a time that does not depend on the contents.
 [[nodiscard]] bool same(const key_hash& a, const key_hash& b) noexcept;
 
+/// The secret that a rotation replaced, while it still counts.
+struct former_secret {
+  key_hash hash{};
+  std::chrono::sys_seconds until = {};
+};
+
 /// A key, without its secret.
 struct api_key {
   using time = std::chrono::sys_seconds;
-  /// The secret that a rotation replaced, while it still counts.
-  struct former {
-    key_hash hash{};
-    time until = {};
-  };
 
   std::string id;
   std::string tenant;
@@ -39,12 +40,15 @@ struct api_key {
   time created = {};
   std::optional<time> expires = {};
   key_hash hash{};
-  std::optional<former> before = {};
+  std::optional<former_secret> before = {};
 
   /// Whether `secret` hashed to `by` opens this key at `now`.
   [[nodiscard]] bool opened_by(const key_hash& by, time now) const noexcept;
   [[nodiscard]] bool expired(time now) const noexcept { return expires && now >= *expires; }
 };
+
+/// What follows "Bearer " in `Authorization`; nothing when the header says something else.
+[[nodiscard]] std::optional<std::string_view> bearer_of(std::string_view header) noexcept;
 
 /// The two parts of a key as a client shows it.
 struct shown_key {

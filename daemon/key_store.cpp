@@ -64,7 +64,7 @@ result<std::string> read_all(int fd, const std::string& path) {
 }
 
 bool same_key(const api_key& a, const api_key& b) {
-  auto former = [](const api_key& k) { return k.before.value_or(api_key::former{}); };
+  auto former = [](const api_key& k) { return k.before.value_or(former_secret{}); };
   return a.tenant == b.tenant && a.what == b.what && a.expires == b.expires && a.hash == b.hash
          && former(a).hash == former(b).hash && former(a).until == former(b).until;
 }

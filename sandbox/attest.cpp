@@ -138,6 +138,16 @@ status attest_worker(pid_t host_pid, layer_set without) {
   return expect_own_descriptors(host_pid);
 }
 
+pid_t process_of(pid_t thread) {
+  auto text = read_status(thread);
+  if (!text)
+    return 0;
+  auto found = line_of(*text, "\nTgid:");
+  pid_t process = 0;
+  std::from_chars(found.data(), found.data() + found.size(), process);
+  return process;
+}
+
 std::optional<std::chrono::microseconds> cpu_time_of(pid_t host_pid) {
   // The kernel's encoding of a process's CPU clock; glibc's function would first ask whether it is.
   auto clock = static_cast<clockid_t>((~static_cast<unsigned>(host_pid) << 3) | 2u);

@@ -17,6 +17,9 @@ namespace vivarium::sandbox {
 /// The error names what is wrong. Layers in `without` are not asked for. About 20 us; any thread.
 status attest_worker(pid_t host_pid, layer_set without);
 
+/// The process that a thread belongs to, as the daemon sees both; 0: it is gone.
+[[nodiscard]] pid_t process_of(pid_t thread);
+
 /// CPU time that all threads of a process have used, read without its help. Nothing: it is gone.
 std::optional<std::chrono::microseconds> cpu_time_of(pid_t host_pid);
 

@@ -7,13 +7,13 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -28,7 +28,8 @@ namespace {
 
 // States of a TCP socket, numbered as in tcp_info.
 constexpr int established = 1;
-constexpr int closed = 7;
+constexpr int syn_sent = 2;
+constexpr int syn_received = 3;
 constexpr int close_wait = 8;
 
 std::string proc_path(pid_t process, std::string_view rest) {
@@ -56,6 +57,19 @@ std::optional<std::uint64_t> number_in(std::string_view text, std::string_view n
   return value;
 }
 
+/// The socket that a link of /proc/PID/fd leads to; 0: to none.
+std::uint64_t inode_at(const std::string& path) {
+  constexpr std::string_view mark = "socket:[";
+  std::array<char, 64> room{};
+  auto n = ::readlink(path.c_str(), room.data(), room.size());
+  std::string_view text{room.data(), static_cast<std::size_t>(n > 0 ? n : 0)};
+  if (!text.starts_with(mark))
+    return 0;
+  std::uint64_t inode = 0;
+  std::from_chars(text.data() + mark.size(), text.data() + text.size(), inode);
+  return inode;
+}
+
 int option(int socket, int level, int name) noexcept {
   int value = 0;
   socklen_t size = sizeof(value);
@@ -76,7 +90,7 @@ struct known_option {
 
 // What the filter lets a worker set. Only what differs from a fresh socket is copied: a buffer size
 // that is set, even to the default, is not tuned by the kernel any more.
-constexpr std::array<known_option, 11> numbers{{
+constexpr std::array<known_option, fresh_options::count> numbers{{
     {SOL_SOCKET, SO_KEEPALIVE},
     {SOL_SOCKET, SO_REUSEADDR},
     {SOL_SOCKET, SO_SNDBUF, true},
@@ -90,12 +104,22 @@ constexpr std::array<known_option, 11> numbers{{
     {IPPROTO_IPV6, IPV6_V6ONLY},
 }};
 
-void copy_options(int from, int to, bool six) noexcept {
-  for (const auto& one : numbers) {
+std::array<int, fresh_options::count> options_of_fresh(int family) noexcept {
+  std::array<int, fresh_options::count> out{};
+  unique_fd socket{::socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP)};
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    out[i] = option(socket.get(), numbers[i].level, numbers[i].name);
+  return out;
+}
+
+void copy_options(int from, int to, const std::array<int, fresh_options::count>& fresh,
+                  bool six) noexcept {
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const auto& one = numbers[i];
     if (one.level == IPPROTO_IPV6 && !six)
       continue;
     int value = option(from, one.level, one.name);
-    if (value < 0 || value == option(to, one.level, one.name))
+    if (value < 0 || value == fresh[i])
       continue;
     if (one.doubled)
       value /= 2;
@@ -111,16 +135,23 @@ void copy_options(int from, int to, bool six) noexcept {
 }
 
 int check_original(const connect_order& order) noexcept {
-  if ((order.family != AF_INET && order.family != AF_INET6)
-      || option(order.original.get(), SOL_SOCKET, SO_TYPE) != SOCK_STREAM
-      || option(order.original.get(), SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP)
+  // Whatever it is of these families: what is put in its place is a TCP socket.
+  if (order.family != AF_INET && order.family != AF_INET6)
     return EACCES;
   if (order.family == AF_INET && !order.target.address.is_v4())
     return EAFNOSUPPORT;
-  return tcp_state(order.original.get()) == closed ? 0 : EISCONN;
+  sockaddr_storage other{};
+  socklen_t size = sizeof(other);
+  return ::getpeername(order.original.get(), reinterpret_cast<sockaddr*>(&other), &size) == 0
+             ? EISCONN
+             : 0;
 }
 
 } // namespace
+
+fresh_options look_at_fresh_options() noexcept {
+  return {options_of_fresh(AF_INET), options_of_fresh(AF_INET6)};
+}
 
 int copy_address(const caught_call& call, sockaddr_storage& out) noexcept {
   auto size = static_cast<std::uint32_t>(call.arguments[2]);
@@ -135,38 +166,44 @@ int copy_address(const caught_call& call, sockaddr_storage& out) noexcept {
   return size < sizeof(out.ss_family) ? EINVAL : 0;
 }
 
-int read_descriptor(int listener, const caught_call& call, pid_t likely,
+int read_descriptor(int listener, const caught_call& call, likely_caller& likely,
                     connect_order& out) noexcept {
   out.call = call;
   out.descriptor = static_cast<int>(call.arguments[0]);
-  out.process = likely;
-  if (call.thread != likely) {
+  out.process = likely.process;
+  if (call.thread != likely.process) {
     auto status = read_small(proc_path(call.thread, "status"));
     out.process = static_cast<pid_t>(number_in(status, "\nTgid:", 10).value_or(0));
     out.user = static_cast<uid_t>(number_in(status, "\nUid:", 10).value_or(~0u));
     out.group = static_cast<gid_t>(number_in(status, "\nGid:", 10).value_or(~0u));
   }
-  unique_fd process{static_cast<int>(::syscall(SYS_pidfd_open, out.process, 0))};
+  bool usual = out.process == likely.process;
+  unique_fd process{usual && likely.handle
+                        ? likely.handle.release()
+                        : static_cast<int>(::syscall(SYS_pidfd_open, out.process, 0))};
   if (process)
     out.original.reset(
         static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), out.descriptor, 0)));
   int why = out.original ? 0 : errno;
-  auto about = read_small(proc_path(out.process, "fdinfo/" + std::to_string(out.descriptor)));
-  auto flags = number_in(about, "flags:", 8);
+  out.close_on_exec = true;
+  if (likely.runs_programs) {
+    auto about = read_small(proc_path(out.process, "fdinfo/" + std::to_string(out.descriptor)));
+    auto flags = number_in(about, "flags:", 8);
+    out.close_on_exec = !flags || (*flags & O_CLOEXEC) != 0;
+  }
   // All of the above was found by number. If the caller stands here still, it was the caller's.
   if (!still_waits(listener, call))
     return ESRCH;
+  if (usual)
+    likely.handle = std::move(process);
   if (!out.original)
     return why == EBADF ? EBADF : EACCES;
-  out.close_on_exec = !flags || (*flags & O_CLOEXEC) != 0;
-  struct stat what {};
-  if (::fstat(out.original.get(), &what) != 0 || !S_ISSOCK(what.st_mode))
-    return ENOTSOCK;
   out.family = option(out.original.get(), SOL_SOCKET, SO_DOMAIN);
-  return 0;
+  return out.family < 0 ? ENOTSOCK : 0;
 }
 
-int read_connect(int listener, const caught_call& call, pid_t likely, connect_order& out) noexcept {
+int read_connect(int listener, const caught_call& call, likely_caller& likely,
+                 connect_order& out) noexcept {
   sockaddr_storage raw{};
   auto problem = copy_address(call, raw);
   if (int wrong = read_descriptor(listener, call, likely, out); wrong != 0)
@@ -182,7 +219,8 @@ int read_connect(int listener, const caught_call& call, pid_t likely, connect_or
   return check_original(out);
 }
 
-unique_fd begin_connect(const connect_order& order, const endpoint& to, int& errno_value) noexcept {
+unique_fd begin_connect(const connect_order& order, const endpoint& to, const fresh_options& fresh,
+                        int& errno_value) noexcept {
   // A worker that asked for a name on an IPv4 socket gets an IPv6 one when there is no other way.
   int family = order.family == AF_INET && to.address.is_v4() ? AF_INET : AF_INET6;
   unique_fd socket{::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP)};
@@ -190,7 +228,8 @@ unique_fd begin_connect(const connect_order& order, const endpoint& to, int& err
     errno_value = errno;
     return {};
   }
-  copy_options(order.original.get(), socket.get(), family == AF_INET6 && order.family == AF_INET6);
+  copy_options(order.original.get(), socket.get(), family == AF_INET ? fresh.four : fresh.six,
+               family == AF_INET6 && order.family == AF_INET6);
   sockaddr_storage where{};
   auto size = to_sockaddr(to, family, where);
   errno_value = 0;
@@ -202,13 +241,15 @@ unique_fd begin_connect(const connect_order& order, const endpoint& to, int& err
 }
 
 int connect_outcome(int socket) noexcept {
-  pollfd watched{socket, POLLOUT, 0};
-  if (::poll(&watched, 1, 0) == 0)
-    return EINPROGRESS;
-  if (int failed = option(socket, SOL_SOCKET, SO_ERROR); failed != 0)
-    return failed > 0 ? failed : EIO;
-  auto state = tcp_state(socket);
-  return state == established || state == close_wait ? 0 : ECONNRESET;
+  switch (tcp_state(socket)) {
+    case established:
+    case close_wait: return 0;
+    case syn_sent:
+    case syn_received: return EINPROGRESS;
+    default: break;
+  }
+  int failed = option(socket, SOL_SOCKET, SO_ERROR);
+  return failed > 0 ? failed : ECONNRESET;
 }
 
 bool leads_here(int socket) noexcept {
@@ -256,32 +297,26 @@ std::uint64_t inode_of(int socket) noexcept {
   return ::fstat(socket, &what) == 0 ? what.st_ino : 0;
 }
 
-bool has_socket(pid_t process, std::uint64_t inode, int& likely) {
-  auto name = "socket:[" + std::to_string(inode) + "]";
+bool has_socket(pid_t process, std::uint64_t inode, int number) {
+  return inode_at(proc_path(process, "fd/" + std::to_string(number))) == inode;
+}
+
+std::map<std::uint64_t, int> sockets_of(pid_t process) {
+  std::map<std::uint64_t, int> out;
   auto folder = proc_path(process, "fd");
-  auto leads_to_it = [&](const std::string& path) {
-    std::array<char, 64> room{};
-    auto n = ::readlink(path.c_str(), room.data(), room.size());
-    return n > 0 && std::string_view{room.data(), static_cast<std::size_t>(n)} == name;
-  };
-  if (leads_to_it(folder + "/" + std::to_string(likely)))
-    return true;
   auto* entries = ::opendir(folder.c_str());
   if (entries == nullptr)
-    return false;
-  bool found = false;
+    return out;
   while (const auto* entry = ::readdir(entries)) { // NOLINT(concurrency-mt-unsafe): own stream.
     std::string_view number{entry->d_name};
     int value = -1;
-    if (std::from_chars(number.data(), number.data() + number.size(), value).ec != std::errc{}
-        || !leads_to_it(folder + "/" + std::string{number}))
+    if (std::from_chars(number.data(), number.data() + number.size(), value).ec != std::errc{})
       continue;
-    likely = value;
-    found = true;
-    break;
+    if (auto inode = inode_at(folder + "/" + std::string{number}); inode != 0)
+      out.emplace(inode, value);
   }
   ::closedir(entries);
-  return found;
+  return out;
 }
 
 } // namespace vivarium::sandbox

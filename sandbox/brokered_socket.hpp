@@ -5,7 +5,10 @@
 #include "sandbox/ip_address.hpp"
 #include "sandbox/listener.hpp"
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 
 #include <sys/types.h>
@@ -30,21 +33,39 @@ struct connect_order {
   endpoint target;
 };
 
+/// The process that calls most likely come from the main thread of. What is known of it need not be
+/// looked up for each call.
+struct likely_caller {
+  pid_t process = 0;
+  /// Without another program nobody can tell whether a descriptor would be closed for it.
+  bool runs_programs = true;
+  unique_fd handle = {}; ///< Kept from its first call on.
+};
+
+/// What a socket of this network has that nobody has set anything of.
+struct fresh_options {
+  static constexpr std::size_t count = 11;
+  std::array<int, count> four{}; ///< Of AF_INET.
+  std::array<int, count> six{};  ///< Of AF_INET6.
+};
+[[nodiscard]] fresh_options look_at_fresh_options() noexcept;
+
 /// Copies the address of a `connect`; returns 0, or the errno to answer.
 int copy_address(const caught_call& call, sockaddr_storage& out) noexcept;
 /// Takes a duplicate of the descriptor in the first argument, and what is to know of it; `target`
-/// is not set. `likely` is the process that the caller is probably the main thread of: then it need
-/// not be looked up. Returns 0, or the errno to answer; ESRCH: the caller is gone.
-int read_descriptor(int listener, const caught_call& call, pid_t likely,
+/// is not set. Returns 0, or the errno to answer; ESRCH: the caller is gone.
+int read_descriptor(int listener, const caught_call& call, likely_caller& likely,
                     connect_order& out) noexcept;
 /// Copies the arguments of a `connect`. Returns 0, or the errno to answer: EACCES for what is no
-/// TCP connection (another family, AF_UNSPEC, another kind of socket), and what the kernel would
+/// TCP connection (another family, AF_UNSPEC), and what the kernel would
 /// answer to nonsense. ESRCH: the caller is gone.
-int read_connect(int listener, const caught_call& call, pid_t likely, connect_order& out) noexcept;
+int read_connect(int listener, const caught_call& call, likely_caller& likely,
+                 connect_order& out) noexcept;
 
 /// Makes a non-blocking socket with the options of the worker's and begins to connect it. Nothing:
 /// it failed at once, with that errno.
-unique_fd begin_connect(const connect_order& order, const endpoint& to, int& errno_value) noexcept;
+unique_fd begin_connect(const connect_order& order, const endpoint& to, const fresh_options& fresh,
+                        int& errno_value) noexcept;
 
 /// How a connection that was begun stands: 0 established, EINPROGRESS not yet, else why not.
 int connect_outcome(int socket) noexcept;
@@ -64,7 +85,9 @@ traffic traffic_of(int socket) noexcept;
 
 /// Number of a socket, by which it is known in /proc; 0 when it cannot be told.
 std::uint64_t inode_of(int socket) noexcept;
-/// Whether a process has the socket open. `likely` is where it was last seen, and is kept right.
-bool has_socket(pid_t process, std::uint64_t inode, int& likely);
+/// Whether a process has the socket open under that number.
+bool has_socket(pid_t process, std::uint64_t inode, int number);
+/// The sockets that a process has open, and a number of each.
+std::map<std::uint64_t, int> sockets_of(pid_t process);
 
 } // namespace vivarium::sandbox

@@ -3,11 +3,13 @@
 
 #include "proto/unique_fd.hpp"
 #include "sandbox/attest.hpp"
+#include "sandbox/cgroup.hpp"
+#include "sandbox/cgroup_files.hpp"
+#include "sandbox/memory.hpp"
 
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +21,13 @@
 namespace vivarium::sandbox {
 
 namespace {
+
+// Looks at those that were forked during a look.
+constexpr int most_rounds = 3;
+
+std::chrono::microseconds tick() {
+  return std::chrono::microseconds{1'000'000 / ::sysconf(_SC_CLK_TCK)};
+}
 
 std::string proc(pid_t pid, std::string_view rest) {
   return "/proc/" + std::to_string(pid) + "/" + std::string{rest};
@@ -98,31 +107,6 @@ pid_t find_holder(pid_t worker) {
   return found;
 }
 
-/// What the children used that the process has waited for, in clock ticks.
-std::optional<std::uint64_t> waited_ticks_of(pid_t pid) {
-  auto text = read_text(proc(pid, "stat"));
-  auto at = text.rfind(')');
-  if (at == std::string::npos)
-    return std::nullopt;
-  std::string_view rest{text};
-  rest.remove_prefix(at + 1);
-  std::uint64_t out = 0;
-  // State is field 3; cutime and cstime are 16 and 17.
-  for (int field = 3; field <= 17; ++field) {
-    auto start = rest.find_first_not_of(' ');
-    if (start == std::string_view::npos)
-      return std::nullopt;
-    rest.remove_prefix(start);
-    auto word = rest.substr(0, rest.find(' '));
-    std::uint64_t value = 0;
-    if (field >= 16)
-      std::from_chars(word.data(), word.data() + word.size(), value);
-    out += value;
-    rest.remove_prefix(word.size());
-  }
-  return out;
-}
-
 } // namespace
 
 std::vector<pid_t> family::members() {
@@ -144,18 +128,76 @@ std::vector<pid_t> family::members() {
 
 family::usage family::used() {
   usage out;
-  auto per_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
-  for (auto pid : members()) {
-    auto resident = resident_bytes_of(pid);
-    if (!resident)
-      continue;
-    ++out.processes;
-    out.resident_bytes += *resident;
-    out.cpu += cpu_time_of(pid).value_or(std::chrono::microseconds{0});
-    auto waited = waited_ticks_of(pid).value_or(0);
-    out.cpu += std::chrono::microseconds{waited * 1'000'000 / per_second};
+  std::map<pid_t, cpu_reading> now;
+  // Who forks while this is read must not be missed with the pages that it shares.
+  for (int round = 0; round < most_rounds; ++round) {
+    auto before = now.size();
+    for (auto pid : members()) {
+      if (now.contains(pid))
+        continue;
+      auto taken = shared_out_memory_of(pid);
+      auto own = cpu_time_of(pid);
+      if (!taken || !own)
+        continue;
+      out.memory_bytes += *taken;
+      now.emplace(pid, cpu_reading{*own, waited_cpu_of(pid)});
+    }
+    if (now.size() == before)
+      break;
   }
+  out.processes = now.size();
+  if (holder_ != 0)
+    now.emplace(holder_, cpu_reading{{}, waited_cpu_of(holder_)});
+  out.others_cpu = add_up(std::move(now));
+  if (!cgroup_.empty())
+    if (auto text = read_group_file(cgroup_, "cpu.stat")) {
+      std::chrono::microseconds all{event_of(*text, "usage_usec").value_or(0)};
+      out.others_cpu = std::max(out.others_cpu, all - cpu_time_of(worker_).value_or(all));
+    }
   return out;
+}
+
+std::chrono::microseconds family::add_up(std::map<pid_t, cpu_reading> now) {
+  // What was there and is gone is in the books of whoever waited for it, or in nobody's.
+  std::chrono::microseconds gone{0};
+  std::chrono::microseconds booked{0};
+  for (const auto& [pid, then] : seen_) {
+    auto at = now.find(pid);
+    if (at == now.end() || at->second.own < then.own) // The number may be another's by now.
+      gone += then.own + then.waited;
+    else // The books are in ticks.
+      booked += at->second.waited - then.waited + tick();
+  }
+  lost_ += std::max(gone - booked, std::chrono::microseconds{0});
+  auto out = lost_;
+  for (const auto& [pid, one] : now)
+    out += one.waited + (pid == worker_ ? std::chrono::microseconds{0} : one.own);
+  seen_ = std::move(now);
+  return out;
+}
+
+std::chrono::microseconds waited_cpu_of(pid_t host_pid) {
+  auto text = read_text(proc(host_pid, "stat"));
+  auto at = text.rfind(')');
+  if (at == std::string::npos)
+    return {};
+  std::string_view rest{text};
+  rest.remove_prefix(at + 1);
+  std::int64_t ticks = 0;
+  // State is field 3; cutime and cstime are 16 and 17.
+  for (int field = 3; field <= 17; ++field) {
+    auto start = rest.find_first_not_of(' ');
+    if (start == std::string_view::npos)
+      return {};
+    rest.remove_prefix(start);
+    auto word = rest.substr(0, rest.find(' '));
+    std::int64_t value = 0;
+    if (field >= 16)
+      std::from_chars(word.data(), word.data() + word.size(), value);
+    ticks += value;
+    rest.remove_prefix(word.size());
+  }
+  return ticks * tick();
 }
 
 } // namespace vivarium::sandbox

@@ -3,6 +3,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <sys/types.h>
@@ -23,19 +26,37 @@ public:
 
   struct usage {
     std::size_t processes = 0;
-    std::uint64_t resident_bytes = 0; ///< Pages that several share count for each.
-    /// Of those that live and of those that they have waited for; orphans that ended are lost.
-    std::chrono::microseconds cpu{};
+    /// What they take, by the measure of a worker's limit; a page that several share counts once.
+    std::uint64_t memory_bytes = 0;
+    /// Of all but the worker's own threads, of processes that have ended as well. One that nobody
+    /// waited for counts as far as a call saw it, unless a control group counts for all; so what
+    /// begins and ends between two calls can be missed, and nothing is counted twice.
+    std::chrono::microseconds others_cpu{};
   };
-  /// What they use all together.
-  [[nodiscard]] usage used();
+  /// What they use all together. Walks their page tables: takes milliseconds where they are large.
+  usage used();
+
+  /// Names the session's control group, whose CPU time is exact.
+  void counted_by(std::string cgroup) { cgroup_ = std::move(cgroup); }
 
   static constexpr std::size_t most_members = 4'096;
 
 private:
+  struct cpu_reading {
+    std::chrono::microseconds own{};
+    std::chrono::microseconds waited{}; // of children that ended and were waited for
+  };
+  std::chrono::microseconds add_up(std::map<pid_t, cpu_reading> now);
+
   pid_t worker_;
+  std::string cgroup_;
+  std::map<pid_t, cpu_reading> seen_; // at the last call; the holder among them
+  std::chrono::microseconds lost_{};  // of processes that nobody waited for
   pid_t holder_ = 0;
   bool searched_ = false;
 };
+
+/// CPU time of a process's children that it has waited for, and of theirs. Zero: it is gone.
+std::chrono::microseconds waited_cpu_of(pid_t host_pid);
 
 } // namespace vivarium::sandbox

@@ -9,6 +9,7 @@
 
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -23,6 +24,10 @@ inline constexpr std::uint64_t net_connect_tcp = 1ull << 1;
 inline constexpr std::uint64_t fs_ioctl_dev = 1ull << 15;       // ABI 5
 inline constexpr std::uint64_t scope_abstract_unix = 1ull << 0; // ABI 6
 inline constexpr std::uint64_t scope_signal = 1ull << 1;
+
+// Of a seccomp listener, kernel 6.6.
+inline constexpr unsigned long notif_set_flags = SECCOMP_IOW(4, std::uint64_t);
+inline constexpr unsigned long notif_sync_wake_up = 1;
 
 /// The ruleset attribute as of ABI 6; older kernels are given its first bytes only.
 struct landlock_ruleset {

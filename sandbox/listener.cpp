@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sandbox/listener.hpp"
 
+#include "proto/unique_fd.hpp"
+#include "sandbox/attest.hpp"
+#include "sandbox/kernel.hpp"
+#include "sandbox/seccomp_lists.hpp"
+
 #include <seccomp.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
+#include <iterator>
 
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace vivarium::sandbox {
 
@@ -50,6 +60,23 @@ bool readable(int listener) {
   return ::poll(&watched, 1, 0) == 1 && (watched.revents & POLLIN) != 0;
 }
 
+bool is_deadly(const caught_call& call) noexcept {
+  return std::find(std::begin(deadly_calls), std::end(deadly_calls), call.number)
+         != std::end(deadly_calls);
+}
+
+/// Kills the process that makes the call, if it still does. Returns which one that is, else 0.
+pid_t kill_caller(int listener, const caught_call& call) {
+  auto process = process_of(call.thread);
+  if (process == 0)
+    return 0;
+  unique_fd held{static_cast<int>(::syscall(SYS_pidfd_open, process, 0))};
+  // Found by number: if the caller stands here still, it was the caller's.
+  bool ended = held && still_waits(listener, call)
+               && ::syscall(SYS_pidfd_send_signal, held.get(), SIGKILL, nullptr, 0) == 0;
+  return ended ? process : 0;
+}
+
 } // namespace
 
 call_kind kind_of(const caught_call& call) noexcept {
@@ -77,6 +104,10 @@ call_kind kind_of(const caught_call& call) noexcept {
     case SCMP_SYS(accept4): return call_kind::local;
     default: return call_kind::other;
   }
+}
+
+void wake_beside(int listener) noexcept {
+  (void)::ioctl(listener, kernel::notif_set_flags, kernel::notif_sync_wake_up);
 }
 
 result<std::optional<caught_call>> take_call(int listener) {
@@ -117,11 +148,12 @@ void carry_on(int listener, const caught_call& call) noexcept {
 
 denied_call refuse(int listener, const caught_call& call) {
   auto errno_value = errno_for(call);
+  auto killed = is_deadly(call) ? kill_caller(listener, call) : 0;
   answer(listener, call, errno_value);
   // The second is tried by every getpwuid, which asks for nscd.
   bool quiet = kind_of(call) == call_kind::group
                || (call.number == SCMP_SYS(socket) && call.arguments[0] == AF_UNIX);
-  return {call.thread, call.number, name_of_call(call.number), errno_value, quiet};
+  return {call.thread, call.number, name_of_call(call.number), errno_value, quiet, killed};
 }
 
 result<int> drain_denials(int listener, int at_most,

@@ -40,6 +40,7 @@ struct denied_call {
   std::string name; ///< E.g. "connect".
   int errno_value;  ///< What the worker was answered.
   bool quiet;       ///< What libraries try and can do without: not worth a record.
+  pid_t killed = 0; ///< The process, when it was ended for it.
 };
 
 // All of these work on a worker's seccomp listener and do not block. The worker's thread stands
@@ -47,6 +48,10 @@ struct denied_call {
 // worker. The listener is readable (POLLIN) while a call waits to be taken and hangs up (POLLHUP)
 // when the last task under the filter has ended; closing it makes every later caught call fail with
 // ENOSYS.
+
+/// Has the kernel wake the daemon where the caller stood, and the caller where the daemon answers:
+/// each waits for the other anyway. Kernels before 6.6 do not offer it.
+void wake_beside(int listener) noexcept;
 
 /// Takes the next call; nothing when none waits.
 result<std::optional<caught_call>> take_call(int listener);
@@ -58,7 +63,8 @@ void answer(int listener, const caught_call& call, int errno_value) noexcept;
 /// Lets the kernel carry out the call. It reads what pointers lead to only then: for calls that are
 /// decided by their registers alone, or whatever they name.
 void carry_on(int listener, const caught_call& call) noexcept;
-/// Refuses the call with the errno that suits it, and says so.
+/// Refuses the call with the errno that suits it, and says so. Whoever makes a call that no honest
+/// code makes has its process killed; the call was not carried out in any case.
 denied_call refuse(int listener, const caught_call& call);
 
 /// Takes and refuses what waits, at most `at_most` calls, and hands each that is not quiet to

@@ -80,9 +80,10 @@ int connect_to(int socket, const sockaddr_un& name, const connect_order& order) 
 bool connect_local(int listener, const caught_call& call) {
   sockaddr_storage raw{};
   connect_order order;
+  likely_caller nobody; // Whose rights it has must be looked up.
   if (copy_address(call, raw) != 0 || raw.ss_family != AF_UNIX)
     return false;
-  if (int wrong = read_descriptor(listener, call, 0, order); wrong != 0) {
+  if (int wrong = read_descriptor(listener, call, nobody, order); wrong != 0) {
     answer(listener, call, wrong);
     return true;
   }

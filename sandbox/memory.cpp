@@ -67,6 +67,19 @@ std::optional<memory_reading> read_memory(pid_t host_pid) {
   return out;
 }
 
+std::optional<std::uint64_t> shared_out_memory_of(pid_t host_pid) {
+  auto whole = read_memory(host_pid);
+  if (!whole)
+    return std::nullopt;
+  small_file rollup{in_proc(host_pid, "/smaps_rollup")};
+  auto anonymous = number_after(rollup.text(), "\nPss_Anon:");
+  auto shared = number_after(rollup.text(), "\nPss_Shmem:");
+  if (!anonymous || !shared) // Then it counts for all of its pages.
+    return whole->taken();
+  auto swapped = number_after(rollup.text(), "\nSwapPss:").value_or(0);
+  return (*anonymous + *shared + swapped) * 1024 + whole->page_tables;
+}
+
 std::optional<disk_reading> read_disk(pid_t host_pid) {
   // No part of this path is the tenant's: the root is read-only, and the mount is of our making.
   struct statfs found {};

@@ -26,6 +26,11 @@ struct memory_reading {
 /// Nothing: the process is gone.
 std::optional<memory_reading> read_memory(pid_t host_pid);
 
+/// What it takes where it shares pages with others: of each page its part. Walks its page tables,
+/// some milliseconds where it is large, and waits while the process changes them: not for the
+/// reactor's thread.
+std::optional<std::uint64_t> shared_out_memory_of(pid_t host_pid);
+
 /// What the files of a worker take.
 struct disk_reading {
   std::uint64_t bytes = 0;

@@ -111,8 +111,7 @@ void add_sockets(rules& to) {
 void add_all(rules& to) {
   for (int call : allowed_calls)
     to.allow(call);
-  for (int call : deadly_calls)
-    to.add(SCMP_ACT_KILL_PROCESS, call);
+  // The deadly ones are in no rule: the listener tells which one it was, and who answers it kills.
   for (const auto& [call, errno_value] : quiet_refusals)
     to.add(SCMP_ACT_ERRNO(static_cast<std::uint32_t>(errno_value)), call);
   // Calls younger than the lists: libraries that try them fall back on ENOSYS only.

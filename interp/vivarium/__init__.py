@@ -5,7 +5,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DistinctSymbol", "HostBusyError", "HostCallError", "HostFunction", "HostNotFoundError", "HostTimeoutError",
     "HostUnavailableError", "Interrupted", "LoggingHandler", "Symbol", "Term", "acall", "ahost", "call", "cast",
-    "display", "host", "progress", "send", "set_custom_encoder",
+    "display", "host", "progress", "send", "serve_children", "set_custom_encoder",
 ]
 
 
@@ -47,4 +47,8 @@ def __getattr__(name):
         from vivarium._logging import LoggingHandler
 
         return LoggingHandler
+    if name == "serve_children":
+        from vivarium._relay import serve_children
+
+        return serve_children
     raise AttributeError(f"module 'vivarium' has no attribute {name!r}")

@@ -27,6 +27,9 @@ class HostCallError(Exception):
     name = type = message = traceback = ""
     data = None
 
+    def __reduce__(self):
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
 
 class HostNotFoundError(HostCallError, LookupError):
     """Nobody offers the function."""
@@ -42,6 +45,12 @@ class HostUnavailableError(HostCallError, ConnectionError):
 
 class HostBusyError(HostCallError):
     """Too many calls, or too large ones, wait for their answers."""
+
+
+def _rebuilt(kind, args, state):
+    error = kind(*args)
+    error.__dict__.update(state)
+    return error
 
 
 _TYPES = {
@@ -82,7 +91,12 @@ def send(destination, message):
     _cast(_SEND, destination, (message,), {}, 0)
 
 
+_relayed = None  # In a process that was forked: how the session's own makes the call.
+
+
 def _call(name, args, kwargs, timeout, connection):
+    if _relayed is not None:
+        return _relayed(0, name, args, kwargs, timeout, connection)
     try:
         return _native_call(_checked(name), args, kwargs, _ms(timeout), connection)
     except HostCallError as error:
@@ -93,6 +107,8 @@ def _call(name, args, kwargs, timeout, connection):
 
 
 def _cast(kind, name, args, kwargs, connection):
+    if _relayed is not None:
+        return _relayed(kind, name, args, kwargs, None, connection)
     try:
         _native_cast(kind, _checked(name), args, kwargs, connection)
     except OperationError as error:
@@ -191,6 +207,8 @@ async def _open(name, args, kwargs, timeout, connection):
     import asyncio
 
     loop = asyncio.get_running_loop()
+    if _relayed is not None:
+        return await loop.run_in_executor(None, _call, name, args, kwargs, timeout, connection)
     pump = _pumps.get(loop)
     if pump is None:
         pump = _pumps[loop] = _Pump(loop)
@@ -247,6 +265,9 @@ class HostFunction:
 
     def __hash__(self):
         return hash((HostFunction, self._name))
+
+    def __reduce__(self):
+        return HostFunction, (self._name, self._connection)
 
     def __repr__(self):
         return f"<function {self._name!r} of the application>"

@@ -265,6 +265,14 @@ TEST_CASE("control groups are automatic, off, required or at a path", "[daemon][
   CHECK(into.core.session_cpu_percent == 150u);
 }
 
+TEST_CASE("a tenant may be kept from processes", "[daemon][unit]") {
+  config into;
+  REQUIRE(
+      parse_config(into, "[tenants.a]\nprocesses = \"none\"\n[tenants.b]\n", "f").lines.empty());
+  CHECK(into.core.tenants.at("a").processes == process_mode::none);
+  CHECK(into.core.tenants.at("b").processes == process_mode::children);
+}
+
 TEST_CASE("egress policies are read", "[daemon][unit]") {
   config into;
   auto problems = parse_config(into, R"(

@@ -68,7 +68,7 @@ TEST_CASE("what is written is read again", "[daemon][unit]") {
   two.id = "b2";
   two.what = role::admin;
   two.expires = now() + 1h;
-  two.before = api_key::former{hash_of("old"), now() + 5s};
+  two.before = former_secret{hash_of("old"), now() + 5s};
   auto read = parse_key_file(render_key_file({one, two}));
   CHECK(read.problems.empty());
   CHECK(read.complete);

@@ -498,6 +498,50 @@ class Modules(HostCase):
                          {"modules": [{"name": name, "functions": ["f"], "override": True}]})
 
 
+class Children(HostCase):
+    """Processes that a session forked."""
+
+    config = '[environments.default]\nprocesses = "children"\n'
+
+    def test_they_call_through_the_session(self):
+        """Values, errors, casts; at once from several."""
+        def fail():
+            raise hosts.Refusal(type="Nope")
+        host = self.host({"double": lambda i: 2 * i, "fail": fail, "note": lambda i: None})
+        session = self.session(processes="PROCESSES_CHILDREN")
+        got = self.client.value("""
+import multiprocessing, vivarium
+vivarium.serve_children()
+def work(i):
+    vivarium.cast('note', i)
+    try:
+        vivarium.call('fail')
+    except vivarium.HostCallError as e:
+        return [vivarium.call('double', n) for n in range(i, i + 20)], e.type
+with multiprocessing.get_context('fork').Pool(3) as pool:
+    got = pool.map(work, range(6))
+got""", session)
+        self.assertEqual(got, [[[2 * n for n in range(i, i + 20)], "Nope"] for i in range(6)])
+        waiting.wait_for(lambda: sum(c["name"] == "note" for c in host.calls) == 6, "all casts")
+
+    def test_not_without_being_served(self):
+        """The error tells how."""
+        self.host({"f": lambda: 1})
+        session = self.session(processes="PROCESSES_CHILDREN")
+        self.assertIn("serve_children", self.client.value("""
+import os, vivarium
+r, w = os.pipe()
+pid = os.fork()
+if pid == 0:
+    try:
+        vivarium.call('f')
+    except RuntimeError as e:
+        os.write(w, str(e).encode())
+    os._exit(0)
+os.waitpid(pid, 0)
+os.read(r, 1000).decode()""", session))
+
+
 class Events(HostCase):
     """What code tells while it runs."""
 

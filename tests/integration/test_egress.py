@@ -4,27 +4,7 @@
 import unittest
 
 from vivarium_testing import bystander, daemon, servers, waiting
-from vivarium_testing.case import DaemonCase
-
-LOOPBACK = 'allow_private = ["127.0.0.0/8", "::1"]\n'
-
-
-def policy(name, allow, resolve=(), more=LOOPBACK):
-    """Returns the tables of a policy; every name leads to 127.0.0.1."""
-    rules = ", ".join(f'"{rule}"' for rule in allow)
-    names = "".join(f'"{host}" = ["127.0.0.1"]\n' for host in resolve)
-    return (f"[egress.{name}]\nallow = [{rules}]\n{more}"
-            + (f"[egress.{name}.resolve]\n{names}" if names else ""))
-
-
-class EgressCase(DaemonCase):
-    """A daemon with policies for servers that the class starts."""
-
-    @classmethod
-    def serve(cls, made):
-        """Returns a server that ends with the class."""
-        cls.addClassCleanup(made.close)
-        return made
+from vivarium_testing.egress import EgressCase, policy
 
 
 class Clients(EgressCase):
@@ -44,9 +24,9 @@ class Clients(EgressCase):
         cls.config += '[environments.shell]\nprocesses = "children"\n'
         super().setUpClass()
 
-    def value(self, source, **variables):
+    def value(self, source, environment="default", **variables):
         """Evaluates in a session that has the policy."""
-        session = self.session(egress="web")
+        session = self.session(egress="web", environment=environment)
         for name, value in variables.items():
             self.client.value(f"{name} = {value!r}\n0", session)
         return self.client.value(source, session)
@@ -129,35 +109,38 @@ class Clients(EgressCase):
                 port=self.echo.port), list(range(60)))
 
     def test_options_are_kept(self):
-        """What was set before `connect` holds afterwards: flags and options."""
-        self.assertEqual(
-            self.value(
-                "import os, socket\n"
-                "s = socket.socket()\n"
-                "s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)\n"
-                "s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)\n"
-                "s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 77)\n"
-                "s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 70_000)\n"
-                "s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, (5).to_bytes(8, 'little') + bytes(8))\n"
-                "before = s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)\n"
-                "plain = socket.socket()\n"
-                "os.set_inheritable(plain.fileno(), True)\n"
-                "s.setblocking(False)\n"
-                "fd = s.fileno()\n"
-                "s.connect(('127.0.0.1', port))\n"
-                "plain.connect(('127.0.0.1', port))\n"
-                "out = [s.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0,\n"
-                "  s.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0,\n"
-                "  s.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),\n"
-                "  s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == before,\n"
-                "  s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)[0],\n"
-                "  os.get_blocking(fd), os.get_inheritable(fd), s.fileno() == fd,\n"
-                "  os.get_blocking(plain.fileno()), os.get_inheritable(plain.fileno()),\n"
-                "  s.getpeername() == ('127.0.0.1', port)]\n"
-                "try: s.recv(1)\n"
-                "except BlockingIOError: out.append('would block')\n"
-                "s.close(); plain.close()\nout", port=self.echo.port),
-            [True, True, 77, True, 5, False, False, True, True, True, True, "would block"])
+        """What was set before `connect` holds afterwards: flags and options. Whether a program would
+        inherit it is known where there may be one."""
+        for environment, inherited in (("default", False), ("shell", True)):
+            self.assertEqual(self.value(self.OPTIONS, environment, port=self.echo.port),
+                             [True, True, 77, True, 5, False, False, True, True, inherited, True,
+                              "would block"])
+
+    OPTIONS = ("import os, socket\n"
+               "s = socket.socket()\n"
+               "s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)\n"
+               "s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)\n"
+               "s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 77)\n"
+               "s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 70_000)\n"
+               "s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, (5).to_bytes(8, 'little') + bytes(8))\n"
+               "before = s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)\n"
+               "plain = socket.socket()\n"
+               "os.set_inheritable(plain.fileno(), True)\n"
+               "s.setblocking(False)\n"
+               "fd = s.fileno()\n"
+               "s.connect(('127.0.0.1', port))\n"
+               "plain.connect(('127.0.0.1', port))\n"
+               "out = [s.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0,\n"
+               "  s.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0,\n"
+               "  s.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),\n"
+               "  s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == before,\n"
+               "  s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)[0],\n"
+               "  os.get_blocking(fd), os.get_inheritable(fd), s.fileno() == fd,\n"
+               "  os.get_blocking(plain.fileno()), os.get_inheritable(plain.fileno()),\n"
+               "  s.getpeername() == ('127.0.0.1', port)]\n"
+               "try: s.recv(1)\n"
+               "except BlockingIOError: out.append('would block')\n"
+               "s.close(); plain.close()\nout")
 
     def test_closing_is_noticed(self):
         """The other side sees the end of a connection that the session closed."""

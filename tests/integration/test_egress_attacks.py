@@ -4,7 +4,7 @@
 import unittest
 
 from vivarium_testing import bystander, servers, waiting
-from vivarium_testing.case import DaemonCase
+from vivarium_testing.egress import EgressCase
 
 # Raw system calls: nothing that Python does stands between code and kernel.
 RAW = """
@@ -22,14 +22,13 @@ def v6(address, port):
 """
 
 
-class Attacks(DaemonCase):
+class Attacks(EgressCase):
     """Threats 72, 73, 93, 99 and 103."""
 
     @classmethod
     def setUpClass(cls):
-        cls.echo, cls.canary, cls.silent = servers.Echo(), servers.Echo(), servers.Silent()
-        for server in (cls.echo, cls.canary, cls.silent):
-            cls.addClassCleanup(server.close)
+        cls.echo, cls.canary = cls.serve(servers.Echo()), cls.serve(servers.Echo())
+        cls.silent = cls.serve(servers.Silent())
         port = cls.echo.port
         cls.config = f"""
 [limits]

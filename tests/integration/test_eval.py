@@ -179,6 +179,15 @@ class Eval(DaemonCase):
         """There is nobody at the keyboard."""
         self.assertEqual(self.client.eval("input()")["error"]["type"], "EOFError")
 
+    def test_the_same_source_is_compiled_once(self):
+        """Code is kept for the next time: the very same object runs, until the source differs."""
+        session = self.session()
+        source = ("import sys\nseen = globals().setdefault('seen', [])\n"
+                  "seen.append(sys._getframe().f_code)\nlen(set(map(id, seen)))")
+        self.assertEqual([self.client.value(source, session) for _ in range(3)], [1, 1, 1])
+        self.assertEqual(self.client.value(source + " ", session), 2)
+        self.assertEqual(self.client.value(source, session, filename="other.py"), 3)
+
     def test_compile_gives_a_handle(self):
         """A handle stands for source, file name and line on any session."""
         answer = self.client.call("ExecutionService/Compile",

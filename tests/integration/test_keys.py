@@ -10,7 +10,7 @@ import struct
 import subprocess
 import unittest
 
-from vivarium_testing import daemon as daemons, http_api, tenants, waiting, ws
+from vivarium_testing import daemon as daemons, http_api, networks, tenants, waiting, ws
 
 
 def id_of(key):
@@ -207,6 +207,39 @@ class Keys(tenants.TenantCase):
         self.refusal(other_secret(self.keys["a"]))
         for cause, value in before.items():
             self.assertEqual(count(cause), value + 1, cause)
+
+
+class FromAfar(unittest.TestCase):
+    """Clients whose address is not this machine's loopback."""
+
+    def test_metrics_are_for_admins(self):
+        """Without a key or with a client's there are none, with an admin's there are all.
+        Nothing else is served without a key, but whether the daemon is up."""
+        with daemons.Daemon("[auth]\nkeys = \"{folder}/keys\"\n[tenants.a]\n"
+                            f"[server]\nhosts = [\"{networks.ADDRESS}\"]\n",
+                            listen=[f"{networks.ADDRESS}:0"], before=networks.leave, wait=False) as daemon:
+            daemon.wait_for_port()
+            keys = {None: None, "client": daemon.keys("create", "--tenant", "a"),
+                    "admin": daemon.keys("create", "--tenant", "a", "--role", "admin")}
+
+            def get(path, key):
+                client = http_api.Client(lambda: http.client.HTTPConnection(
+                    networks.ADDRESS, daemon.port, timeout=waiting.WATCHDOG), key)
+                with client:
+                    status, _, body = client.request("GET", path)
+                return [status, body.decode()]
+
+            def ask(path, who):
+                return networks.inside(daemon.pid, lambda: get(path, keys[who]))
+
+            waiting.wait_for(lambda: ask("/readyz", None)[0] == 200, "/readyz")
+            self.assertEqual([ask("/metrics", who)[0] for who in (None, "client", "admin")],
+                             [401, 403, 200])
+            self.assertIn("admin", ask("/metrics", "client")[1])
+            self.assertTrue("\nvivarium_auth_keys 2\n" in ask("/metrics", "admin")[1])
+            self.assertEqual(ask("/healthz", None)[0], 200)
+            self.assertEqual(ask("/vivarium.v1.SessionService/ListSessions", None)[0], 401)
+            self.assertEqual(daemon.terminate(), 0)
 
 
 class WithoutKeys(unittest.TestCase):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -22,6 +23,23 @@ if INMATE.startswith("/tmp/"):  # Which a jail has of its own: nothing below it 
     atexit.register(shutil.rmtree, _folder)
     INMATE = shutil.copy(INMATE, _folder)
 ENDLESS = f"python = \"{INMATE}\"\npreload = [\"hang\"]\n"
+
+
+def virtual_environment(module, source):
+    """Makes a virtual environment with one module of that source; returns its interpreter. It goes
+    with the tests."""
+    folder = tempfile.mkdtemp(prefix="vivarium-venv-", dir="/var/tmp")
+    atexit.register(shutil.rmtree, folder)
+    packages = f"{folder}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    os.makedirs(packages)
+    os.mkdir(f"{folder}/bin")
+    os.symlink("/usr/bin/python3", f"{folder}/bin/python3")
+    for path, text in ((f"{folder}/pyvenv.cfg", "home = /usr/bin\n"),
+                       (f"{packages}/{module}.py", source)):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    os.chmod(folder, 0o755)
+    return f"{folder}/bin/python3"
 
 
 class PortFile(unittest.TestCase):
@@ -152,12 +170,18 @@ class BrokenEnvironments(DaemonCase):
               "[environments.other]\npython = \"/bin/true\"\neager = false\n"
               "[environments.incomplete]\npreload = [\"nowhere_at_all\"]\neager = false\n"
               "[environments.endless]\neager = false\n" + ENDLESS +
+              "[environments.threaded]\neager = false\npreload = [\"leaves_a_thread\"]\npython = \"" +
+              virtual_environment("leaves_a_thread",
+                                  "import threading\n"
+                                  "threading.Thread(target=threading.Event().wait, daemon=True).start()\n") +
+              "\"\n"
               "[pool]\nzygote_timeout = \"2s\"\n")
 
     def test_the_reason_is_told(self):
         """The interpreter that is missing or is none, the module that cannot be imported."""
         for environment, reason in (("absent", "/nowhere/python3"), ("other", "/bin/true"),
-                                    ("incomplete", "No module named 'nowhere_at_all'")):
+                                    ("incomplete", "No module named 'nowhere_at_all'"),
+                                    ("threaded", "thread")):
             with self.subTest(environment):
                 error = self.refused("unavailable", "SessionService/CreateSession",
                                      {"environment": environment})

@@ -450,7 +450,29 @@ if pid == 0:
     os._exit(0)
 os.waitpid(pid, 0)
 os.read(r, 1000).decode()""")
-        self.assertIn("cannot reach the host", value)
+        self.assertIn("serve_children", value)
+
+    def test_children_are_served(self):
+        number = self.begin("""
+import multiprocessing, os
+vivarium.serve_children()
+fork = multiprocessing.get_context('fork')
+def work(i):
+    try:
+        vivarium.call('bad', i)
+    except vivarium.HostCallError as e:
+        failed = e.type, e.data
+    return vivarium.call('f', i), failed, asyncio.run(vivarium.acall('f', i + 100))
+with fork.Pool(3) as pool:
+    got = pool.map(work, range(6))
+got""")
+        for _ in range(18):
+            call = self.taken()
+            if call.name == "bad":
+                self.w.answer(call.number, host_error("Bad", "no", "", call.args[0]), ERROR)
+            else:
+                self.w.answer(call.number, call.args[0] * 2)
+        self.ends_with(number, [(i * 2, ("Bad", i), (i + 100) * 2) for i in range(6)])
 
 
 def load_tests(loader, _tests, _pattern):

@@ -134,7 +134,8 @@ bool inmate::ask_and_die(const std::string& line) {
     if (::poll(watched, 2, left_until(end)) <= 0)
       return false;
     if ((watched[1].revents & POLLIN) != 0)
-      REQUIRE(drain_denials(listener.get(), 16, [](const denied_call&) {}));
+      REQUIRE(drain_denials(listener.get(), 16,
+                            [this](const denied_call& call) { denied.push_back(call); }));
     if (watched[0].revents == 0)
       continue;
     char c = 0;
