@@ -172,10 +172,10 @@ private:
 namespace detail {
 /// A class of the application's that can be called with a call, as a lambda is.
 template <class F>
-concept answers_calls =
-    std::is_class_v<F> && !is_alternative<F, value::storage>::value
-    && std::copy_constructible<
-        F> && std::invocable<F&, host_call&> && std::convertible_to<std::invoke_result_t<F&, host_call&>, value>;
+concept answers_calls = std::is_class_v<F> && !is_alternative<F, value::storage>::value
+                        && requires(F & function, host_call& call) {
+  { function(call) } -> std::convertible_to<value>;
+};
 } // namespace detail
 
 /// A callable for calls is a function without a name; see `host_function`.
