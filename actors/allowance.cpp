@@ -68,6 +68,7 @@ void allowance::retune(const tenant_settings& may, std::size_t max_sessions) {
 }
 
 status allowance::requests(clock::time_point now, std::size_t count) {
+  asked_ += count;
   if (!gate_ || gate_->enter(now, count))
     return done{};
   auto wait = std::chrono::ceil<std::chrono::milliseconds>(gate_->wait(now, count));

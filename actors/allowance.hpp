@@ -40,6 +40,8 @@ public:
   [[nodiscard]] result<quota_hold> session();
   [[nodiscard]] result<quota_hold> memory(std::uint64_t bytes);
 
+  /// How many requests have come, ever.
+  [[nodiscard]] std::uint64_t asked() const noexcept { return asked_; }
   [[nodiscard]] std::uint64_t used(quota which) const noexcept { return *used_of(which); }
 
 private:
@@ -55,6 +57,7 @@ private:
   std::optional<rate_gate> gate_;
   std::size_t per_second_ = 0;
   std::size_t burst_ = 0;
+  std::uint64_t asked_ = 0;
   std::array<std::uint64_t, quota_count> most_{}; ///< 0: no bound.
   std::array<std::shared_ptr<std::uint64_t>, quota_count> used_;
 };

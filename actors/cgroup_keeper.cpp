@@ -61,6 +61,13 @@ void cgroup_keeper::limit_tenant(std::string tenant, sandbox::cgroup_limits limi
   });
 }
 
+void cgroup_keeper::put_behind(std::string tenant, bool behind) {
+  order([this, tenant = std::move(tenant), behind] {
+    if (auto ok = tree_.put_behind(tenant, behind); !ok)
+      spdlog::error("control group of tenant '{}': {}", tenant, ok.why().detail);
+  });
+}
+
 void cgroup_keeper::end(std::string folder) {
   order([folder = std::move(folder)] {
     if (auto ok = sandbox::cgroup_tree::end(folder); !ok)

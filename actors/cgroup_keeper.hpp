@@ -27,8 +27,10 @@ public:
   /// Puts a worker into a group of its session; `then` gets its folder.
   void place(std::string tenant, std::string session, sandbox::cgroup_limits limits, pid_t worker,
              std::function<void(result<std::string>)> then);
-  /// Holds all sessions of a tenant together to these limits.
+  /// Holds all sessions of a tenant together to these limits; what is absent has none.
   void limit_tenant(std::string tenant, sandbox::cgroup_limits limits);
+  /// Has all sessions of a tenant run only when no other tenant's want to, or as usual again.
+  void put_behind(std::string tenant, bool behind);
   /// Kills what is in a session's group and removes it.
   void end(std::string folder);
 

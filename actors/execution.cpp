@@ -2,6 +2,7 @@
 #include "actors/execution.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace vivarium {
 
@@ -77,6 +78,8 @@ void execution::finish(verdict how, clock_type::time_point now) {
   hold_.release();
   notify();
   followers_.clear();
+  if (auto tell = std::exchange(at_end_, nullptr))
+    tell();
 }
 
 void execution::round_over(std::uint64_t unused_credit) {

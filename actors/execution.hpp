@@ -90,9 +90,24 @@ public:
   virtual void on_progress(execution& source) = 0;
 };
 
+/// How firmly a call of a session pool that has a key is bound to the session which had it last.
+/// Numbers + 1 equal vivarium.v1.Affinity.
+enum class affinity : std::uint8_t {
+  hint,             ///< That one if it is free, else any.
+  strict_queue,     ///< That one, when it is free.
+  strict_fail_fast, ///< That one if it is free, else not at all.
+};
+
 /// What a client asks to be run.
 struct submission {
-  std::string session; ///< Id or name; empty for a one-shot session.
+  std::string session;      ///< Id or name; empty for a one-shot session, or one of a pool.
+  std::string pool;         ///< Name of a session pool; then `session` is empty.
+  std::string affinity_key; ///< Of a pool; may be empty.
+  vivarium::affinity affinity = vivarium::affinity::hint;
+  /// Dotted name of the function that is called, for routes; empty when it is none of a module.
+  std::string function;
+  /// Tenant that it counts for, when the session is that of a pool.
+  std::string charged_to;
   bool create_session = false;
   std::string environment; ///< Of a session made for it; empty for the default one.
   std::string source;
@@ -137,7 +152,7 @@ public:
   execution(std::string id, std::string session_id, submission request, std::size_t log_bytes);
 
   const std::string& id() const noexcept { return id_; }
-  /// Id of the session; empty for a one-shot.
+  /// Id of the session; empty for a one-shot, and for one of a pool.
   const std::string& session_id() const noexcept { return session_id_; }
   const submission& request() const noexcept { return request_; }
   state now() const noexcept { return state_; }
@@ -174,6 +189,12 @@ public:
               clock_type::time_point now = clock_type::now());
   /// Appends the verdict, tells the followers and lets them go. Only the first call counts.
   void finish(verdict how, clock_type::time_point now = clock_type::now());
+  /// Has `tell` called once, when it has ended and its followers know.
+  void at_end(std::function<void()> tell) { at_end_ = std::move(tell); }
+  /// Whether it has a session of its own that nobody else knows.
+  [[nodiscard]] bool one_shot() const noexcept {
+    return session_id_.empty() && request_.pool.empty();
+  }
   /// Keeps a part of the tenant's quota until it has ended.
   void hold(quota_hold what) noexcept { hold_ = std::move(what); }
   /// Frees source and operands, which nobody needs once the worker has them.
@@ -220,6 +241,7 @@ private:
   std::uint64_t credit_unused_ = 0;
   std::optional<verdict> verdict_;
   quota_hold hold_;
+  std::function<void()> at_end_;
   std::vector<std::shared_ptr<follower>> followers_;
 };
 

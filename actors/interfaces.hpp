@@ -13,6 +13,15 @@ namespace vivarium {
 // Every actor of the daemon and every message it takes. Answers travel through `reply` objects, so
 // no handler waits for another actor.
 
+/// Whoever runs executions for a tenant: a session, or a pool of sessions.
+using runner_actor = caf::typed_actor<
+    // Queues an execution, which is run in its turn, or refuses it.
+    caf::reacts_to<atom::run, execution_ptr, reply<execution_ptr>>,
+    // Stops an execution, queued or running; answers whether there was something to stop.
+    caf::reacts_to<atom::cancel, execution_ptr, stop_mode, reply<bool>>,
+    // Orders a round of a stream; 0 ends it.
+    caf::reacts_to<atom::pull, execution_ptr, std::uint64_t>>;
+
 /// The interpreter actor: one live session, its worker and its queue.
 using session_actor = caf::typed_actor<
     // Queues an execution, which is run in its turn, or refuses it.
@@ -57,6 +66,41 @@ using session_actor = caf::typed_actor<
     caf::reacts_to<atom::exited, worker_end>,
     // Nothing of the worker is left.
     caf::reacts_to<atom::gone, std::uint64_t>>;
+
+} // namespace vivarium
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::session_actor)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<vivarium::session_actor>)
+
+namespace vivarium {
+
+/// Equal sessions under one name, for calls that need no state. What it has in common with a
+/// session is what a tenant needs to run something.
+using session_pool_actor = caf::typed_actor<
+    // Gives an execution to a session that is free, has it wait for one, or refuses it.
+    caf::reacts_to<atom::run, execution_ptr, reply<execution_ptr>>,
+    // Stops an execution, waiting or running; answers whether there was something to stop.
+    caf::reacts_to<atom::cancel, execution_ptr, stop_mode, reply<bool>>,
+    // Orders a round of a stream; 0 ends it.
+    caf::reacts_to<atom::pull, execution_ptr, std::uint64_t>,
+    // Tells how it stands.
+    caf::reacts_to<atom::describe, reply<session_pool_info>>,
+    // Ends it: what waits is refused, its sessions are closed.
+    caf::reacts_to<atom::close>,
+    // The tenant has made the session of that number.
+    caf::reacts_to<atom::granted, std::uint64_t, session_actor>,
+    // The session of that number could not be made, or did not start.
+    caf::reacts_to<atom::refused, std::uint64_t, error>,
+    // The session of that number is ready.
+    caf::reacts_to<atom::greeted, std::uint64_t>,
+    // The session of that number was dead when it was given that execution.
+    caf::reacts_to<atom::gone, std::uint64_t, execution_ptr>,
+    // The execution that the session of that number had has ended.
+    caf::reacts_to<atom::ended, std::uint64_t, execution_ptr>,
+    // Time to look at deadlines and restarts.
+    caf::reacts_to<atom::tick>,
+    // No more executions come; its sessions end when those that it has are through.
+    caf::reacts_to<atom::drain>>;
 
 /// The workers of one environment and trust group: owns its jail, keeps sealed workers ready.
 using pool_actor = caf::typed_actor<
@@ -111,6 +155,8 @@ using tenant_actor = caf::typed_actor<
     caf::reacts_to<atom::list, std::string, reply<std::vector<execution_info>>>,
     // Creates a session.
     caf::reacts_to<atom::create, session_request, reply<session_info>>,
+    // Creates a session for a pool of them.
+    caf::reacts_to<atom::create, session_request, reply<session_actor>>,
     // Tells how a session stands.
     caf::reacts_to<atom::describe, std::string, reply<session_info>>,
     // Lists the live sessions.

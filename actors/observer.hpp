@@ -11,6 +11,13 @@
 
 namespace vivarium {
 
+/// A session pool, as it is counted. `name` is empty for one that a client has made: the names of
+/// those are a tenant's.
+struct session_pool_label {
+  std::string tenant; ///< Or trust group, when it is shared.
+  std::string name;
+};
+
 /// What the actors tell whoever counts. Called on the reactor thread; must be quick and must not
 /// throw. Tenant-chosen text never appears among the arguments, so that all may become labels; that
 /// is not so for what `audit` is told.
@@ -53,12 +60,31 @@ public:
                             std::uint64_t sent, std::uint64_t received) = 0;
   /// A tenant met one of its quotas. `quota`: a name of a fixed set.
   virtual void quota_refused(const std::string& tenant, std::string_view quota) = 0;
+  /// A tenant uses more of the processors than its part and is behind others now, or is no more.
+  virtual void tenant_stands(const std::string& tenant, bool behind) = 0;
+  /// What a tenant's workers have used of the processors.
+  virtual void cpu_used(const std::string& tenant, std::chrono::microseconds more) = 0;
   /// A call of code to the application ended. `outcome` is one of a fixed set.
   virtual void host_called(const std::string& tenant, const std::string& environment,
                            const std::string& outcome, std::chrono::microseconds took) = 0;
   /// Code logged a record: an encoded, validated vivarium.v1.LogRecord, which is the tenant's text.
   virtual void code_logged(const std::string& tenant, const std::string& session,
                            std::string_view record) = 0;
+  /// A call of a session pool met that fate. `outcome`: "run", "busy", "full", "lost",
+  /// "unavailable", "expired" or "cancelled".
+  virtual void session_pool_call(const session_pool_label& pool, std::string_view outcome) = 0;
+  /// A call waited so long for a session of a pool.
+  virtual void session_pool_waited(const session_pool_label& pool,
+                                   std::chrono::microseconds took) = 0;
+  /// How many sessions of a pool are ready, how many of those are busy, how many calls wait: the
+  /// change.
+  virtual void session_pool_level(const session_pool_label& pool, std::int64_t ready,
+                                  std::int64_t busy, std::int64_t waiting) = 0;
+  /// A session of a pool has ended by itself and is replaced.
+  virtual void session_pool_replaced(const session_pool_label& pool) = 0;
+  /// Messages of a tenant met that fate. `outcome`: "delivered", "dropped", "nobody" or "refused".
+  virtual void message_ended(const std::string& tenant, std::string_view outcome,
+                             std::uint64_t count) = 0;
   /// An actor ended unexpectedly and was restarted by its supervisor.
   virtual void actor_restarted(const std::string& kind) = 0;
 };

@@ -102,6 +102,8 @@ void pool_core::start_jail() {
   if (fd < 0)
     return zygote_failed(os_error("dup", "control socket", errno).detail);
   jail_.emplace(std::move(*made));
+  if (plan_.shares != nullptr && plan_.config.tenants.size() > 1)
+    share_ = plan_.shares->add_pool(jail_->launcher_pid());
   control_.emplace(plan_.reactor, fd);
   watch_control();
   start_zygote();
@@ -111,6 +113,8 @@ void pool_core::start_zygote() {
   zygote_up_ = false;
   zygote_starting_ = true;
   zygote_since_ = clock_type::now();
+  if (share_)
+    share_->starting();
   // One that is still importing is killed for the sake of the new one.
   auto ok = jail_->start_zygote(++generation_);
   if (!ok)
@@ -160,6 +164,7 @@ error pool_core::trouble() const {
 
 void pool_core::jail_failed(const std::string& detail) {
   control_.reset();
+  share_.reset();
   jail_.reset();
   idle_.clear();
   greeted_.clear();
@@ -194,6 +199,8 @@ void pool_core::acquire(session_actor who, const std::string& tenant) {
                           error{errc::limit_exceeded, "the daemon runs its maximum of "
                                                           + std::to_string(plan_.config.max_workers)
                                                           + " workers"});
+  if (share_)
+    share_->asked_by(tenant);
   waiting_.push(tenant, std::move(who));
   while (!idle_.empty() && !waiting_.empty()) {
     auto worker = idle_.front();
@@ -431,6 +438,8 @@ void pool_core::judge(std::uint64_t number, entry& e) {
     return refuse("attest", ok.why().detail);
   if (auto now = sandbox::read_memory(e.held->host_pid()))
     e.held->set_born_with(*now);
+  if (share_)
+    share_->made(e.held->host_pid(), e.generation);
   failures_in_a_row_ = worker_failures_ = 0;
   proven_ = true;
   *plan_.board = {};

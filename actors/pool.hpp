@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/cpu_shares.hpp"
 #include "actors/fair_queue.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/load_gauge.hpp"
@@ -43,6 +44,7 @@ struct pool_plan {
   observer& watch;
   load_gauge& load;
   pool_commons& commons;
+  cpu_shares* shares; ///< Null where there is nothing to share.
   std::string environment;
   std::string group; ///< Trust group: tenants that may share a zygote.
   pool_life life = pool_life::lasting;
@@ -121,6 +123,7 @@ private:
   pool_actor self_;
   std::optional<sandbox::jail> jail_;
   std::optional<boost::asio::posix::stream_descriptor> control_;
+  std::shared_ptr<cpu_pool> share_; // of the jail, where there is somebody to share with
   boost::asio::steady_timer timer_;
   clock_type::time_point tick_armed_ = clock_type::time_point::max();
 

@@ -2,8 +2,10 @@
 #include "actors/service.hpp"
 
 #include "actors/asio_coordinator.hpp"
+#include "actors/cpu_shares.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/pool.hpp"
+#include "actors/session_pool_registry.hpp"
 #include "actors/supervisor.hpp"
 #include "actors/tenant.hpp"
 #include "sandbox/uid_claim.hpp"
@@ -48,8 +50,10 @@ struct service::impl {
       : reactor{r}, config{std::move(c)}, watch{w}, workers{r, w, config.watch}, gate{r},
         system_settings{r}, system{system_settings} {
     config.sealed = sealed_limits(config);
+    bool weighed = groups && groups->site().cpu;
     if (groups)
       cgroups.emplace(reactor, std::move(*groups));
+    share_processors(weighed);
     std::signal(SIGPIPE, SIG_IGN); // A dead worker or client is an error code, not our death.
     if (auto claimed = sandbox::uid_claim::take(config.uid_base))
       claims.push_back(std::move(*claimed));
@@ -60,10 +64,12 @@ struct service::impl {
       for (const auto& [name, environment] : config.environments)
         if (environment.eager)
           pool_of(name, group, pool_life::lasting);
+    session_pools.start();
   }
 
   ~impl() {
     caf::anon_send_exit(root, caf::exit_reason::kill);
+    session_pools.clear();
     for (auto& [name, entry] : tenants)
       caf::anon_send_exit(entry.handle, caf::exit_reason::kill);
     for (auto& [name, entry] : pools)
@@ -80,6 +86,25 @@ struct service::impl {
         break;
   }
 
+  /// `weighed`: the tenants have control groups with the CPU controller.
+  void share_processors(bool weighed) {
+    cpu_share_settings how;
+    how.weight_of = [this](const std::string& tenant) {
+      auto may = config.tenants.find(tenant);
+      return may == config.tenants.end() ? tenant_settings{}.cpu_weight : may->second.cpu_weight;
+    };
+    how.requests_of = [this](const std::string& tenant) {
+      auto found = tenants.find(tenant);
+      return found == tenants.end() ? 0 : found->second.quotas->asked();
+    };
+    if (weighed && config.fair_cpu)
+      how.put_group = [this](const std::string& tenant, bool behind) {
+        cgroups->put_behind(tenant, behind);
+      };
+    how.enforced = config.fair_cpu;
+    shares.emplace(reactor, watch, sandbox::priorities{}, std::move(how));
+  }
+
   /// Environment and trust group.
   using pool_key = std::pair<std::string, std::string>;
   struct pool_entry {
@@ -91,6 +116,8 @@ struct service::impl {
 
   /// The trust group of a tenant: by default nobody else is in it.
   [[nodiscard]] std::string group_of(const std::string& tenant) const {
+    if (auto group = session_pool_registry::group_of_host(tenant); !group.empty())
+      return group;
     auto found = config.tenants.find(tenant);
     return found == config.tenants.end() || found->second.trust_group.empty()
                ? tenant
@@ -147,7 +174,7 @@ struct service::impl {
   pool_actor spawn_pool(const pool_key& key) {
     auto& entry = pools.at(key);
     *entry.board = pool_board{};
-    return system.spawn(pool, pool_plan{reactor, config, watch, load, commons, key.first,
+    return system.spawn(pool, pool_plan{reactor, config, watch, load, commons, &*shares, key.first,
                                         key.second, entry.life, entry.uid_base, entry.board});
   }
 
@@ -176,13 +203,17 @@ struct service::impl {
     return entry;
   }
 
-  /// Gives the tenant's control group its share of the CPU, where there are groups.
+  /// Gives the tenant's control group its limits and its share of the CPU, where there are groups.
   void weigh(const std::string& name) {
     auto may = config.tenants.find(name);
     if (!cgroups || may == config.tenants.end())
       return;
     sandbox::cgroup_limits share;
     share.cpu_weight = may->second.cpu_weight;
+    if (auto most = may->second.group_memory; most > 0)
+      share.memory_bytes = most;
+    if (auto most = may->second.group_pids; most > 0)
+      share.pids = most;
     cgroups->limit_tenant(name, share);
   }
 
@@ -190,11 +221,20 @@ struct service::impl {
 
   tenant_actor spawn_tenant(const std::string& name, allowance& quotas) {
     return system.spawn(
-        tenant, tenant_plan{reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr,
-                            gate, functions, name, quotas, [this, name] { return group_of(name); },
-                            [this](const std::string& environment, const std::string& group) {
-                              return pool_of(environment, group, pool_life::retiring);
-                            }});
+        tenant,
+        tenant_plan{
+            reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, &*shares, gate,
+            functions, name, quotas, [this, name] { return group_of(name); },
+            [this](const std::string& environment, const std::string& group) {
+              return pool_of(environment, group, pool_life::retiring);
+            },
+            [this, name](const std::string& pool) { return session_pools.find(name, pool); },
+            [this, name](const std::string& function) {
+              return session_pools.route(name, function);
+            },
+            [this](const std::string& other) {
+              return caf::actor_cast<caf::actor>(tenant_of(other));
+            }});
   }
 
   /// The first pool of those that start with the daemon whose board fits; null when none does.
@@ -212,6 +252,7 @@ struct service::impl {
   load_gauge load;
   resource_watch workers;
   std::optional<cgroup_keeper> cgroups;
+  std::optional<cpu_shares> shares; // always, once made
   egress_gate gate;
   switchboard functions;
   pool_commons commons;
@@ -221,6 +262,10 @@ struct service::impl {
   supervisor_actor root;
   std::map<pool_key, pool_entry> pools;
   std::map<std::string, tenant_entry> tenants;
+  session_pool_registry session_pools{
+      {reactor, config, watch, system, [this] { return root; },
+       [this](const std::string& name) { return tenant_of(name); },
+       [this](const std::string& tenant) { return group_of(tenant); }}};
   std::uint64_t last_owner = 0;
 };
 
@@ -319,6 +364,32 @@ void service::close_session(const std::string& tenant, const std::string& sessio
   caf::anon_send(impl_->tenant_of(tenant), atom::close_v, session, std::move(to));
 }
 
+void service::create_session_pool(const std::string& tenant, session_pool_plan what,
+                                  reply<session_pool_info> to) {
+  impl_->session_pools.create(tenant, std::move(what), to);
+}
+
+void service::list_session_pools(const std::string& tenant,
+                                 reply<std::vector<session_pool_info>> to) {
+  impl_->session_pools.list(tenant, to);
+}
+
+void service::close_session_pool(const std::string& tenant, const std::string& name,
+                                 reply<done> to) {
+  if (auto ok = impl_->session_pools.close(tenant, name); !ok)
+    to.refuse(std::move(ok).why());
+  else
+    to.give(done{});
+}
+
+status service::set_routes(const std::string& tenant, std::map<std::string, std::string> routes) {
+  return impl_->session_pools.set_routes(tenant, std::move(routes));
+}
+
+std::map<std::string, std::string> service::routes(const std::string& tenant) const {
+  return impl_->session_pools.routes(tenant);
+}
+
 void service::pull(const std::string& tenant, const execution_ptr& what, std::uint64_t credit) {
   caf::anon_send(impl_->tenant_of(tenant), atom::pull_v, what, credit);
 }
@@ -368,6 +439,7 @@ void service::drain(clock_type::time_point deadline, std::function<void()> then)
     if (--gather->left == 0)
       gather->then();
   };
+  impl_->session_pools.drain();
   for (auto& [name, entry] : impl_->tenants)
     caf::anon_send(entry.handle, atom::drain_v, deadline, std::function<void()>{one_done});
   one_done();

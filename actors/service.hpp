@@ -88,6 +88,35 @@ struct session_request {
   std::string request_id;
 };
 
+/// What a session pool is made from.
+struct session_pool_plan {
+  std::string name;
+  std::string host;        ///< Tenant that its sessions are of; a shared pool has one of its own.
+  std::string trust_group; ///< Whose tenants share it; empty: it is one tenant's.
+  std::size_t sessions = 4;
+  std::size_t queue = 1'000; ///< Executions that may wait, of each tenant.
+  session_request wish;      ///< What each session is like.
+  bool configured = false;
+
+  [[nodiscard]] bool shared() const noexcept { return !trust_group.empty(); }
+};
+
+/// A session pool as it stands.
+struct session_pool_info {
+  std::string name;
+  std::string environment;
+  std::uint64_t sessions = 0; ///< That it shall have.
+  std::uint64_t ready = 0;    ///< Sessions that can run something, the busy ones among them.
+  std::uint64_t busy = 0;
+  std::uint64_t waiting = 0; ///< Executions; of all tenants when it is shared.
+  std::uint64_t queue = 0;   ///< Most that may wait.
+  std::uint64_t calls = 0;
+  std::uint64_t replaced = 0; ///< Sessions that ended by themselves.
+  std::string trouble;        ///< Why the latest session could not be made; empty when it could.
+  bool configured = false;    ///< By the configuration; else by a client.
+  bool shared = false;        ///< With other tenants of a trust group.
+};
+
 /// A namespace as it stands.
 struct namespace_info {
   std::string id;
@@ -196,6 +225,20 @@ public:
   void list_sessions(const std::string& tenant, reply<std::vector<session_info>> to);
   /// Answered at once; the session's processes are killed meanwhile.
   void close_session(const std::string& tenant, const std::string& session, reply<done> to);
+
+  /// Makes a session pool of the tenant's own. Its sessions count as the tenant's.
+  void create_session_pool(const std::string& tenant, session_pool_plan what,
+                           reply<session_pool_info> to);
+  /// The tenant's session pools: its own and shared ones, by name.
+  void list_session_pools(const std::string& tenant, reply<std::vector<session_pool_info>> to);
+  /// Ends a session pool that a client has made.
+  void close_session_pool(const std::string& tenant, const std::string& name, reply<done> to);
+  /// Sets routes beside those of the configuration, in place of those set before. Each leads from a
+  /// module, or the dotted name of a function, to a session pool.
+  [[nodiscard]] status set_routes(const std::string& tenant,
+                                  std::map<std::string, std::string> routes);
+  /// All routes of the tenant.
+  [[nodiscard]] std::map<std::string, std::string> routes(const std::string& tenant) const;
 
   void create_namespace(const std::string& tenant, namespace_request what,
                         reply<namespace_info> to);

@@ -64,6 +64,7 @@ session_ports ports_of(pointer self, const session_surroundings& around,
             one->beyond = [tell](cause why) { tell(atom::beyond_v, std::move(why)); };
             workers.add(one);
           },
+      .share_cpu = nullptr,
       .enter_cgroup = nullptr,
       .leave_cgroup = nullptr,
       .call_host =
@@ -80,6 +81,11 @@ session_ports ports_of(pointer self, const session_surroundings& around,
       .drop_call = [&functions = around.functions,
                     tenant](const std::string& id) { functions.drop(tenant, id); },
   };
+  if (around.shares != nullptr)
+    out.share_cpu = [&shares = *around.shares, tenant, niceness = around.niceness](worker& one,
+                                                                                   bool children) {
+      return shares.add(tenant, one.host_pid(), one.listener_fd(), niceness, children);
+    };
   if (auto* groups = around.cgroups) {
     out.enter_cgroup = [groups, address, tenant](const std::string& session,
                                                  const sandbox::cgroup_limits& limits,

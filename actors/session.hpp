@@ -30,6 +30,8 @@ struct session_surroundings {
   load_gauge& load;
   resource_watch& workers;
   cgroup_keeper* cgroups; ///< Null where there are none.
+  cpu_shares* shares;     ///< Null where there is nothing to share.
+  int niceness;           ///< Of its worker, where there is.
   egress_gate& gate;
   switchboard& functions;
   std::function<pool_actor()> pool; ///< The pool of its environment, as it is now.

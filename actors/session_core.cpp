@@ -5,7 +5,6 @@
 #include "actors/session_core.hpp"
 
 #include "sandbox/attest.hpp"
-#include "sandbox/priority.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -36,8 +35,7 @@ session_core::session_core(session_plan plan, const settings& config, observer& 
                            load_gauge& load, session_ports ports)
     : info_{std::move(plan.info)}, limits_{info_.limits}, tenant_{std::move(plan.tenant)},
       wish_{std::move(plan.wish)}, idle_timeout_{wish_.idle_timeout}, one_shot_{plan.one_shot},
-      niceness_{plan.niceness}, config_{config}, watch_{watch}, load_{load}, ports_{
-                                                                                 std::move(ports)} {
+      config_{config}, watch_{watch}, load_{load}, ports_{std::move(ports)} {
   info_.state = session_state::starting;
   ports_.ask_pool();
   wake_by(asked_for_worker_ + config_.start_timeout);
@@ -63,8 +61,12 @@ void session_core::run(const execution_ptr& what, const reply<execution_ptr>& to
     what->finish(std::move(how));
     to.refuse(std::move(why));
   };
-  if (info_.state == session_state::dead || !closing_.empty())
+  if (info_.state == session_state::dead || !closing_.empty()) {
+    // The pool that it is of has others for what has not begun.
+    if (!what->request().pool.empty())
+      return to.refuse(lost_error(info_));
     return refuse(lost_error(info_), error_kind::session_lost);
+  }
   if (auto ok = complete(*what); !ok)
     return refuse(ok.why(), error_kind::not_found);
   if (!what->request().within_call.empty()) {
@@ -183,9 +185,10 @@ void session_core::on_granted(worker_ptr worker) {
   info_.python_version = worker_->python_version();
   info_.worker_pid = worker_->host_pid();
   ports_.watch_input();
-  if (niceness_ > 0)
-    if (auto ok = sandbox::make_nicer(worker_->host_pid(), niceness_); !ok)
-      spdlog::warn("session {}: {}", info_.id, ok.why().detail);
+  if (ports_.share_cpu)
+    share_ = ports_.share_cpu(*worker_, info_.processes == process_mode::children);
+  if (share_)
+    share_->set_busy(true); // It is about to be set up.
   worker_->on_denied([this](const sandbox::denied_call& call) { on_denied(call); });
   worker_->on_call([this](const sandbox::caught_call& call) { return on_call(call); });
   if (auto ok = open_egress(); !ok) {
@@ -212,6 +215,7 @@ void session_core::become_ready() {
     watch_.audit(audit_event::session_created, {tenant_, info_.id, wish_.request_id},
                  {{"environment", info_.environment}, {"name", info_.name}});
   info_.state = session_state::ready;
+  open_mailbox();
   idle_since_ = clock_type::now();
   for (auto& asker : std::exchange(describing_, {}))
     asker.give(info_);
@@ -276,6 +280,7 @@ void session_core::let_go() {
     worker_->on_call(nullptr);
   }
   watched_.reset();
+  share_.reset();
   worker_.reset();
   if (!cgroup_.empty())
     ports_.leave_cgroup(std::exchange(cgroup_, {}));

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/cpu_shares.hpp"
 #include "actors/egress_broker.hpp"
 #include "actors/execution.hpp"
 #include "actors/load_gauge.hpp"
+#include "actors/mailboxes.hpp"
 #include "actors/messages.hpp"
 #include "actors/namespace_table.hpp"
 #include "actors/observer.hpp"
@@ -44,6 +46,9 @@ struct session_ports {
   std::function<void(std::uint64_t, std::uint64_t, std::uint32_t)> resize;
   /// Watches the worker for as long as the ticket lives; `on_beyond` may follow.
   std::function<void(const resource_watch::ticket&)> watch;
+  /// Has the worker share the processors as its tenant may; with `true` it may have processes. Null
+  /// where there is nobody to share them with.
+  std::function<std::shared_ptr<cpu_user>(worker&, bool)> share_cpu;
   /// Puts the worker into a control group; `on_placed` follows. Null where there are none.
   std::function<void(const std::string&, const sandbox::cgroup_limits&, pid_t)> enter_cgroup;
   std::function<void(std::string)> leave_cgroup; ///< Ends what is in it, and removes it.
@@ -51,6 +56,13 @@ struct session_ports {
   /// number 0 is a cast's. Returns the id that clients know the call by.
   std::function<result<std::string>(switchboard::caller, function_call, std::uint64_t)> call_host;
   std::function<void(const std::string&)> drop_call; ///< Nobody waits for that call any more.
+  /// A mailbox under those names, null where there are none; `on_mail` follows each time that a
+  /// first message waits.
+  std::function<result<mailbox_ptr>(std::vector<std::string>)> open_mailbox;
+  /// Sends a message, null likewise: sender, destination, encoded Value. Returns how many mailboxes
+  /// have it.
+  std::function<result<std::uint64_t>(const std::string&, const std::string&, std::string)>
+      send_message;
 };
 
 /// What a session is made from.
@@ -59,7 +71,6 @@ struct session_plan {
   std::string tenant;
   session_request wish;  ///< What the client asked for; its idle timeout is set.
   bool one_shot = false; ///< Ends itself after its first execution.
-  int niceness = 0;      ///< Of its worker; 0: it is as it comes.
 };
 
 // A session without its mailbox: the state machine
@@ -111,6 +122,8 @@ public:
   void on_beyond(const cause& why);
   /// The application has answered the call with that number.
   void on_answered(std::uint64_t call, const function_answer& with);
+  /// Messages wait for the session.
+  void on_mail();
   void on_input();
   void on_writable();
   /// Sends the worker what has been prepared for it. Called when no message waits for the session
@@ -246,9 +259,11 @@ private:
   // session_host.cpp: its code and the application.
   bool handle_host_call(std::string_view body);
   bool handle_host_drop(std::string_view body);
-  bool handle_note(std::string_view body);
   void place_call(const bridge::host_call& message, switchboard::caller who, function_call what);
   void answer_call(std::uint64_t number, const open_call& call, const function_answer& with);
+  void await_call(const bridge::host_call& message, std::string id);
+  [[nodiscard]] std::chrono::milliseconds wait_of(const bridge::host_call& message) const;
+  void forget(const open_call& call);
   void drop_call(const open_call& call);
   void drop_calls();
   void check_calls(clock_type::time_point now);
@@ -258,7 +273,12 @@ private:
   in_flight& send_within(const execution_ptr& what, std::uint64_t place,
                          clock_type::time_point now);
   void put_back(std::uint64_t call);
+
+  // session_mail.cpp: what its code tells.
+  void open_mailbox();
   void send_message(const bridge::host_call& message);
+  void receive_message(const bridge::host_call& message);
+  bool handle_note(std::string_view body);
   void log_record(std::string_view content);
 
   static std::uint64_t most_output_of(const in_flight& flight);
@@ -280,7 +300,6 @@ private:
   session_request wish_;
   std::chrono::milliseconds idle_timeout_;
   bool one_shot_;
-  int niceness_;
   const settings& config_;
   observer& watch_;
   load_gauge& load_;
@@ -288,6 +307,7 @@ private:
 
   worker_ptr worker_;
   resource_watch::ticket watched_;
+  std::shared_ptr<cpu_user> share_;
   std::string cgroup_;        // folder of its control group; empty: none
   unsigned specialising_ = 0; // answers awaited before the worker may see a tenant's byte
   std::shared_ptr<egress_broker> egress_; // when it has a policy
@@ -320,6 +340,8 @@ private:
   std::map<std::uint64_t, open_call> calls_; // to the application, by the worker's number
   std::unordered_map<std::string, std::uint64_t> call_numbers_; // by id
   std::uint64_t last_call_ = 0;
+  mailbox_ptr mail_;                    // of messages to the session
+  std::deque<std::uint64_t> receiving_; // calls that wait for one, oldest first
   clock_type::time_point next_call_deadline_ = clock_type::time_point::max();
   clock_type::time_point log_again_at_{}; // when records of its code are logged again
   unsigned logged_ = 0;                   // of them until then

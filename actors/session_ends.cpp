@@ -174,8 +174,9 @@ void session_core::observe_end(const execution& what, const verdict& how) {
   auto outcome = how.outcome == verdict::kind::error
                      ? std::string{name_of(static_cast<error_kind>(how.error_kind))}
                      : std::string{"ok"};
-  watch_.execution_ended(tenant_, info_.environment, outcome, how.cause ? how.cause->what : "",
-                         how.usage);
+  const auto& other = what.request().charged_to; // A session of a shared pool serves many.
+  watch_.execution_ended(other.empty() ? tenant_ : other, info_.environment, outcome,
+                         how.cause ? how.cause->what : "", how.usage);
 }
 
 void session_core::lose_flight(in_flight& flight, bool front, const cause& why,

@@ -323,6 +323,8 @@ void session_core::update_state(clock_type::time_point now) {
                                                       : session_state::busy;
   if (watched_)
     watched_->busy = info_.state != session_state::ready;
+  if (share_)
+    share_->set_busy(info_.state != session_state::ready);
   if (info_.state == session_state::ready && before != session_state::ready)
     idle_since_ = now;
 }

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The part of a session through which its code reaches the application: calls and their answers,
-// what runs inside of a call, records of its log.
+// what runs inside of a call.
 
 #include "actors/session_core.hpp"
 #include "bridge/validate.hpp"
 #include "bridge/value_view.hpp"
-
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
@@ -25,13 +23,12 @@ namespace {
 constexpr std::size_t most_open_calls = 16'384;
 // What runs inside of calls, how deep and how many together.
 constexpr std::size_t most_within = 64;
-// Answers that the worker has not taken yet.
-constexpr std::size_t most_unsent_answers = 64u << 20;
+// What the worker has not taken yet, when another answer is refused, and when it is taken for one
+// that never will.
+constexpr std::size_t most_unsent = 16u << 20;
+constexpr std::size_t hopeless_unsent = 64u << 20;
 constexpr std::size_t most_name = 200;
 constexpr auto longest_wait = std::chrono::hours{24};
-// Records of a session that reach the daemon's log in a second; its clients get all.
-constexpr unsigned most_logged = 20;
-
 // What the arguments of a call are: a tuple of a tuple and a dict whose keys are text.
 bool are_arguments(std::string_view encoded) {
   auto all = bridge::value_view::open(encoded);
@@ -51,6 +48,11 @@ bool are_arguments(std::string_view encoded) {
   return true;
 }
 
+std::string too_many_calls() {
+  return "more than " + std::to_string(most_open_calls)
+         + " calls of this session wait for their answers";
+}
+
 const char* name_of(outcome how) noexcept {
   switch (how) {
     case outcome::value: return "ok";
@@ -63,10 +65,6 @@ const char* name_of(outcome how) noexcept {
   return "";
 }
 
-outcome outcome_of(const error& why) noexcept {
-  return why.code == errc::not_found ? outcome::not_found : outcome::limit;
-}
-
 } // namespace
 
 bool session_core::handle_host_call(std::string_view body) {
@@ -75,13 +73,17 @@ bool session_core::handle_host_call(std::string_view body) {
   auto fine = message ? bridge::validate_value(message->operands) : status{message.why()};
   if (!fine || message->name.empty() || message->name.size() > most_name
       || !bridge::is_utf8(message->name) || !are_arguments(message->operands)
-      || (message->kind == kind::call) != (message->call > last_call_)) {
+      || (message->kind == kind::cast ? message->call != 0 : message->call <= last_call_)) {
     violated(fine ? "a call to the application that is none" : fine.why().detail);
     return false;
   }
   auto* flight = message->execution == 0 ? nullptr : find(message->execution);
   if (message->kind == kind::send) {
     send_message(*message);
+    return true;
+  }
+  if (message->kind == kind::receive) {
+    receive_message(*message);
     return true;
   }
   function_call what;
@@ -105,24 +107,36 @@ bool session_core::handle_host_call(std::string_view body) {
 void session_core::place_call(const bridge::host_call& message, switchboard::caller who,
                               function_call what) {
   last_call_ = message.call;
-  auto now = clock_type::now();
-  auto wanted = milliseconds{static_cast<std::int64_t>(
-      std::min<std::uint64_t>(message.timeout_ms, milliseconds{longest_wait}.count()))};
-  what.timeout = wanted.count() > 0 ? wanted : config_.callback_timeout;
-  open_call call{.id = {},
-                 .execution = message.execution,
-                 .since = now,
-                 .deadline = now + what.timeout,
-                 .blocking = message.blocking};
+  what.timeout = wait_of(message);
+  open_call call{.id = {}, .since = clock_type::now()};
   if (calls_.size() >= most_open_calls)
-    return answer_call(message.call, call,
-                       {outcome::limit, "more than " + std::to_string(most_open_calls)
-                                            + " calls of this session wait for their answers"});
+    return answer_call(message.call, call, {outcome::limit, too_many_calls()});
   auto placed = ports_.call_host(std::move(who), std::move(what), message.call);
   if (!placed)
-    return answer_call(message.call, call, {outcome_of(placed.why()), placed.why().detail});
-  call.id = *std::move(placed);
-  call_numbers_.emplace(call.id, message.call);
+    return answer_call(message.call, call, {outcome_of(placed.why().code), placed.why().detail});
+  await_call(message, *std::move(placed));
+}
+
+std::chrono::milliseconds session_core::wait_of(const bridge::host_call& message) const {
+  constexpr std::uint64_t longest = milliseconds{longest_wait}.count();
+  return message.timeout_ms == 0
+             ? config_.callback_timeout
+             : milliseconds{static_cast<std::int64_t>(std::min(message.timeout_ms, longest))};
+}
+
+// `id` is empty for one that no client answers.
+void session_core::await_call(const bridge::host_call& message, std::string id) {
+  last_call_ = message.call;
+  auto now = clock_type::now();
+  open_call call{.id = std::move(id),
+                 .execution = message.execution,
+                 .since = now,
+                 .deadline = now + wait_of(message),
+                 .blocking = message.blocking};
+  if (call.id.empty() && calls_.size() >= most_open_calls)
+    return answer_call(message.call, call, {outcome::limit, too_many_calls()});
+  if (!call.id.empty())
+    call_numbers_.emplace(call.id, message.call);
   next_call_deadline_ = std::min(next_call_deadline_, call.deadline);
   wake_by(call.deadline);
   calls_.emplace(message.call, std::move(call));
@@ -134,6 +148,8 @@ void session_core::answer_call(std::uint64_t number, const open_call& call,
                      duration_cast<microseconds>(clock_type::now() - call.since));
   if (!worker_)
     return;
+  if (worker_->unsent() > hopeless_unsent)
+    return violated("it asks and does not read the answers");
   (void)bridge::append_host_result(worker_->outgoing(),
                                    {number, with.kind, with.content, with.host});
   unflushed_ = true;
@@ -144,7 +160,7 @@ void session_core::on_answered(std::uint64_t number, const function_answer& with
   if (!call)
     return;
   call_numbers_.erase(call.mapped().id);
-  if (worker_ && worker_->unsent() > most_unsent_answers)
+  if (worker_ && worker_->unsent() > most_unsent)
     return answer_call(number, call.mapped(),
                        {outcome::limit, "the session does not take the answers that it gets"});
   answer_call(number, call.mapped(), with);
@@ -157,20 +173,29 @@ bool session_core::handle_host_drop(std::string_view body) {
     return false;
   }
   auto call = calls_.extract(message->call);
-  if (call) // Else it crossed with its answer.
+  if (call) { // Else it crossed with its answer.
+    std::erase(receiving_, message->call);
     drop_call(call.mapped());
+  }
   put_back(message->call);
   return true;
 }
 
 void session_core::drop_call(const open_call& call) {
-  call_numbers_.erase(call.id);
-  ports_.drop_call(call.id);
+  forget(call);
   watch_.host_called(tenant_, info_.environment, "dropped",
                      duration_cast<microseconds>(clock_type::now() - call.since));
 }
 
+void session_core::forget(const open_call& call) {
+  if (call.id.empty())
+    return;
+  call_numbers_.erase(call.id);
+  ports_.drop_call(call.id);
+}
+
 void session_core::drop_calls() {
+  mail_.reset();
   for (const auto& [number, call] : std::exchange(calls_, {}))
     drop_call(call);
 }
@@ -188,10 +213,13 @@ void session_core::check_calls(clock_type::time_point now) {
   }
   for (auto number : late) {
     auto call = calls_.extract(number);
-    call_numbers_.erase(call.mapped().id);
-    ports_.drop_call(call.mapped().id);
+    if (!call)
+      return; // The session has ended meanwhile.
+    forget(call.mapped());
+    std::erase(receiving_, number);
     auto waited = duration_cast<milliseconds>(call.mapped().deadline - call.mapped().since);
-    std::string text = "no answer came within " + std::to_string(waited.count()) + " ms";
+    std::string text = std::string{call.mapped().id.empty() ? "no message" : "no answer"}
+                       + " came within " + std::to_string(waited.count()) + " ms";
     if (call.mapped().blocking && !waiting_.empty())
       text += "; meanwhile requests wait for the session, and one that is part of answering has to "
               "name the call in `within_call`";
@@ -237,7 +265,6 @@ session_core::in_flight& session_core::send_within(const execution_ptr& what, st
   auto at = place_within(what->within);
   if (at == sent_.begin() && !sent_.empty()) // It waits; what is used from here on is not its own.
     sent_.front().cpu_used += cpu_of(sent_.front(), now);
-  what->charge = {}; // Bounded by itself.
   return *sent_.insert(at, in_flight{.what = what,
                                      .deadline = what->submitted() + what->request().timeout,
                                      .place = place});
@@ -253,49 +280,6 @@ void session_core::put_back(std::uint64_t call) {
     it->what->within = 0;
   if (front_moves)
     start_front();
-}
-
-// -- what it tells
-
-void session_core::send_message(const bridge::host_call& message) {
-  static_cast<void>(message);
-  watch_.host_called(tenant_, info_.environment, "message_lost", {});
-}
-
-bool session_core::handle_note(std::string_view body) {
-  auto message = bridge::decode_note(body);
-  bool is_log = message && message->kind == bridge::note::note_kind::log;
-  auto fine = !message ? status{message.why()}
-              : is_log ? bridge::validate_log_record(message->content)
-                       : bridge::validate_progress(message->content);
-  if (!fine) {
-    violated(fine.why().detail);
-    return false;
-  }
-  auto* flight = message->execution == 0 ? nullptr : find(message->execution);
-  if (flight != nullptr && !flight->settled)
-    flight->what->append(is_log ? event::kind::log : event::kind::progress,
-                         std::string{message->content});
-  if (is_log)
-    log_record(message->content);
-  return true;
-}
-
-void session_core::log_record(std::string_view content) {
-  auto now = clock_type::now();
-  if (now >= log_again_at_) {
-    if (unlogged_ > 0)
-      spdlog::info("session {} of tenant {}: {} records of its code were not logged", info_.id,
-                   tenant_, unlogged_);
-    log_again_at_ = now + 1s;
-    logged_ = unlogged_ = 0;
-  }
-  if (logged_ >= most_logged) {
-    ++unlogged_;
-    return;
-  }
-  ++logged_;
-  watch_.code_logged(tenant_, info_.id, content);
 }
 
 } // namespace vivarium

@@ -116,6 +116,8 @@ void session_core::watch_worker() {
   if (auto most = limits_[limit::cpu]; most != no_limit)
     watched_->cpu = std::chrono::milliseconds{most};
   watched_->busy = true;
+  if (share_)
+    share_->counted_by(watched_);
   ports_.watch(watched_);
 }
 
@@ -146,6 +148,13 @@ cause session_core::cause_of_end(const worker_end& end) const {
   auto seen = sandbox::cgroup_tree::read(cgroup_);
   if (seen.oom_kills == 0)
     return out;
+  auto may = config_.tenants.find(tenant_);
+  if (seen.ooms == 0 && may != config_.tenants.end() && may->second.group_memory > 0) {
+    // Its tenant's group was full, and it took most of it.
+    auto all = sandbox::cgroup_tree::read(cgroup_.substr(0, cgroup_.rfind('/')));
+    return cause{"memory", "group_memory", may->second.group_memory, all.peak_bytes,
+                 enforcer::kernel};
+  }
   return cause{"memory", "memory_bytes", limits_[limit::memory], seen.peak_bytes, enforcer::kernel};
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/egress_policy.hpp"
+#include "actors/mail_limits.hpp"
 #include "actors/session_limits.hpp"
 #include "actors/watch_settings.hpp"
 #include "sandbox/cgroup.hpp"
@@ -44,6 +45,8 @@ struct tenant_settings {
   unsigned cpu_weight = 100;                         ///< Against that of others, from 1 to 10,000.
   std::optional<std::set<std::string>> environments; ///< Absent: all.
   std::optional<std::set<std::string>> egress;       ///< Policies it may ask for; absent: all.
+  std::uint64_t group_memory = 0;                    ///< Of its control group, where there is one.
+  std::uint64_t group_pids = 0;                      ///< The same of processes and threads.
   process_mode processes = process_mode::children;   ///< At most, where the environment has them.
   std::string trust_group;                           ///< Whose zygotes it shares; else none's.
   bool warm = false;                    ///< Start the pools of eager environments with the daemon.
@@ -51,6 +54,22 @@ struct tenant_settings {
   std::chrono::milliseconds max_timeout{0}; ///< Else settings::max_timeout.
   std::string timeout_profile; ///< Of settings::timeout_profiles, for requests that name none.
   std::optional<limit_maxima> limits_max; ///< Of its sessions, where less than for all.
+  /// Session pools by module, or by dotted name of a function, for calls that say nothing else.
+  std::map<std::string, std::string> routes;
+};
+
+/// A session pool of the configuration, see session_pool.hpp.
+struct session_pool_settings {
+  std::size_t sessions = 4;
+  std::size_t queue = 1'000;     ///< Executions that may wait, of each tenant.
+  std::set<std::string> tenants; ///< Each of which has one of its own; empty: all.
+  std::string trust_group;       ///< Whose tenants share one; empty: nobody shares.
+  bool eager = true;             ///< Made with the daemon, where it is known for whom.
+  std::string environment;
+  std::string egress;
+  std::optional<process_mode> processes;
+  std::string init; ///< Source that each session runs before its first call.
+  limits_request limits;
 };
 
 /// Deadlines that a request can ask for by one name; 0 is the longest one allowed.
@@ -64,15 +83,18 @@ inline constexpr const char* local_tenant = "local";
 
 /// What the actors need of the configuration. Values; checked by whoever parsed them.
 struct settings {
-  std::map<std::string, environment_settings> environments; ///< By name; holds "default".
-  std::map<std::string, egress_policy> egress;              ///< By name; sessions ask for one.
+  std::map<std::string, environment_settings> environments;   ///< By name; holds "default".
+  std::map<std::string, egress_policy> egress;                ///< By name; sessions ask for one.
+  std::map<std::string, session_pool_settings> session_pools; ///< By name.
   std::map<std::string, tenant_settings> tenants; ///< By name; holds "local" when nobody is asked.
-  std::string launcher;                           ///< Path of vivarium-zygote.
+  mail_limits mail;
+  std::string launcher;          ///< Path of vivarium-zygote.
   std::string runtime;           ///< Directory with the native module and its package.
   session_limits limits;         ///< Of sessions that ask for nothing else.
   limit_maxima limits_max;       ///< What a session may ask for.
   watch_settings watch;          ///< How workers are looked at.
   sandbox::worker_limits sealed; ///< What workers come with: as wide as any session may have.
+  bool fair_cpu = true; ///< Tenants that use more than their part of the processors stand back.
   sandbox::cgroup_choice cgroup;
   std::optional<std::uint32_t> session_cpu_percent; ///< Where there are control groups.
   sandbox::layer_set without;                       ///< sandbox.allow_degraded

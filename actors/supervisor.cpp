@@ -40,6 +40,8 @@ supervisor(supervisor_actor::stateful_pointer<supervisor_state> self, restart_in
     spdlog::error("supervisor: a {} failed and is made anew", child.kind);
     watch->actor_restarted(child.kind);
     auto successor = child.make();
+    if (!successor)
+      return; // It is not wanted any more.
     self->monitor(successor);
     self->state.children.emplace(successor.address(), std::move(child));
   });

@@ -17,17 +17,28 @@ bool covers(const std::vector<std::string>& patterns, std::string_view name) {
   });
 }
 
-switchboard::offer_id switchboard::offer(const std::string& tenant, function_offer what,
-                                         function_host& by) {
+result<switchboard::offer_id> switchboard::offer(const std::string& tenant, function_offer what,
+                                                 function_host& by) {
+  auto& board = tenants_[tenant];
+  // Every call looks through them.
+  if (board.offers.size() >= most_offers || board.names + what.names.size() > most_names)
+    return error{errc::limit_exceeded, "the tenant's clients offer too many functions: at most "
+                                           + std::to_string(most_offers) + " offers with "
+                                           + std::to_string(most_names) + " names in all"};
+  board.names += what.names.size();
   auto id = ++last_offer_;
-  tenants_[tenant].offers.emplace(id, offered{std::move(what), &by});
+  board.offers.emplace(id, offered{std::move(what), &by});
   return id;
 }
 
 void switchboard::withdraw(const std::string& tenant, offer_id which) {
   auto board = tenants_.find(tenant);
-  if (board == tenants_.end() || board->second.offers.erase(which) == 0)
+  auto found = board == tenants_.end() ? decltype(board->second.offers.end()){}
+                                       : board->second.offers.find(which);
+  if (board == tenants_.end() || found == board->second.offers.end())
     return;
+  board->second.names -= found->second.what.names.size();
+  board->second.offers.erase(found);
   std::vector<answer_function> left;
   auto& calls = board->second.calls;
   for (auto it = calls.begin(); it != calls.end();) {
@@ -76,6 +87,14 @@ result<std::string> switchboard::place(const caller& who, function_call what,
                                       : "nobody offers the function '" + what.name
                                             + "': a client of the tenant has to, with Serve"};
   found->last_used = ++turns_;
+  auto bytes = what.operands.size() + what.name.size();
+  if (*board->second.held + bytes > most_bytes) {
+    if (!then)
+      found->by->on_lost();
+    return error{errc::limit_exceeded, "the calls that wait for the tenant's clients have too many "
+                                       "bytes together"};
+  }
+  what.charge = byte_charge{board->second.held, bytes};
   if (then)
     what.id = "call_" + std::to_string(++last_call_);
   auto id = what.id;
@@ -85,6 +104,8 @@ result<std::string> switchboard::place(const caller& who, function_call what,
     board->second.calls.emplace(id, open_call{at->first, std::move(then)});
   }
   if (!found->by->on_call(std::make_shared<const function_call>(std::move(what)))) {
+    if (id.empty())
+      found->by->on_lost();
     board->second.calls.erase(id);
     return error{errc::limit_exceeded,
                  "too many calls wait for the client that offers this function"};

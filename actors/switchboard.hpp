@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/byte_charge.hpp"
 #include "bridge/worker_protocol.hpp"
 #include "proto/result.hpp"
 
@@ -24,6 +25,7 @@ struct function_call {
   std::string execution_id; ///< Empty for code of no execution.
   std::string operands;     ///< Encoded, validated Value: a tuple of a tuple and a dict.
   std::chrono::milliseconds timeout{0};
+  byte_charge charge; ///< What it takes of the tenant's share, until nobody holds it.
 };
 using function_call_ptr = std::shared_ptr<const function_call>;
 
@@ -34,12 +36,20 @@ struct function_answer {
   std::uint64_t host = 0; ///< Connection that functions in the value belong to; 0: none.
 };
 
+/// What code is told of a call that could not be placed.
+[[nodiscard]] constexpr bridge::host_result::outcome outcome_of(errc why) noexcept {
+  return why == errc::not_found ? bridge::host_result::outcome::not_found
+                                : bridge::host_result::outcome::limit;
+}
+
 /// Who answers calls. Called on the reactor thread; must neither block nor throw.
 class function_host {
 public:
   virtual ~function_host() = default;
   /// Takes a call on its way to the client. False: it has no room for more.
   virtual bool on_call(const function_call_ptr& call) = 0;
+  /// A cast to it was dropped, because there was no room.
+  virtual void on_lost() = 0;
   /// A call of its own has been answered.
   virtual void on_answered() = 0;
   /// Nobody waits for that call any more.
@@ -72,8 +82,15 @@ public:
   };
   using answer_function = std::function<void(function_answer)>;
 
-  /// Offers functions until `withdraw`. `by` must outlive that.
-  offer_id offer(const std::string& tenant, function_offer what, function_host& by);
+  /// Of a tenant: offers, names in them, bytes of calls that clients have not taken.
+  static constexpr std::size_t most_offers = 256;
+  static constexpr std::size_t most_names = 10'000;
+  static constexpr std::size_t most_bytes = 64u << 20;
+
+  /// Offers functions until `withdraw`. `by` must outlive that. `limit_exceeded` when there are too
+  /// many.
+  [[nodiscard]] result<offer_id> offer(const std::string& tenant, function_offer what,
+                                       function_host& by);
   /// Ends an offer; its calls that have not been answered fail as `unavailable`.
   void withdraw(const std::string& tenant, offer_id which);
 
@@ -104,6 +121,8 @@ private:
   struct tenant_board {
     std::map<offer_id, offered> offers;
     std::unordered_map<std::string, open_call> calls;
+    std::size_t names = 0;
+    byte_charge::sum held = std::make_shared<std::size_t>(0);
   };
 
   static offered* choose(tenant_board& board, const caller& who, std::string_view name);

@@ -50,8 +50,9 @@ tenant_core::live_session* tenant_core::find_session(const std::string& id_or_na
     id = &named->second;
   }
   auto it = sessions_.find(*id);
-  // A one-shot session has no id that anyone was told.
-  return it == sessions_.end() || it->second.one_shot ? nullptr : &it->second;
+  // A one-shot session has no id that anyone was told, and one of a pool is the pool's.
+  bool hidden = it == sessions_.end() || it->second.one_shot || it->second.member;
+  return hidden ? nullptr : &it->second;
 }
 
 error tenant_core::no_such_session(const std::string& id_or_name) const {
@@ -102,9 +103,6 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   order.info.processes = *processes;
   order.tenant = plan_.name;
   order.one_shot = one_shot;
-  // A tenant that is alone has nobody to be nice to.
-  if (plan_.config.tenants.size() > 1)
-    order.niceness = sandbox::niceness_of(may().cpu_weight);
   order.wish = std::move(wish);
   if (order.wish.idle_timeout.count() <= 0)
     order.wish.idle_timeout = plan_.config.idle_timeout;
@@ -119,6 +117,9 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .load = plan_.load,
       .workers = plan_.workers,
       .cgroups = plan_.cgroups,
+      // A tenant that is alone has nobody to be nice to.
+      .shares = plan_.config.tenants.size() > 1 ? plan_.shares : nullptr,
+      .niceness = sandbox::niceness_of(may().cpu_weight),
       .gate = plan_.gate,
       .functions = plan_.functions,
       .pool = [pool = plan_.pool, env, group = plan_.group()] { return pool(env, group); },
@@ -163,6 +164,14 @@ void tenant_core::create(const session_request& what, const reply<session_info>&
   caf::anon_send((*made)->handle, atom::describe_v, !what.start_async, to);
 }
 
+void tenant_core::create_member(session_request what, const reply<session_actor>& to) {
+  auto made = open(std::move(what), false);
+  if (!made)
+    return to.refuse(std::move(made).why());
+  (*made)->member = true;
+  to.give((*made)->handle);
+}
+
 void tenant_core::describe(const std::string& session, const reply<session_info>& to) {
   if (auto* live = find_session(session))
     return caf::anon_send(live->handle, atom::describe_v, false, to);
@@ -187,7 +196,7 @@ void tenant_core::list_sessions(const reply<std::vector<session_info>>& to) {
   auto gather = std::make_shared<gathering>();
   gather->to = to;
   for (auto& [id, live] : sessions_) {
-    if (live.one_shot)
+    if (live.one_shot || live.member)
       continue;
     caf::anon_send(live.handle, atom::describe_v, false,
                    reply<session_info>{[gather](result<session_info> info) {
@@ -266,7 +275,7 @@ void tenant_core::on_ended(const session_info& info) {
   for (auto& what : was.executions)
     orphans_.push_back(std::move(what));
   tidy_orphans();
-  if (!was.one_shot)
+  if (!was.one_shot && !was.member)
     bury(info);
   if (draining_)
     drain_step();
@@ -322,6 +331,8 @@ void tenant_core::drain_step() {
   }
   bool late = clock_type::now() >= drain_deadline_;
   for (auto& [id, live] : sessions_) {
+    if (live.member && !late)
+      continue; // Its pool knows when it is through.
     bool idle = std::all_of(live.executions.begin(), live.executions.end(),
                             [](const auto& e) { return e->end().has_value(); });
     if (idle || late)
@@ -382,6 +393,9 @@ tenant_actor::behavior_type tenant(tenant_actor::stateful_pointer<tenant_actor_s
       },
       [self](atom::create, const session_request& what, const reply<session_info>& to) {
         self->state.core->create(what, to);
+      },
+      [self](atom::create, session_request& what, const reply<session_actor>& to) {
+        self->state.core->create_member(std::move(what), to);
       },
       [self](atom::describe, const std::string& session, const reply<session_info>& to) {
         self->state.core->describe(session, to);

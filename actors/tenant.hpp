@@ -27,6 +27,7 @@ struct tenant_plan {
   load_gauge& load;
   resource_watch& workers;
   cgroup_keeper* cgroups; ///< Null where there are none.
+  cpu_shares* shares;     ///< Null where there is nothing to share.
   egress_gate& gate;
   switchboard& functions;
   std::string name;
@@ -34,6 +35,12 @@ struct tenant_plan {
   std::function<std::string()> group; ///< Its trust group, as it is now.
   /// The pool of an environment and trust group.
   std::function<pool_actor(const std::string&, const std::string&)> pool;
+  /// One of its session pools, or why there is none of that name.
+  std::function<result<runner_actor>(const std::string&)> session_pool;
+  /// Where a function is routed to: name of a session pool, or nothing.
+  std::function<std::string(const std::string&)> route;
+  /// Another tenant, for what only that one keeps.
+  std::function<caf::actor(const std::string&)> other;
 };
 
 // A tenant is where every look-up happens, so that nothing of another tenant can be found. It knows
@@ -59,6 +66,8 @@ public:
   void list_executions(const std::string& session, const reply<std::vector<execution_info>>& to);
 
   void create(const session_request& what, const reply<session_info>& to);
+  /// Creates a session that belongs to a session pool and that nobody else knows.
+  void create_member(session_request what, const reply<session_actor>& to);
   void describe(const std::string& session, const reply<session_info>& to);
   void list_sessions(const reply<std::vector<session_info>>& to);
   void close(const std::string& session, const reply<done>& to);
@@ -83,13 +92,14 @@ private:
     session_actor handle;
     session_info info; // as it was created
     bool one_shot = false;
+    bool member = false; // of a session pool
     quota_hold place;
     quota_hold memory;
     std::deque<execution_ptr> executions; // oldest first
   };
   struct known_execution {
     execution_ptr what;
-    session_actor where;
+    runner_actor where;
   };
 
   live_session* find_session(const std::string& id_or_name);
@@ -99,6 +109,7 @@ private:
   status complete(submission& what);
   [[nodiscard]] result<std::chrono::milliseconds> deadline_of(const submission& what) const;
   execution_ptr remember(live_session& where, submission&& what);
+  result<runner_actor> find_pool(submission& what);
   void forget_old(std::deque<execution_ptr>& list, std::size_t keep, clock_type::time_point before);
   void tidy_orphans();
   void tidy_executions();

@@ -105,6 +105,15 @@ execution_ptr tenant_core::remember(live_session& where, submission&& what) {
   return made;
 }
 
+result<runner_actor> tenant_core::find_pool(submission& what) {
+  auto found = plan_.session_pool(what.pool);
+  if (found) {
+    what.charged_to = plan_.name;
+    what.owner = 0; // No connection owns anything in a session that it does not have.
+  }
+  return found;
+}
+
 void tenant_core::forget_old(std::deque<execution_ptr>& list, std::size_t keep,
                              clock_type::time_point before) {
   auto expired = [before](const execution& what) {
@@ -144,6 +153,24 @@ void tenant_core::submit(submission&& what, const reply<execution_ptr>& to) {
   auto slot = plan_.quotas.execution();
   if (!slot)
     return to.refuse(slot.why());
+  // What says in which kind of session it shall run is not sent elsewhere.
+  bool open_to_routes = what.pool.empty() && what.session.empty() && what.environment.empty()
+                        && !what.limits && !what.function.empty();
+  if (open_to_routes)
+    what.pool = plan_.route(what.function);
+  if (!what.pool.empty()) {
+    auto pool = find_pool(what);
+    if (!pool)
+      return to.refuse(std::move(pool).why());
+    auto made = std::make_shared<execution>(make_id(id_kind::execution), std::string{},
+                                            std::move(what), plan_.config.limits[limit::event_log]);
+    executions_.emplace(made->id(), known_execution{made, *pool});
+    orphans_.push_back(made);
+    tidy_orphans();
+    made->charge = byte_charge{waiting_bytes_, bytes};
+    made->hold(*std::move(slot));
+    return caf::anon_send(*pool, atom::run_v, std::move(made), to);
+  }
   auto where = place(what);
   if (!where)
     return to.refuse(where.why());
@@ -212,11 +239,10 @@ void tenant_core::abandoned(const execution_ptr& what) {
   if (it == executions_.end() || what->end())
     return;
   // Nobody will ever ask for the rest of a stream.
-  if (what->request().stream_credit > 0 && !what->request().disconnect
-      && !what->session_id().empty())
+  if (what->request().stream_credit > 0 && !what->request().disconnect && !what->one_shot())
     return caf::anon_send(it->second.where, atom::pull_v, what, std::uint64_t{0});
-  auto policy = what->request().disconnect.value_or(
-      what->session_id().empty() ? on_disconnect::kill : on_disconnect::detach);
+  auto policy = what->request().disconnect.value_or(what->one_shot() ? on_disconnect::kill
+                                                                     : on_disconnect::detach);
   if (policy == on_disconnect::detach)
     return;
   auto mode = policy == on_disconnect::kill ? stop_mode::kill : stop_mode::interrupt;
@@ -252,6 +278,9 @@ void tenant_core::list_executions(const std::string& session,
 }
 
 void tenant_core::on_large(const execution_ptr& what) {
+  // In a session of a shared pool: it is kept by whoever asked for it.
+  if (const auto& whose = what->request().charged_to; !whose.empty() && whose != plan_.name)
+    return caf::anon_send(plan_.other(whose), atom::ended_v, what);
   large_.push_back(what);
   large_bytes_ += bytes_of(*what);
   while (large_bytes_ > max_large_bytes && !large_.empty()) {

@@ -17,6 +17,7 @@ namespace {
 // Field numbers of vivarium.v1.ExecutionError.
 constexpr protozero::pbf_tag_type field_kind = 1;
 constexpr protozero::pbf_tag_type field_message = 5;
+constexpr protozero::pbf_tag_type field_code = 12;
 
 constexpr std::string_view kind_names[] = {
     "none",         "syntax",          "python",   "timeout",          "import",    "io",
@@ -37,9 +38,11 @@ std::string_view name_of(error_kind kind) noexcept {
   return n < std::size(kind_names) ? kind_names[n] : "unknown";
 }
 
-std::string make_error(error_kind kind, std::string_view message) {
+std::string make_error(error_kind kind, std::string_view message, std::string_view code) {
   std::string out;
   override_error(out, kind, message);
+  if (!code.empty())
+    protozero::pbf_writer{out}.add_string(field_code, code.data(), code.size());
   return out;
 }
 

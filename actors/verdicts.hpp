@@ -34,8 +34,10 @@ enum class error_kind : std::uint8_t {
 /// Returns the stable name of a kind, e.g. "session_lost"; "none" for `none`, "unknown" for others.
 [[nodiscard]] std::string_view name_of(error_kind kind) noexcept;
 
-/// Builds an encoded vivarium.v1.ExecutionError of the daemon's own.
-[[nodiscard]] std::string make_error(error_kind kind, std::string_view message);
+/// Builds an encoded vivarium.v1.ExecutionError of the daemon's own. `code`: a stable name of what
+/// went wrong; may be empty.
+[[nodiscard]] std::string make_error(error_kind kind, std::string_view message,
+                                     std::string_view code = {});
 
 /// Gives an encoded error another kind and message and keeps the rest, such as its frames: what the
 /// daemon's clock says goes before what the worker says.

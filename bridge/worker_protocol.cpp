@@ -352,7 +352,7 @@ result<host_call> decode_host_call(std::string_view body) {
     switch (in.field()) {
       case f::execution: to.execution = in.number(0, any64); break;
       case f::call: to.call = in.number(0, any64); break;
-      case f::kind: to.kind = static_cast<host_call::call_kind>(in.number(1, 3)); break;
+      case f::kind: to.kind = static_cast<host_call::call_kind>(in.number(1, 4)); break;
       case f::blocking: to.blocking = in.flag(); break;
       case f::host: to.host = in.number(0, any64); break;
       case f::name: to.name = in.bytes(); break;

@@ -151,12 +151,16 @@ struct items {
 /// Python calls a function of the host's.
 struct host_call {
   enum class call_kind : std::uint8_t {
-    call = 1, ///< `host_result` or `host_drop` ends it.
-    cast = 2, ///< Nobody waits.
-    send = 3, ///< `name` is the destination of a message; its content the only operand.
+    // `host_result` or `host_drop` ends these.
+    call = 1,
+    send = 3,    ///< `name` is the destination of a message, the only argument its content. The
+                 ///< answer is how many mailboxes have it.
+    receive = 4, ///< The answer is the session's next message: (sender, content, lost before it).
+    // Nobody waits.
+    cast = 2,
   };
   std::uint64_t execution = 0; ///< That it is made by, as far as is known; 0: none.
-  std::uint64_t call = 0;      ///< Number within the session, from 1, increasing. 0 for a cast.
+  std::uint64_t call = 0;      ///< Number within the session, from 1, increasing; 0 for a cast.
   call_kind kind = call_kind::call;
   bool blocking = false;  ///< The main thread waits for it, inside of an execution.
   std::uint64_t host = 0; ///< Connection whose function it is; 0: whoever offers the name.

@@ -175,6 +175,10 @@ result<std::unique_ptr<sandbox::cgroup_tree>> application::open_cgroups() {
     journal_.warn("no control groups: the memory limit is advisory against a determined attacker",
                   {{"detail", opened.why().detail}});
   }
+  for (const auto& [name, may] : config_.core.tenants)
+    if (!out && (may.group_memory > 0 || may.group_pids > 0))
+      journal_.warn("group_memory and group_pids of a tenant do nothing without control groups",
+                    {{"tenant", name}});
   return out;
 }
 

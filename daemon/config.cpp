@@ -4,6 +4,7 @@
 #include "bridge/validate.hpp"
 #include "daemon/address.hpp"
 #include "daemon/config_egress.hpp"
+#include "daemon/config_pools.hpp"
 #include "daemon/config_reader.hpp"
 #include "daemon/config_tenants.hpp"
 
@@ -116,6 +117,7 @@ void read_sandbox(table_reader in, config& into) {
       in.complain("allow_degraded", "\"" + name + "\" is not the name of a layer");
   }
   read_cgroup(in, into.core);
+  in.take("fair_cpu", into.core.fair_cpu);
   auto reserve = no_limit;
   in.take_size("memory_reserve", reserve, {0, 1024 * gib});
   if (reserve != no_limit)
@@ -280,9 +282,12 @@ config_problems parse_config(config& into, std::string_view text, std::string_vi
   read_pool(root.below("pool"), into);
   read_environments(root.below("environments"), into);
   read_egress(root.below("egress"), into);
+  auto session_pools = root.below("pools");
+  read_session_pools(session_pools, into);
   read_timeouts(root.below("timeouts"), into);
   read_auth(root.below("auth"), into);
   read_tenants(root.below("tenants"), into);
+  check_session_pools(session_pools, into);
   read_log(root.below("log"), into);
   read_audit(root.below("audit"), into);
   auto meters = root.below("metrics");

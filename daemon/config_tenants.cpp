@@ -66,6 +66,19 @@ void read_tenant_limits(table_reader& in, const config& of, const std::string& t
   one.finish();
 }
 
+void read_routes(table_reader in, const config& of, tenant_settings& into) {
+  if (in.raw() == nullptr)
+    return;
+  for (const auto& [key, node] : *in.raw()) {
+    std::string from{key.str()};
+    auto& to = into.routes[from];
+    in.take(from, to);
+    if (!of.core.session_pools.contains(to))
+      in.complain(from, "there is no [pools." + to + "]");
+  }
+  in.finish();
+}
+
 void read_tenant(table_reader& in, const config& of, const std::string& name,
                  tenant_settings& into) {
   in.take_count("sessions", into.sessions, {1, many});
@@ -75,6 +88,8 @@ void read_tenant(table_reader& in, const config& of, const std::string& name,
   in.take_count("burst", into.burst, {1, many});
   in.take_size("memory", into.memory_bytes, {16 * mib, std::int64_t{1} << 50});
   in.take_count("cpu_weight", into.cpu_weight, {1, 10'000});
+  in.take_size("group_memory", into.group_memory, {64 * mib, std::int64_t{1} << 50});
+  in.take_count("group_pids", into.group_pids, {16, 4'000'000});
   in.take_word("processes", {"none", "children"},
                [&](std::size_t i) { into.processes = static_cast<process_mode>(i); });
   in.take("trust_group", into.trust_group);
@@ -91,6 +106,7 @@ void read_tenant(table_reader& in, const config& of, const std::string& name,
     into.egress.emplace();
   read_names(in, "egress", of.core.egress, into.egress);
   read_tenant_limits(in, of, name, into);
+  read_routes(in.below("routes"), of, into);
   if (!into.trust_group.empty() && !check_name(into.trust_group))
     in.complain("trust_group", check_name(into.trust_group).why().detail);
   if (into.burst > 0 && into.requests_per_second == 0)

@@ -81,6 +81,16 @@ struct ended_execution {
   Counter* stopped = nullptr;
 };
 
+struct session_pool_meters {
+  Gauge* ready = nullptr;
+  Gauge* busy = nullptr;
+  Gauge* waiting = nullptr;
+  Counter* replaced = nullptr;
+  Histogram* waited = nullptr;
+};
+
+prometheus::Labels labels_of(const session_pool_label& pool);
+
 } // namespace
 
 struct metrics::families {
@@ -166,6 +176,30 @@ struct metrics::families {
 
   Family<Counter>& quota_refusals =
       counter("vivarium_quota_refusals_total", "What was refused for a tenant's quota, by quota.");
+  Family<Counter>& tenant_cpu = counter(
+      "vivarium_tenant_cpu_seconds_total",
+      "CPU time of a tenant's workers, of their zygotes, and its part of the daemon's; where "
+      "there are several tenants.");
+  Family<Gauge>& behind =
+      gauge("vivarium_tenant_behind",
+            "1: it uses more than its part of the CPU and stands behind others.");
+  Family<Counter>& put_behind = counter("vivarium_tenant_put_behind_total",
+                                        "How often a tenant was put behind others for the CPU.");
+  Family<Counter>& session_pool_calls = counter("vivarium_session_pool_calls_total",
+                                                "Calls of session pools, by what became of them.");
+  Family<Gauge>& session_pool_ready =
+      gauge("vivarium_session_pool_sessions", "Sessions of session pools that can run something.");
+  Family<Gauge>& session_pool_busy =
+      gauge("vivarium_session_pool_sessions_busy", "Sessions of session pools that run something.");
+  Family<Gauge>& session_pool_waiting =
+      gauge("vivarium_session_pool_waiting", "Calls that wait for a session of a pool.");
+  Family<Counter>& session_pool_replaced =
+      counter("vivarium_session_pool_replaced_total",
+              "Sessions of session pools that ended by themselves and were replaced.");
+  Family<Histogram>& session_pool_wait = histogram("vivarium_session_pool_wait_duration_seconds",
+                                                   "From a call of a pool until it had a session.");
+  Family<Counter>& messages =
+      counter("vivarium_messages_total", "Messages between sessions and clients, by outcome.");
   Family<Counter>& auth_failures =
       counter("vivarium_auth_failures_total", "Requests that were not let in, by reason.");
   Gauge& auth_keys = gauge("vivarium_auth_keys", "API keys in the key file.").Add({});
@@ -199,6 +233,19 @@ struct metrics::families {
   label_cache<2, Counter*> quota_cache;
   label_cache<2, std::pair<Counter*, Histogram*>> host_cache;
   label_cache<1, Counter*> record_cache;
+  label_cache<2, Counter*> message_cache;
+  label_cache<3, Counter*> session_pool_cache;
+  label_cache<2, session_pool_meters> session_pool_levels;
+
+  session_pool_meters& session_pool_of(const session_pool_label& pool) {
+    return session_pool_levels.find({pool.tenant, pool.name}, [&] {
+      auto labels = labels_of(pool);
+      return session_pool_meters{&session_pool_ready.Add(labels), &session_pool_busy.Add(labels),
+                                 &session_pool_waiting.Add(labels),
+                                 &session_pool_replaced.Add(labels),
+                                 &session_pool_wait.Add(labels, seconds_buckets())};
+    });
+  }
   label_cache<2, std::pair<Gauge*, Histogram*>> session_cache;
   std::array<label_cache<1, Counter*>, rpc::method_count> call_cache;
   std::array<Histogram*, rpc::method_count> call_latency{};
@@ -350,6 +397,16 @@ void metrics::quota_refused(const std::string& tenant, std::string_view quota) {
       ->Increment();
 }
 
+void metrics::tenant_stands(const std::string& tenant, bool behind) {
+  families_->behind.Add({{"tenant", tenant}}).Set(behind ? 1 : 0);
+  if (behind)
+    families_->put_behind.Add({{"tenant", tenant}}).Increment();
+}
+
+void metrics::cpu_used(const std::string& tenant, std::chrono::microseconds more) {
+  families_->tenant_cpu.Add({{"tenant", tenant}}).Increment(seconds_of(more));
+}
+
 void metrics::host_called(const std::string& tenant, const std::string&, const std::string& outcome,
                           std::chrono::microseconds took) {
   auto& [count, latency] = families_->host_cache.find({tenant, outcome}, [&] {
@@ -372,6 +429,56 @@ void metrics::code_logged(const std::string& tenant, const std::string& session,
       ->Increment();
   if (records_ != nullptr)
     log_code_record(*records_, tenant, session, record);
+}
+
+namespace {
+
+// The label is there for pools of the configuration only: the names of others are a tenant's.
+prometheus::Labels labels_of(const session_pool_label& pool) {
+  prometheus::Labels out{{"tenant", pool.tenant}};
+  if (!pool.name.empty())
+    out["pool"] = pool.name;
+  return out;
+}
+
+} // namespace
+
+void metrics::session_pool_call(const session_pool_label& pool, std::string_view outcome) {
+  families_->session_pool_cache
+      .find({pool.tenant, pool.name, outcome},
+            [&] {
+              auto labels = labels_of(pool);
+              labels["outcome"] = outcome;
+              return &families_->session_pool_calls.Add(labels);
+            })
+      ->Increment();
+}
+
+void metrics::session_pool_waited(const session_pool_label& pool, std::chrono::microseconds took) {
+  families_->session_pool_of(pool).waited->Observe(seconds_of(took));
+}
+
+void metrics::session_pool_level(const session_pool_label& pool, std::int64_t ready,
+                                 std::int64_t busy, std::int64_t waiting) {
+  auto& to = families_->session_pool_of(pool);
+  to.ready->Increment(static_cast<double>(ready));
+  to.busy->Increment(static_cast<double>(busy));
+  to.waiting->Increment(static_cast<double>(waiting));
+}
+
+void metrics::session_pool_replaced(const session_pool_label& pool) {
+  families_->session_pool_of(pool).replaced->Increment();
+}
+
+void metrics::message_ended(const std::string& tenant, std::string_view outcome,
+                            std::uint64_t count) {
+  families_->message_cache
+      .find({tenant, outcome},
+            [&] {
+              return &families_->messages.Add(
+                  {{"tenant", tenant}, {"outcome", std::string{outcome}}});
+            })
+      ->Increment(static_cast<double>(count));
 }
 
 void metrics::actor_restarted(const std::string& kind) {

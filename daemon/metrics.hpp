@@ -54,10 +54,19 @@ public:
   void egress_bytes(const std::string& tenant, const std::string& environment, std::uint64_t sent,
                     std::uint64_t received) override;
   void quota_refused(const std::string& tenant, std::string_view quota) override;
+  void tenant_stands(const std::string& tenant, bool behind) override;
+  void cpu_used(const std::string& tenant, std::chrono::microseconds more) override;
   void host_called(const std::string& tenant, const std::string& environment,
                    const std::string& outcome, std::chrono::microseconds took) override;
   void code_logged(const std::string& tenant, const std::string& session,
                    std::string_view record) override;
+  void session_pool_call(const session_pool_label& pool, std::string_view outcome) override;
+  void session_pool_waited(const session_pool_label& pool, std::chrono::microseconds took) override;
+  void session_pool_level(const session_pool_label& pool, std::int64_t ready, std::int64_t busy,
+                          std::int64_t waiting) override;
+  void session_pool_replaced(const session_pool_label& pool) override;
+  void message_ended(const std::string& tenant, std::string_view outcome,
+                     std::uint64_t count) override;
   void actor_restarted(const std::string& kind) override;
   void audit(audit_event what, const audit_subject& who, audit_fields with) override;
 

@@ -37,6 +37,7 @@ bool may_be_long(method what) noexcept {
     case method::batch:
     case method::compile:
     case method::create_session:
+    case method::create_pool:
     case method::create_namespace:
     case method::serve:
     case method::answer:

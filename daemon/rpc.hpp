@@ -44,6 +44,10 @@ enum class method : std::uint8_t {
   set_tracemalloc,
   serve,
   answer,
+  create_pool,
+  list_pools,
+  close_pool,
+  set_routes,
 };
 
 /// What is known of a method.
@@ -58,7 +62,7 @@ struct method_info {
   bool safe;                   ///< Has no side effects: Connect allows GET.
 };
 
-inline constexpr std::size_t method_count = 25;
+inline constexpr std::size_t method_count = 29;
 [[nodiscard]] const method_info& info_of(method id) noexcept;
 /// Each returns nothing when there is no such method.
 [[nodiscard]] const method_info* find_by_path(std::string_view path) noexcept;

@@ -10,6 +10,7 @@ namespace {
 #define EXECUTION "/vivarium.v1.ExecutionService/"
 #define SESSION "/vivarium.v1.SessionService/"
 #define HOST "/vivarium.v1.HostService/"
+#define POOL "/vivarium.v1.PoolService/"
 constexpr std::array<method_info, method_count> methods{{
     {method::eval, "eval", EXECUTION "Eval", "eval", 2, 2, false, false},
     {method::start, "start", EXECUTION "Start", "start", 3, 3, false, false},
@@ -48,10 +49,15 @@ constexpr std::array<method_info, method_count> methods{{
      false, false},
     {method::serve, "serve", HOST "Serve", "serve", 29, 29, true, false},
     {method::answer, "answer", HOST "Answer", "answer", 30, 30, false, false},
+    {method::create_pool, "create_pool", POOL "CreatePool", "createPool", 40, 40, false, false},
+    {method::list_pools, "list_pools", POOL "ListPools", "listPools", 41, 41, false, true},
+    {method::close_pool, "close_pool", POOL "ClosePool", "closePool", 42, 42, false, false},
+    {method::set_routes, "set_routes", POOL "SetRoutes", "setRoutes", 43, 43, false, false},
 }};
 #undef EXECUTION
 #undef SESSION
 #undef HOST
+#undef POOL
 
 template <class Matches>
 const method_info* find(Matches matches) noexcept {

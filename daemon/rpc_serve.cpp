@@ -9,9 +9,8 @@ namespace vivarium::rpc {
 
 namespace {
 
-// What is held for a client that does not take it.
+// Held for a client that does not take them; the switchboard bounds their bytes.
 constexpr std::size_t most_calls_held = 20'000;
-constexpr std::size_t most_bytes_held = 64u << 20;
 
 /// Serve: brings calls of sessions to a client, which answers them with Answer. What the client has
 /// no room for waits here, within bounds; calls beyond are refused, casts are dropped and counted.
@@ -33,25 +32,25 @@ public:
     format_ = what->format;
     if (asked.scope != nullptr)
       what->what.connection = asked.scope->owner();
-    offer_ = core_.functions().offer(tenant_, std::move(what->what), *this);
+    auto offer = core_.functions().offer(tenant_, std::move(what->what), *this);
+    if (!offer)
+      return refuse(std::move(offer).why());
+    offer_ = *offer;
   }
 
   bool on_call(const function_call_ptr& call) override {
-    auto bytes = call->operands.size() + call->name.size();
-    if (waiting_.size() >= most_calls_held || held_ + bytes > most_bytes_held) {
-      lost_ += call->id.empty() ? 1 : 0;
+    if (waiting_.size() >= most_calls_held)
       return false;
-    }
-    held_ += bytes;
     waiting_.push_back(call);
     tell_ready();
     return true;
   }
 
+  void on_lost() override { ++lost_; }
+
   void on_dropped(const std::string& id) override {
     auto same = [&id](const function_call_ptr& one) { return one->id == id; };
     if (auto at = std::find_if(waiting_.begin(), waiting_.end(), same); at != waiting_.end()) {
-      held_ -= (*at)->operands.size() + (*at)->name.size();
       waiting_.erase(at);
       return; // The client has never heard of it.
     }
@@ -75,7 +74,6 @@ public:
       return std::nullopt;
     auto call = std::move(waiting_.front());
     waiting_.pop_front();
-    held_ -= call->operands.size() + call->name.size();
     under_way_ += call->id.empty() ? 0 : 1;
     return made(wire::encode_function_call(response(), format_, *call, std::exchange(lost_, 0)), 1);
   }
@@ -122,7 +120,6 @@ private:
   std::uint64_t window_ = 0;
   std::uint64_t under_way_ = 0; // Calls that the client has and has not answered.
   std::deque<function_call_ptr> waiting_;
-  std::size_t held_ = 0; // Bytes of those.
   std::deque<std::string> dropped_;
   std::uint64_t lost_ = 0;
   bool introduced_ = false;

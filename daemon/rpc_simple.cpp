@@ -21,6 +21,8 @@ public:
       case method::create_session:
         return read_long(with, asked, decode_session, &simple_call::create_session);
       case method::answer: return read_long(with, asked, decode_answer, &simple_call::answer_call);
+      case method::create_pool:
+        return read_long(with, asked, decode_pool, &simple_call::create_pool);
       case method::create_namespace:
         return read_long(with, asked, decode_namespace, &simple_call::create_namespace);
       default: break;
@@ -67,6 +69,16 @@ private:
         if (auto id = wire::decode_session(message::close_session_request, as, bytes); check(id))
           core.close_session(tenant, *id, to<done>(encode_nothing));
         return;
+      case method::list_pools: return list_pools(core, asked);
+      case method::close_pool:
+        if (auto name = wire::decode_close_pool(as, bytes); check(name))
+          core.close_session_pool(tenant, *name, to<done>(encode_nothing));
+        return;
+      case method::set_routes:
+        if (auto routes = wire::decode_set_routes(as, bytes); check(routes))
+          if (auto ok = core.set_routes(tenant, *std::move(routes)); check(ok))
+            answer(encode_nothing(response(), done{}));
+        return;
       default: break;
     }
     refuse(error{errc::internal, "a call of the wrong kind"});
@@ -92,6 +104,9 @@ private:
   }
   static result<wire::answer_request> decode_answer(const question& from) {
     return wire::decode_answer(from.request, from.bytes);
+  }
+  static result<session_pool_plan> decode_pool(const question& from) {
+    return wire::decode_create_pool(from.request, from.bytes);
   }
   static result<namespace_request> decode_namespace(const question& from) {
     return wire::decode_create_namespace(from.request, from.bytes);
@@ -125,6 +140,26 @@ private:
                         to<session_info>([](wire::codec c, const session_info& i) {
                           return wire::encode_session(message::create_session_response, c, i);
                         }));
+  }
+
+  void create_pool(service& core, result<session_pool_plan> what, const question& asked) {
+    if (!check(what))
+      return;
+    what->wish.request_id = asked.request_id;
+    core.create_session_pool(asked.tenant, *std::move(what),
+                             to<session_pool_info>(wire::encode_pool));
+  }
+
+  void list_pools(service& core, const question& asked) {
+    auto ok = wire::decode_empty(message::list_pools_request, asked.request, asked.bytes);
+    if (!check(ok))
+      return;
+    core.list_session_pools(asked.tenant,
+                            to<std::vector<session_pool_info>>(
+                                [routes = core.routes(asked.tenant)](
+                                    wire::codec as, const std::vector<session_pool_info>& all) {
+                                  return wire::encode_pools(as, all, routes);
+                                }));
   }
 
   void create_namespace(service& core, result<namespace_request> what, const question& asked) {

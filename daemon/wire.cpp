@@ -124,6 +124,8 @@ failure_face face_of(errc code) noexcept {
     case errc::permission_denied: return {"permission_denied", 403, kind_permission};
     case errc::unauthenticated: return {"unauthenticated", 401, kind_permission};
     case errc::session_lost: return {"aborted", 409, kind_session_lost};
+    case errc::worker_busy: return {"resource_exhausted", 429, kind_busy};
+    case errc::session_worker_unavailable: return {"aborted", 409, kind_session_lost};
     case errc::unavailable: return {"unavailable", 503, kind_internal};
     case errc::sandbox_unavailable: return {"unavailable", 503, kind_internal};
     case errc::unimplemented: return {"unimplemented", 501, kind_invalid_argument};

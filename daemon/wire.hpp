@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -73,6 +74,12 @@ enum class message : std::uint8_t {
   serve_response,
   answer_request,
   answer_response,
+  create_pool_request,
+  create_pool_response,
+  list_pools_request,
+  list_pools_response,
+  close_pool_request,
+  set_routes_request,
   client_frame,
   defaults,
   execution_error,
@@ -99,6 +106,8 @@ struct defaults {
   std::int32_t format = 0;
   std::int32_t queue = 0;
   std::int32_t disconnect = 0;
+  std::string pool;
+  std::int32_t affinity = 0;
   value_fields values;
   bool own_session = false; ///< To be made by whoever sets them.
 };
@@ -157,6 +166,8 @@ inline constexpr std::uint32_t most_frames = 100;                ///< Of tracema
 /// List: the session; may be empty.
 [[nodiscard]] result<std::string> decode_list(codec as, std::string_view bytes);
 [[nodiscard]] result<session_request> decode_create_session(codec as, std::string_view bytes);
+/// The same in binary, wherever it is embedded.
+[[nodiscard]] result<session_request> read_create_session(std::string_view bytes);
 /// GetSession, CloseSession, ListNamespaces: the session.
 [[nodiscard]] result<std::string> decode_session(message type, codec as, std::string_view bytes);
 [[nodiscard]] result<namespace_request> decode_create_namespace(codec as, std::string_view bytes);
@@ -180,6 +191,11 @@ struct answer_request {
 };
 [[nodiscard]] result<serve_request> decode_serve(codec as, std::string_view bytes);
 [[nodiscard]] result<answer_request> decode_answer(codec as, std::string_view bytes);
+[[nodiscard]] result<session_pool_plan> decode_create_pool(codec as, std::string_view bytes);
+/// ClosePool: the pool's name.
+[[nodiscard]] result<std::string> decode_close_pool(codec as, std::string_view bytes);
+[[nodiscard]] result<std::map<std::string, std::string>> decode_set_routes(codec as,
+                                                                           std::string_view bytes);
 /// A request without fields.
 [[nodiscard]] status decode_empty(message type, codec as, std::string_view bytes);
 
@@ -216,6 +232,9 @@ struct answer_request {
 [[nodiscard]] result<std::string> encode_namespace(codec as, const namespace_info& what);
 [[nodiscard]] result<std::string> encode_namespaces(codec as,
                                                     const std::vector<namespace_info>& all);
+[[nodiscard]] result<std::string> encode_pool(codec as, const session_pool_info& what);
+[[nodiscard]] result<std::string> encode_pools(codec as, const std::vector<session_pool_info>& all,
+                                               const std::map<std::string, std::string>& routes);
 // The answers of a worker, whose words are checked: `value` is an encoded, validated Value.
 [[nodiscard]] result<std::string> encode_released(codec as, std::string_view value);
 [[nodiscard]] result<std::string> encode_variables(codec as, std::string_view value);

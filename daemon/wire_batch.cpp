@@ -12,7 +12,7 @@ result<std::string> encode_batch_result(codec as, const execution& source) {
 
 result<std::string> encode_batch_result(codec as, const error& why, std::string_view request_id) {
   // A Rejection is the beginning of a Failure.
-  error plain{why.code, why.detail};
+  error plain{why.code, why.detail, {}, why.quota};
   auto rejection = encode_failure(as, plain, request_id);
   if (as == codec::json)
     return R"({"rejection":)" + rejection + "}";

@@ -76,7 +76,7 @@ status read_call_field(call_fields& into, pbf_reader& r) {
     case number_field(11): what.create_session = r.get_uint64() != 0; return done{};
     case text_field(12): return take_text(what.environment, r, "environment");
     case text_field(13): return read_run_limits(what, view_of(r));
-    default: return skip(r);
+    default: return read_pool_field(into.run, r);
   }
 }
 
@@ -208,6 +208,8 @@ result<submission> settle_call(call_fields call, const defaults* base) {
     return std::move(kwargs).why();
   auto& what = call.run.what;
   what.mode = bridge::run_mode::call;
+  if (call.target == 1 && call.operation == op_call)
+    what.function = std::string{call.target_content} + '.' + call.name;
   what.operands = make_operands(call, json_args->value, *kwargs);
   if (auto ok = check_value(what.operands, "call"); !ok)
     return std::move(ok).why();

@@ -22,12 +22,16 @@ result<defaults> decode_defaults(codec as, std::string_view bytes) {
       case text_field(3): return take_text(what.environment, r, "environment");
       case text_field(4):
         return read_fields(view_of(r), [&](pbf_reader& o) { return read_run_option(fields, o); });
+      case text_field(30):
+      case number_field(32): return read_pool_field(fields, r);
       case number_field(5): own_session = r.get_uint64() != 0; return done{};
       default: return skip(r);
     }
   });
   if (ok && own_session && !what.session.empty())
     return error{errc::invalid_argument, "`session` and `own_session` exclude each other"};
+  if (ok && own_session && !what.pool.empty())
+    return error{errc::invalid_argument, "`pool` and `own_session` exclude each other"};
   if (ok)
     ok = settle_run(fields, nullptr); // What no request could be run with is refused now.
   if (!ok)
@@ -41,6 +45,8 @@ result<defaults> decode_defaults(codec as, std::string_view bytes) {
   out.format = fields.format;
   out.queue = fields.queue;
   out.disconnect = fields.disconnect;
+  out.pool = std::move(what.pool);
+  out.affinity = fields.affinity;
   out.values = fields.values;
   out.own_session = own_session;
   return out;

@@ -8,6 +8,7 @@
 #include "vivarium/v1/connection.pb.h"
 #include "vivarium/v1/execution.pb.h"
 #include "vivarium/v1/host.pb.h"
+#include "vivarium/v1/pool.pb.h"
 #include "vivarium/v1/session.pb.h"
 
 namespace vivarium::wire {
@@ -66,6 +67,12 @@ const Message& prototype_of(message type) {
     case message::serve_response: return v1::ServeResponse::default_instance();
     case message::answer_request: return v1::AnswerRequest::default_instance();
     case message::answer_response: return v1::AnswerResponse::default_instance();
+    case message::create_pool_request: return v1::CreatePoolRequest::default_instance();
+    case message::create_pool_response: return v1::CreatePoolResponse::default_instance();
+    case message::list_pools_request: return v1::ListPoolsRequest::default_instance();
+    case message::list_pools_response: return v1::ListPoolsResponse::default_instance();
+    case message::close_pool_request: return v1::ClosePoolRequest::default_instance();
+    case message::set_routes_request: return v1::SetRoutesRequest::default_instance();
     case message::defaults: return v1::Defaults::default_instance();
     case message::execution_error: return v1::ExecutionError::default_instance();
     case message::client_frame: return v1::ClientFrame::default_instance();

@@ -37,8 +37,10 @@ result<submission> decode_start(codec as, std::string_view bytes, const defaults
   if (!ok)
     return std::move(ok).why();
   auto what = read_eval(eval, base);
-  if (what && what->session.empty())
-    return wrong("`eval.session` is required: an execution without one has nobody to wait for it");
+  if (what && what->session.empty() && what->pool.empty())
+    return wrong(
+        "`eval.session` or `eval.pool` is required: an execution without one has nobody to "
+        "wait for it");
   return what;
 }
 

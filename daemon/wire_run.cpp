@@ -14,16 +14,19 @@ namespace {
 using protozero::pbf_reader;
 
 constexpr std::size_t most_filename = 4'096;
+constexpr std::size_t most_affinity_key = 256;
 
 void fill_from(eval_fields& fields, const defaults& base) {
   auto& what = fields.what;
-  if (what.session.empty()) {
+  if (what.session.empty() && what.pool.empty()) {
     what.session = base.session;
+    what.pool = base.pool;
     if (what.name_space.empty() && !what.scratch)
       what.name_space = base.name_space;
   }
-  // A session that exists has its environment already.
-  if (what.environment.empty() && (what.session.empty() || what.create_session))
+  // A session that exists has its environment already, and one of a pool, too.
+  bool is_new = what.pool.empty() && (what.session.empty() || what.create_session);
+  if (what.environment.empty() && is_new)
     what.environment = base.environment;
   if (what.timeout.count() == 0)
     what.timeout = base.timeout;
@@ -35,6 +38,8 @@ void fill_from(eval_fields& fields, const defaults& base) {
     fields.queue = base.queue;
   if (fields.disconnect == 0)
     fields.disconnect = base.disconnect;
+  if (fields.affinity == 0)
+    fields.affinity = base.affinity;
   fields.values.fill_from(base.values);
 }
 
@@ -43,7 +48,24 @@ status check_enums(const eval_fields& fields) {
     return ok;
   if (auto ok = check_enum(fields.queue, 2, "queue"); !ok)
     return ok;
+  if (auto ok = check_enum(fields.affinity, 3, "affinity"); !ok)
+    return ok;
   return check_enum(fields.disconnect, 3, "on_disconnect");
+}
+
+status check_pool(const submission& what) {
+  if (what.pool.empty())
+    return what.affinity_key.empty() ? status{done{}} : wrong("`affinity_key` needs a `pool`");
+  if (!what.session.empty())
+    return wrong("`session` and `pool` exclude each other");
+  if (!what.name_space.empty())
+    return wrong("`namespace` needs a session; a pool has none that would stay");
+  if (what.create_session || !what.environment.empty() || what.limits)
+    return wrong("`create_session`, `environment` and `limits` are not for the sessions of a pool, "
+                 "which are there already");
+  if (what.affinity_key.size() > most_affinity_key)
+    return wrong("`affinity_key` is longer than " + std::to_string(most_affinity_key) + " bytes");
+  return done{};
 }
 
 status read_eval_field(eval_fields& into, pbf_reader& reader) {
@@ -69,11 +91,20 @@ status read_eval_field(eval_fields& into, pbf_reader& reader) {
     case text_field(18): return read_run_limits(what, view_of(reader));
     case text_field(20): return take_text(what.timeout_profile, reader, "timeout_profile");
     case text_field(21): return take_text(what.within_call, reader, "within_call");
-    default: return skip(reader);
+    default: return read_pool_field(into, reader);
   }
 }
 
 } // namespace
+
+status read_pool_field(eval_fields& into, pbf_reader& reader) {
+  switch (field_of(reader)) {
+    case text_field(30): return take_text(into.what.pool, reader, "pool");
+    case text_field(31): return take_text(into.what.affinity_key, reader, "affinity_key");
+    case number_field(32): into.affinity = reader.get_enum(); return done{};
+    default: return skip(reader);
+  }
+}
 
 status read_run_limits(submission& into, std::string_view bytes) {
   auto all = std::make_shared<limits_request>(into.limits ? *into.limits : limits_request{});
@@ -102,6 +133,10 @@ status settle_run(eval_fields& fields, const defaults* base) {
     fill_from(fields, *base);
   if (auto ok = check_enums(fields); !ok)
     return ok;
+  if (auto ok = check_pool(what); !ok)
+    return ok;
+  if (fields.affinity != 0)
+    what.affinity = static_cast<affinity>(fields.affinity - 1);
   if (what.create_session && what.session.empty())
     return wrong("`create_session` needs the name of a session");
   if (!what.name_space.empty() && what.session.empty())

@@ -17,6 +17,7 @@ struct eval_fields {
   std::int32_t format = 0;
   std::int32_t queue = 0;
   std::int32_t disconnect = 0;
+  std::int32_t affinity = 0;
   value_fields values;
   named_values variables;
 };
@@ -24,10 +25,13 @@ struct eval_fields {
 /// Reads a field of RunOptions.
 [[nodiscard]] status read_run_option(eval_fields& into, protozero::pbf_reader& reader);
 
-/// Fills in what the request leaves unset, and checks what holds for all that runs.
 /// Reads the limits of a session that is made for a request.
 [[nodiscard]] status read_run_limits(submission& into, std::string_view bytes);
 
+/// Reads what EvalRequest and CallRequest say of a session pool; skips all other fields.
+[[nodiscard]] status read_pool_field(eval_fields& into, protozero::pbf_reader& reader);
+
+/// Fills in what the request leaves unset, and checks what holds for all that runs.
 [[nodiscard]] status settle_run(eval_fields& fields, const defaults* base);
 
 /// Checks what was read and makes it a submission.

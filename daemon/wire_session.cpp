@@ -218,10 +218,18 @@ status read_namespace_field(namespace_request& what, parts& more, pbf_reader& r)
 } // namespace
 
 result<session_request> decode_create_session(codec as, std::string_view bytes) {
+  if (as == codec::proto || bytes.empty())
+    return read_create_session(bytes);
+  auto binary = to_binary(message::create_session_request, bytes);
+  if (!binary)
+    return std::move(binary).why();
+  return read_create_session(*binary);
+}
+
+result<session_request> read_create_session(std::string_view bytes) {
   session_request what;
   parts more;
-  binary_form form{message::create_session_request, as, bytes};
-  auto ok = form.read([&](pbf_reader& r) { return read_session_field(what, more, r); });
+  auto ok = read_fields(bytes, [&](pbf_reader& r) { return read_session_field(what, more, r); });
   if (ok)
     ok = check_session(what);
   if (!ok)

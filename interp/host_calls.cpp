@@ -50,9 +50,10 @@ bool refuse_here(const runtime& self) {
   if (self.serving && !self.forked)
     return false;
   PyErr_SetString(PyExc_RuntimeError,
-                  self.forked ? "a process that the session started reaches the application only after "
-                                "vivarium.serve_children() in the session's own"
-                              : "there is no host before the session has begun");
+                  self.forked
+                      ? "a process that the session started reaches the application only after "
+                        "vivarium.serve_children() in the session's own"
+                      : "there is no host before the session has begun");
   return true;
 }
 
@@ -205,10 +206,12 @@ bool wait_elsewhere(runtime& self, open_call& call) {
 PyObject* host_call(PyObject*, PyObject* arguments) {
   auto& self = the_runtime();
   question asked;
-  if (!PyArg_ParseTuple(arguments, "s#O!O!KK", &asked.name, &asked.name_size, &PyTuple_Type,
+  int kind = 0;
+  if (!PyArg_ParseTuple(arguments, "is#O!O!KK", &kind, &asked.name, &asked.name_size, &PyTuple_Type,
                         &asked.args, &PyDict_Type, &asked.kwargs, &asked.timeout_ms, &asked.host)
       || refuse_here(self))
     return nullptr;
+  asked.message.kind = static_cast<bridge::host_call::call_kind>(kind);
   bool main = on_main_thread();
   doorbell bell;
   auto number = asked.message.call = ++self.last_call;
@@ -236,11 +239,13 @@ PyObject* host_open(PyObject*, PyObject* arguments) {
   auto& self = the_runtime();
   question asked;
   PyObject* arrived = nullptr;
-  if (!PyArg_ParseTuple(arguments, "s#O!O!KKO", &asked.name, &asked.name_size, &PyTuple_Type,
-                        &asked.args, &PyDict_Type, &asked.kwargs, &asked.timeout_ms, &asked.host,
-                        &arrived)
+  int kind = 0;
+  if (!PyArg_ParseTuple(arguments, "is#O!O!KKO", &kind, &asked.name, &asked.name_size,
+                        &PyTuple_Type, &asked.args, &PyDict_Type, &asked.kwargs, &asked.timeout_ms,
+                        &asked.host, &arrived)
       || refuse_here(self))
     return nullptr;
+  asked.message.kind = static_cast<bridge::host_call::call_kind>(kind);
   auto number = asked.message.call = ++self.last_call;
   if (!send(self, asked))
     return nullptr;
@@ -276,12 +281,11 @@ PyObject* host_forget(PyObject*, PyObject* arguments) {
 PyObject* host_cast(PyObject*, PyObject* arguments) {
   auto& self = the_runtime();
   question asked;
-  int kind = 0;
-  if (!PyArg_ParseTuple(arguments, "is#O!O!K", &kind, &asked.name, &asked.name_size, &PyTuple_Type,
+  if (!PyArg_ParseTuple(arguments, "s#O!O!K", &asked.name, &asked.name_size, &PyTuple_Type,
                         &asked.args, &PyDict_Type, &asked.kwargs, &asked.host)
       || refuse_here(self))
     return nullptr;
-  asked.message.kind = static_cast<bridge::host_call::call_kind>(kind);
+  asked.message.kind = bridge::host_call::call_kind::cast;
   if (!send(self, asked))
     return nullptr;
   self.out.send_soon();

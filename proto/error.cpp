@@ -20,6 +20,8 @@ std::string_view name_of(errc code) noexcept {
     case errc::permission_denied: return "permission_denied";
     case errc::unauthenticated: return "unauthenticated";
     case errc::session_lost: return "session_lost";
+    case errc::worker_busy: return "worker_busy";
+    case errc::session_worker_unavailable: return "session_worker_unavailable";
     case errc::unavailable: return "unavailable";
     case errc::unimplemented: return "unimplemented";
     case errc::malformed: return "malformed";

@@ -25,6 +25,8 @@ enum class errc : std::uint8_t {
   permission_denied,
   unauthenticated,
   session_lost,
+  worker_busy,                ///< No session of a pool is free, and the call would not wait.
+  session_worker_unavailable, ///< The session that a key of a pool stands for has ended.
   unavailable,
   unimplemented,
   malformed,

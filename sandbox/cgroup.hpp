@@ -49,6 +49,7 @@ struct cgroup_limits {
 /// What the kernel counted in a group.
 struct cgroup_reading {
   std::uint64_t peak_bytes = 0;
+  std::uint64_t ooms = 0; ///< Its own limit was met; 0 with kills: one above it was.
   std::uint64_t oom_kills = 0;
   std::uint64_t pids_refused = 0;
 };

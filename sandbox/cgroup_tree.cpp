@@ -251,7 +251,38 @@ status cgroup_tree::limit_tenant(const std::string& tenant, const cgroup_limits&
   auto path = folder_of(tenant);
   if (!path)
     return path.why();
-  return write_limits(*path, limits);
+  auto most = [](const std::optional<std::uint64_t>& limit) {
+    return limit ? std::to_string(*limit) : std::string{"max"};
+  };
+  // Not as a whole: the session that takes most ends, and not all of the tenant's.
+  if (site_.memory) {
+    if (auto ok = write_group_file(*path, "memory.max", most(limits.memory_bytes)); !ok)
+      return ok;
+    (void)write_group_file(*path, "memory.swap.max", limits.memory_bytes ? "0" : "max");
+  }
+  if (site_.pids)
+    if (auto ok = write_group_file(*path, "pids.max", most(limits.pids)); !ok)
+      return ok;
+  if (!site_.cpu || !limits.cpu_weight)
+    return done{};
+  // A group that is idle has no weight to be changed.
+  bool behind = behind_.contains(tenant);
+  if (behind)
+    (void)put_behind(tenant, false);
+  auto ok = write_group_file(*path, "cpu.weight", std::to_string(*limits.cpu_weight));
+  return behind && ok ? put_behind(tenant, true) : ok;
+}
+
+status cgroup_tree::put_behind(const std::string& tenant, bool behind) {
+  auto path = folder_of(tenant);
+  if (!path)
+    return path.why();
+  auto ok = write_group_file(*path, "cpu.idle", behind ? "1" : "0");
+  if (ok && behind)
+    behind_.insert(tenant);
+  else
+    behind_.erase(tenant);
+  return ok;
 }
 
 result<std::string> cgroup_tree::place(const std::string& tenant, const std::string& session,
@@ -294,8 +325,10 @@ cgroup_reading cgroup_tree::read(const std::string& folder) {
   cgroup_reading out;
   if (auto peak = read_group_file(folder, "memory.peak"))
     out.peak_bytes = event_of("peak " + *peak, "peak").value_or(0);
-  if (auto events = read_group_file(folder, "memory.events"))
+  if (auto events = read_group_file(folder, "memory.events")) {
+    out.ooms = event_of(*events, "oom").value_or(0);
     out.oom_kills = event_of(*events, "oom_kill").value_or(0);
+  }
   if (auto events = read_group_file(folder, "pids.events"))
     out.pids_refused = event_of(*events, "max").value_or(0);
   return out;

@@ -4,6 +4,7 @@
 #include "proto/unique_fd.hpp"
 #include "sandbox/cgroup.hpp"
 
+#include <set>
 #include <string>
 
 namespace vivarium::sandbox {
@@ -31,8 +32,12 @@ public:
   result<std::string> place(const std::string& tenant, const std::string& session,
                             const cgroup_limits& limits, pid_t member);
 
-  /// Sets what a tenant's sessions are held to together.
+  /// Sets what a tenant's sessions are held to together; a limit that is absent is taken away.
   status limit_tenant(const std::string& tenant, const cgroup_limits& limits);
+
+  /// Has a tenant's sessions run only when no other group wants to (cpu.idle, kernel 5.15), or as
+  /// their weight says again.
+  status put_behind(const std::string& tenant, bool behind);
 
   /// Kills everything in a group and removes it. Waits a bounded time for the kernel to finish.
   static status end(const std::string& folder);
@@ -58,6 +63,7 @@ private:
   [[nodiscard]] status write_limits(const std::string& folder, const cgroup_limits& limits) const;
   result<std::string> folder_of(const std::string& tenant);
 
+  std::set<std::string> behind_; // tenants
   cgroup_site site_;
   std::string folder_;
   unique_fd lock_;

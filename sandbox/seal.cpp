@@ -230,8 +230,9 @@ status drop_bounding_set() {
 }
 
 void seal_worker(const seal_job& job) noexcept {
-  // Out of the zygote's process group: kill(0, …) would reach the zygote and all siblings.
-  must(job, ::setsid(), "setsid");
+  // Out of the zygote's process group: kill(0, …) would reach the zygote and all siblings. Not out
+  // of its session: the kernel may share the CPU among sessions, and that is to be among tenants.
+  must(job, ::setpgid(0, 0), "setpgid");
   int files = mount_own_files(job);
   // The kernel is to take a worker before the zygote, and the zygote before anything of ours.
   put(job, job.proc, "self/oom_score_adj", "1000", 4, 0, "oom_score_adj");

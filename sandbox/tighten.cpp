@@ -10,20 +10,16 @@
 
 namespace vivarium::sandbox {
 
-namespace {
-
 // A pid is given to somebody else only after its process was reaped, and a process that was reaped
 // has left its filter: as long as the listener has not hung up the pid is the worker's.
-bool has_ended(int listener) {
+bool worker_has_ended(int listener) noexcept {
   pollfd watched{listener, POLLIN, 0};
   return ::poll(&watched, 1, 0) == 1 && (watched.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-} // namespace
-
 status tighten_worker(pid_t host_pid, int listener, const fork_size& size,
                       const worker_limits& limits) {
-  if (has_ended(listener))
+  if (worker_has_ended(listener))
     return error{errc::unavailable, "the worker has ended"};
   const std::pair<__rlimit_resource, std::uint64_t> all[] = {
       {RLIMIT_AS, address_space_limit(size, limits)},

@@ -8,6 +8,10 @@
 
 namespace vivarium::sandbox {
 
+/// Tells by a worker's seccomp listener whether its pid may be somebody else's. About 1 us; any
+/// thread.
+[[nodiscard]] bool worker_has_ended(int listener) noexcept;
+
 /// Lowers the limits of a sealed worker, from outside; nothing can raise one again. Its tmpfs is
 /// not among them, see jail::resize. `listener` is its seccomp listener, which tells that the pid
 /// is still the worker's. About 5 us; any thread.

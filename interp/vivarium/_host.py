@@ -10,7 +10,7 @@ import _vivarium
 from vivarium import Interrupted, _async
 from vivarium._errors import OperationError
 
-_CAST, _SEND = 2, 3  # bridge::host_call::call_kind
+_CALL, _CAST, _SEND, _RECEIVE = 1, 2, 3, 4  # bridge::host_call::call_kind
 _FAILED, _NOT_FOUND, _TIMEOUT, _UNAVAILABLE, _LIMIT = 2, 3, 4, 5, 6  # bridge::host_result::outcome
 _NAME_AT_MOST = 200
 _MS_AT_MOST = 2**40
@@ -73,32 +73,65 @@ def call(name, /, *args, _timeout=None, **kwargs):
 
     _timeout: seconds to wait for the answer; None: as the daemon is configured.
     Raises HostCallError, or one of its subclasses."""
-    return _call(name, args, kwargs, _timeout, 0)
+    return _call(_CALL, name, args, kwargs, _timeout, 0)
 
 
 async def acall(name, /, *args, _timeout=None, **kwargs):
     """`call` for asynchronous code: other tasks run meanwhile, and many calls may be under way."""
-    return await _open(name, args, kwargs, _timeout, 0)
+    return await _open(_CALL, name, args, kwargs, _timeout, 0)
 
 
 def cast(name, /, *args, **kwargs):
     """Calls the application's function of that name without waiting. What becomes of it nobody tells."""
-    _cast(_CAST, name, args, kwargs, 0)
+    _cast(name, args, kwargs, 0)
 
 
-def send(destination, message):
-    """Sends a message to a mailbox of the tenant's, by its name; those of one session arrive in order."""
-    _cast(_SEND, destination, (message,), {}, 0)
+class Message(tuple):
+    """A message that came to the session: `sender` (the id of a session, or "" for a client), `content`,
+    and `lost`, how many before it were dropped because nobody took them."""
+
+    __slots__ = ()
+    sender = property(lambda self: self[0])
+    content = property(lambda self: self[1])
+    lost = property(lambda self: self[2])
+
+    def __repr__(self):
+        return f"Message(sender={self[0]!r}, content={self[1]!r}, lost={self[2]!r})"
+
+
+def send(destination, content):
+    """Sends a message to a session, a subscription or a connection of the tenant's, by its name or id;
+    those of one session arrive in its order. Returns how many mailboxes have it, once they do.
+
+    Raises HostNotFoundError when there is none, HostBusyError when too much waits already."""
+    return _call(_SEND, destination, (content,), {}, None, 0)
+
+
+async def asend(destination, content):
+    """`send` for asynchronous code."""
+    return await _open(_SEND, destination, (content,), {}, None, 0)
+
+
+def receive(*, _timeout=None):
+    """Waits for the next message to this session and returns it, a `Message`.
+
+    _timeout: seconds; None: as the daemon is configured. Raises HostTimeoutError, a TimeoutError."""
+    return Message(_call(_RECEIVE, "receive", (), {}, _timeout, 0))
+
+
+async def areceive(*, _timeout=None):
+    """`receive` for asynchronous code."""
+    return Message(await _open(_RECEIVE, "receive", (), {}, _timeout, 0))
 
 
 _relayed = None  # In a process that was forked: how the session's own makes the call.
 
 
-def _call(name, args, kwargs, timeout, connection):
+def _call(kind, name, args, kwargs, timeout, connection):
     if _relayed is not None:
-        return _relayed(0, name, args, kwargs, timeout, connection)
+        return _relayed(kind, name, args, kwargs, timeout, connection)
     try:
-        return _native_call(_checked(name), args, kwargs, _ms(timeout), connection)
+        return _native_call(kind, _checked(name), args, kwargs, _ms(timeout), connection)
     except HostCallError as error:
         error.name = name
         raise
@@ -106,11 +139,11 @@ def _call(name, args, kwargs, timeout, connection):
         raise _cannot_travel(name, error) from None
 
 
-def _cast(kind, name, args, kwargs, connection):
+def _cast(name, args, kwargs, connection):
     if _relayed is not None:
-        return _relayed(kind, name, args, kwargs, None, connection)
+        return _relayed(_CAST, name, args, kwargs, None, connection)
     try:
-        _native_cast(kind, _checked(name), args, kwargs, connection)
+        _native_cast(_checked(name), args, kwargs, connection)
     except OperationError as error:
         raise _cannot_travel(name, error) from None
 
@@ -203,19 +236,21 @@ class _Arrival:
 _pumps = {}
 
 
-async def _open(name, args, kwargs, timeout, connection):
+async def _open(kind, name, args, kwargs, timeout, connection):
     import asyncio
 
     loop = asyncio.get_running_loop()
     if _relayed is not None:
-        return await loop.run_in_executor(None, _call, name, args, kwargs, timeout, connection)
+        return await loop.run_in_executor(None, _call, kind, name, args, kwargs, timeout, connection)
     pump = _pumps.get(loop)
     if pump is None:
         pump = _pumps[loop] = _Pump(loop)
     arrival = _Arrival()
     arrival.pump, arrival.future = pump, loop.create_future()
     try:
-        arrival.number = _native_open(_checked(name), args, kwargs, _ms(timeout), connection, arrival)
+        arrival.number = _native_open(
+            kind, _checked(name), args, kwargs, _ms(timeout), connection, arrival
+        )
     except OperationError as error:
         raise _cannot_travel(name, error) from None
     pump.begin()
@@ -248,15 +283,15 @@ class HostFunction:
         return self._name
 
     def __call__(self, /, *args, _timeout=None, **kwargs):
-        return _call(self._name, args, kwargs, _timeout, self._connection)
+        return _call(_CALL, self._name, args, kwargs, _timeout, self._connection)
 
     async def acall(self, /, *args, _timeout=None, **kwargs):
         """Calls it from asynchronous code."""
-        return await _open(self._name, args, kwargs, _timeout, self._connection)
+        return await _open(_CALL, self._name, args, kwargs, _timeout, self._connection)
 
     def cast(self, /, *args, **kwargs):
         """Calls it without waiting."""
-        _cast(_CAST, self._name, args, kwargs, self._connection)
+        _cast(self._name, args, kwargs, self._connection)
 
     def __eq__(self, other):
         if not isinstance(other, HostFunction):
@@ -296,7 +331,7 @@ class _Names:
     def __call__(self, /, *args, _timeout=None, **kwargs):
         if not self._path:
             raise TypeError("name a function: host.any.dotted.name(...)")
-        return (_call if self._waits else _open)(self._path, args, kwargs, _timeout, 0)
+        return (_call if self._waits else _open)(_CALL, self._path, args, kwargs, _timeout, 0)
 
     def __repr__(self):
         return f"<{self._path or 'functions'!r} of the application>"
@@ -360,12 +395,12 @@ def _add(module, function):
     if function == name:
 
         def made(*args, _timeout=None, **kwargs):
-            return _call(path, args, kwargs, _timeout, 0)
+            return _call(_CALL, path, args, kwargs, _timeout, 0)
 
     else:
 
         async def made(*args, _timeout=None, **kwargs):
-            return await _open(path, args, kwargs, _timeout, 0)
+            return await _open(_CALL, path, args, kwargs, _timeout, 0)
 
     made.__name__, made.__qualname__, made.__module__ = name, name, module.__name__
     made.__doc__ = "A function of the application's."

@@ -60,10 +60,10 @@ def _answer(end):
         try:
             kind, name, args, kwargs, timeout, connection = pickle.loads(_read(end))
             try:
-                if kind == 0:
-                    outcome = True, _host._call(name, args, kwargs, timeout, connection)
+                if kind == _host._CAST:
+                    outcome = True, _host._cast(name, args, kwargs, connection)
                 else:
-                    outcome = True, _host._cast(kind, name, args, kwargs, connection)
+                    outcome = True, _host._call(kind, name, args, kwargs, timeout, connection)
             except Exception as error:
                 outcome = False, error
             _write(end, pickle.dumps(outcome))

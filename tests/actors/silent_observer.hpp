@@ -3,7 +3,9 @@
 
 #include "actors/observer.hpp"
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace vivarium::test {
@@ -33,11 +35,29 @@ struct silent_observer : observer {
   void egress_bytes(const std::string&, const std::string&, std::uint64_t, std::uint64_t) override {
   }
   void quota_refused(const std::string&, std::string_view) override {}
+  void tenant_stands(const std::string& tenant, bool behind) override {
+    standings.emplace_back(tenant, behind);
+  }
+  void cpu_used(const std::string&, std::chrono::microseconds) override {}
   void host_called(const std::string&, const std::string&, const std::string& outcome,
                    std::chrono::microseconds) override {
     called.push_back(outcome);
   }
   void code_logged(const std::string&, const std::string&, std::string_view) override { ++logged; }
+  void session_pool_call(const session_pool_label&, std::string_view outcome) override {
+    pooled.emplace_back(outcome);
+  }
+  void session_pool_waited(const session_pool_label&, std::chrono::microseconds) override {}
+  void session_pool_level(const session_pool_label&, std::int64_t ready, std::int64_t busy,
+                          std::int64_t waiting) override {
+    pool_ready += ready;
+    pool_busy += busy;
+    pool_waiting += waiting;
+  }
+  void session_pool_replaced(const session_pool_label&) override { ++replaced; }
+  void message_ended(const std::string&, std::string_view outcome, std::uint64_t count) override {
+    mail[std::string{outcome}] += count;
+  }
   void actor_restarted(const std::string&) override { ++restarted; }
   void audit(audit_event what, const audit_subject&, audit_fields) override {
     audited.push_back(what);
@@ -45,10 +65,17 @@ struct silent_observer : observer {
 
   std::vector<std::string> outcomes;
   std::vector<std::string> reached;
+  std::vector<std::pair<std::string, bool>> standings;
   std::vector<std::string> egress;
   std::vector<audit_event> audited;
   std::vector<std::string> called; ///< How calls to the application ended.
   int logged = 0;
+  std::map<std::string, std::uint64_t> mail;
+  std::vector<std::string> pooled;
+  std::int64_t pool_ready = 0;
+  std::int64_t pool_busy = 0;
+  std::int64_t pool_waiting = 0;
+  int replaced = 0;
   int restarted = 0;
 };
 

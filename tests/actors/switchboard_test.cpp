@@ -17,6 +17,7 @@ struct recorder final : function_host {
   std::vector<function_call_ptr> calls;
   std::vector<std::string> dropped;
   int answered = 0;
+  int lost = 0;
 
   bool on_call(const function_call_ptr& call) override {
     if (room)
@@ -24,6 +25,7 @@ struct recorder final : function_host {
     return room;
   }
   void on_answered() override { ++answered; }
+  void on_lost() override { ++lost; }
   void on_dropped(const std::string& id) override { dropped.push_back(id); }
 };
 
@@ -31,6 +33,13 @@ function_call call_of(std::string name) {
   function_call out;
   out.name = std::move(name);
   return out;
+}
+
+switchboard::offer_id offer(switchboard& board, const std::string& tenant, function_offer what,
+                            function_host& by) {
+  auto id = board.offer(tenant, std::move(what), by);
+  REQUIRE(id);
+  return *id;
 }
 
 const switchboard::caller someone{"t", "ses_1", "mine", 0, 0};
@@ -62,7 +71,7 @@ TEST_CASE("patterns are exact or cover what is below them", "[actors][unit]") {
 TEST_CASE("a call is answered once", "[actors][unit]") {
   switchboard board;
   recorder host;
-  board.offer("t", {}, host);
+  offer(board, "t", {}, host);
   placed one{board, someone, "f"};
   REQUIRE(one.id);
   REQUIRE(host.calls.size() == 1);
@@ -84,11 +93,11 @@ TEST_CASE("a call is answered once", "[actors][unit]") {
 TEST_CASE("nothing of one tenant is found by another", "[actors][unit]") {
   switchboard board;
   recorder host;
-  board.offer("other", {}, host);
+  offer(board, "other", {}, host);
   placed one{board, someone, "f"};
   REQUIRE_FALSE(one.id);
   CHECK(one.id.why().code == errc::not_found);
-  board.offer("t", {}, host);
+  offer(board, "t", {}, host);
   placed two{board, someone, "f"};
   REQUIRE(two.id);
   CHECK_FALSE(board.answer("other", *two.id, {}));
@@ -105,21 +114,21 @@ TEST_CASE("the connection is asked first, then the session's, then the tenant's"
   recorder by_name;
   recorder connection;
   recorder elsewhere;
-  board.offer("t", {"", {}, 0}, tenant);
-  board.offer("t", {"ses_2", {}, 0}, elsewhere);
+  offer(board, "t", {"", {}, 0}, tenant);
+  offer(board, "t", {"ses_2", {}, 0}, elsewhere);
   auto asked = [&](recorder& who, switchboard::caller from) {
     auto before = who.calls.size();
     placed one{board, from, "f"};
     return one.id && who.calls.size() == before + 1;
   };
   CHECK(asked(tenant, someone));
-  auto first = board.offer("t", {"ses_1", {}, 0}, by_id);
+  auto first = offer(board, "t", {"ses_1", {}, 0}, by_id);
   CHECK(asked(by_id, someone));
   board.withdraw("t", first);
-  board.offer("t", {"mine", {}, 0}, by_name);
+  offer(board, "t", {"mine", {}, 0}, by_name);
   CHECK(asked(by_name, someone));
   CHECK(asked(tenant, {"t", "ses_3", "", 0, 0})); // An unnamed session is not called "".
-  board.offer("t", {"", {"f"}, 9}, connection);
+  offer(board, "t", {"", {"f"}, 9}, connection);
   CHECK(asked(by_name, someone));
   CHECK(asked(connection, {"t", "ses_1", "mine", 9, 0}));
   CHECK(asked(by_name, {"t", "ses_1", "mine", 8, 0}));
@@ -130,7 +139,7 @@ TEST_CASE("of several that fit equally each has its turn", "[actors][unit]") {
   switchboard board;
   std::vector<recorder> hosts(3);
   for (auto& each : hosts)
-    board.offer("t", {}, each);
+    offer(board, "t", {}, each);
   for (int i = 0; i < 9; ++i)
     CHECK(board.place(someone, call_of("f"), nullptr));
   for (const auto& each : hosts)
@@ -141,8 +150,8 @@ TEST_CASE("a function of a connection is asked of no other", "[actors][unit]") {
   switchboard board;
   recorder mine;
   recorder others;
-  board.offer("t", {}, others);
-  auto id = board.offer("t", {"", {}, 7}, mine);
+  offer(board, "t", {}, others);
+  auto id = offer(board, "t", {"", {}, 7}, mine);
   const switchboard::caller bound{"t", "ses_1", "", 0, 7};
   CHECK(board.place(bound, call_of("f"), nullptr));
   CHECK(mine.calls.size() == 1);
@@ -158,8 +167,8 @@ TEST_CASE("an offer that is withdrawn fails its calls and no others", "[actors][
   switchboard board;
   recorder first;
   recorder second;
-  auto id = board.offer("t", {"", {"f"}, 0}, first);
-  board.offer("t", {"", {"g"}, 0}, second);
+  auto id = offer(board, "t", {"", {"f"}, 0}, first);
+  offer(board, "t", {"", {"g"}, 0}, second);
   placed f{board, someone, "f"};
   placed g{board, someone, "g"};
   board.withdraw("t", id);
@@ -174,7 +183,7 @@ TEST_CASE("an offer that is withdrawn fails its calls and no others", "[actors][
 TEST_CASE("a call that nobody waits for is told to its host", "[actors][unit]") {
   switchboard board;
   recorder host;
-  board.offer("t", {}, host);
+  offer(board, "t", {}, host);
   placed one{board, someone, "f"};
   board.drop("t", *one.id);
   CHECK(host.dropped == std::vector<std::string>{*one.id});
@@ -187,16 +196,56 @@ TEST_CASE("a call that nobody waits for is told to its host", "[actors][unit]") 
 TEST_CASE("a host without room refuses calls and casts", "[actors][unit]") {
   switchboard board;
   recorder host;
-  board.offer("t", {}, host);
+  offer(board, "t", {}, host);
   host.room = false;
   placed one{board, someone, "f"};
   REQUIRE_FALSE(one.id);
   CHECK(one.id.why().code == errc::limit_exceeded);
   CHECK_FALSE(board.place(someone, call_of("f"), nullptr));
   CHECK(board.open() == 0);
+  CHECK(host.lost == 1); // Only of casts: who calls is told.
   host.room = true;
   auto cast = board.place(someone, call_of("f"), nullptr);
   REQUIRE(cast);
   CHECK(cast->empty());
   CHECK(host.calls.back()->id.empty());
+}
+
+TEST_CASE("offers of a tenant are bounded, and so are their names", "[actors][unit]") {
+  switchboard board;
+  recorder host;
+  std::vector<switchboard::offer_id> ids;
+  for (std::size_t i = 0; i < switchboard::most_offers; ++i)
+    ids.push_back(offer(board, "t", {}, host));
+  auto refused = board.offer("t", {}, host);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.why().code == errc::limit_exceeded);
+  offer(board, "other", {}, host);
+  board.withdraw("t", ids[0]);
+  auto named =
+      offer(board, "t", {"", std::vector<std::string>(switchboard::most_names, "f"), 0}, host);
+  board.withdraw("t", ids[1]);
+  CHECK_FALSE(board.offer("t", {"", {"f"}, 0}, host));
+  board.withdraw("t", named);
+  CHECK(board.offer("t", {"", {"f"}, 0}, host));
+}
+
+TEST_CASE("bytes of calls that wait for a tenant's clients are bounded", "[actors][unit]") {
+  switchboard board;
+  recorder host;
+  offer(board, "t", {}, host);
+  offer(board, "other", {}, host);
+  auto large = [](std::size_t bytes) {
+    auto out = call_of("f");
+    out.operands.resize(bytes - out.name.size());
+    return out;
+  };
+  CHECK(board.place(someone, large(switchboard::most_bytes), nullptr));
+  auto refused = board.place(someone, call_of("f"), nullptr);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.why().code == errc::limit_exceeded);
+  CHECK(host.lost == 1);
+  CHECK(board.place({"other", "ses_1", "", 0, 0}, call_of("f"), nullptr));
+  host.calls.clear(); // The client has it.
+  CHECK(board.place(someone, call_of("f"), nullptr));
 }

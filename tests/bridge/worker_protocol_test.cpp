@@ -167,7 +167,7 @@ TEST_CASE("damaged calls to the application are malformed", "[bridge]") {
 TEST_CASE("parts of calls out of range are malformed", "[bridge]") {
   std::string out;
   REQUIRE(
-      append_host_call(out, {0, 1, static_cast<host_call::call_kind>(4), false, 0, "f", "x", 0}));
+      append_host_call(out, {0, 1, static_cast<host_call::call_kind>(5), false, 0, "f", "x", 0}));
   CHECK_FALSE(decode_host_call(body_of(out)));
   out.clear();
   REQUIRE(append_host_result(out, {1, static_cast<host_result::outcome>(7), "x", 0}));

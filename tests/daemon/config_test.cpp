@@ -357,6 +357,8 @@ requests_per_second = 8
 burst = 9
 memory = "10GiB"
 cpu_weight = 11
+group_memory = "2GiB"
+group_pids = 500
 environments = ["default", "data"]
 trust_group = "both"
 warm = true
@@ -381,6 +383,8 @@ memory = "32MiB"
   CHECK(web.burst == 9);
   CHECK(web.memory_bytes == 10ull << 30);
   CHECK(web.cpu_weight == 11);
+  CHECK(web.group_memory == 2ull << 30);
+  CHECK(web.group_pids == 500);
   CHECK(web.environments == std::set<std::string>{"data", "default"});
   CHECK(web.trust_group == "both");
   CHECK(web.warm);
@@ -392,6 +396,13 @@ memory = "32MiB"
   CHECK(problem_of("[tenants.a.limits]\nmemory = \"600MiB\"")
         == "f.toml:2: tenants.a.limits.memory: is more than limits.max.memory\n");
   CHECK_FALSE(out.core.tenants.at("other").environments);
+  CHECK(out.core.tenants.at("other").group_memory == 0);
+  CHECK_FALSE(problem_of("[tenants.a]\ngroup_memory = \"63MiB\"").empty());
+  CHECK_FALSE(problem_of("[tenants.a]\ngroup_pids = 15").empty());
+  CHECK(out.core.fair_cpu);
+  config unshared;
+  CHECK(parse_config(unshared, "[sandbox]\nfair_cpu = false\n", "x").lines.empty());
+  CHECK_FALSE(unshared.core.fair_cpu);
 }
 
 TEST_CASE("without keys there is the local tenant, which may have quotas", "[daemon][unit]") {

@@ -4,36 +4,9 @@
 import os
 import unittest
 
-from vivarium_testing import processes, waiting
+from vivarium_testing import groups, processes, waiting
 from vivarium_testing.daemon import DAEMON, Daemon
 from vivarium_testing.limits import MIB, SHARED, LimitCase
-
-
-def controllers(folder):
-    """Returns the controllers of a group."""
-    with open(f"{folder}/cgroup.controllers", encoding="ascii") as names:
-        return names.read().split()
-
-
-def cgroup_folder():
-    """Makes a group and returns its folder; None where that is not allowed.
-
-    It is below VIVARIUM_CGROUP, whose controllers are shared out, else below this process's own.
-    """
-    name = f"/vivarium-test-{os.getpid()}"
-    try:
-        if "VIVARIUM_CGROUP" in os.environ:
-            os.mkdir(os.environ["VIVARIUM_CGROUP"] + name)
-            return os.environ["VIVARIUM_CGROUP"] + name
-        with open("/proc/self/cgroup", encoding="ascii") as lines:
-            [own] = [line[3:].strip() for line in lines if line.startswith("0::/")]
-        with open("/proc/self/mountinfo", encoding="utf-8") as lines:
-            points = [line.split()[4] for line in lines if " - cgroup2 " in line]
-        folder = points[0] + own.rstrip("/") + name
-        os.mkdir(folder)
-        return folder
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 class Groups(LimitCase):
@@ -44,21 +17,15 @@ class Groups(LimitCase):
     @classmethod
     def setUpClass(cls):
         """Makes a folder for the daemon, or says why not."""
-        cls.folder = cgroup_folder()
+        cls.folder = groups.make_folder()
         if cls.folder is None:
             if os.environ.get("VIVARIUM_MUST_CGROUP") == "1":
                 raise AssertionError("no cgroup2 folder is writable")
             print("no cgroup2 folder is writable: control groups are not tested here", flush=True)
             return
         cls.config = f"[sandbox]\ncgroup = \"{cls.folder}\"\n"
-        cls.addClassCleanup(cls.remove)
+        cls.addClassCleanup(groups.remove, cls.folder)  # Once the daemon has ended.
         super().setUpClass()
-
-    @classmethod
-    def remove(cls):
-        """Removes the folder, once the daemon has ended."""
-        for path, _, _ in os.walk(cls.folder, topdown=False):
-            os.rmdir(path)
 
     def setUp(self):
         """Nothing without a folder."""
@@ -174,7 +141,7 @@ class Groups(LimitCase):
             return
         own, daemon = self.in_own_group("[sandbox]\ncgroup = \"required\"\n")
         with daemon:
-            if "memory" not in controllers(own):
+            if "memory" not in groups.controllers(own):
                 self.assertEqual(daemon.wait(), 1)
                 self.assertIn("sandbox.cgroup", daemon.log())
                 self.assertIn("no memory controller", daemon.log())
@@ -195,7 +162,7 @@ class Groups(LimitCase):
 
     def test_memory_of_a_group(self):
         """With the memory controller the kernel ends a group that is over its limit."""
-        if self.folder is None or "memory" not in controllers(self.folder):
+        if self.folder is None or "memory" not in groups.controllers(self.folder):
             if os.environ.get("VIVARIUM_MUST_CGROUP") == "1":
                 self.fail("no memory controller")
             return

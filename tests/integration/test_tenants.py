@@ -9,7 +9,7 @@ import signal
 from vivarium_testing import http_api, processes, tenants, waiting
 
 # Methods that take no id of anything.
-WITHOUT_IDS = {"CreateSession", "ListSessions", "Compile"}
+WITHOUT_IDS = {"CreateSession", "ListSessions", "Compile", "CreatePool", "ListPools"}
 
 PROTO = os.path.join(os.path.dirname(__file__), "../../proto/vivarium/v1")
 
@@ -39,17 +39,21 @@ class Strangers(tenants.TenantCase):
         self.reference = a.value("object()", self.other, valueOptions={
             "unserializable": "UNSERIALIZABLE_REF"})["$ref"]
         self.execution = a.start("import time\ntime.sleep(60)", self.id)
+        self.pool = "pool-of-tenant-a"
+        a.call("PoolService/CreatePool", {"name": self.pool, "sessions": 1})
 
     def tearDown(self):
         """Ends what tenant a has."""
         for session in (self.id, self.other):
             self.of["a"].call("SessionService/CloseSession", {"session": session})
+        self.of["a"].call("PoolService/ClosePool", {"pool": self.pool})
         super().tearDown()
 
     def outcome(self, client, method, message):
         """Returns all that tells one answer from another."""
         service = "Execution" if method in ("Eval", "Call", "Start", "Follow", "Wait", "Cancel",
                                             "List", "Compile", "Stream", "Batch") else "Session"
+        service = "Pool" if method in ("ClosePool", "SetRoutes") else service
         name = f"{service}Service/{method}"
         try:
             if method in ("Follow", "Stream"):
@@ -60,7 +64,7 @@ class Strangers(tenants.TenantCase):
             detail.pop("requestId", None)
             return error.status, error.code, error.message, detail
 
-    def messages(self, session, execution, space, code):
+    def messages(self, session, execution, space, code, pool):
         """Returns a request for every method that takes an id."""
         call = {"session": session, "target": {"module": "math"}, "name": "sqrt", "jsonArgs": [4]}
         eval_ = {"session": session, "source": "1"}
@@ -86,12 +90,15 @@ class Strangers(tenants.TenantCase):
         yield "GetMemoryStats", {"session": session}
         yield "CollectGarbage", {"session": session}
         yield "SetTracemalloc", {"session": session, "enabled": True}
+        yield "Eval", {"pool": pool, "source": "1"}
+        yield "ClosePool", {"pool": pool}
+        yield "SetRoutes", {"routes": {"math": pool}}
 
     def test_for_every_method(self):
         b = self.of["b"]
         invented = {known: known[:-8] + ("a" * 8 if not known.endswith("a" * 8) else "b" * 8)
-                    for known in (self.id, self.execution, self.space, self.code)}
-        theirs = list(self.messages(self.id, self.execution, self.space, self.code))
+                    for known in (self.id, self.execution, self.space, self.code, self.pool)}
+        theirs = list(self.messages(self.id, self.execution, self.space, self.code, self.pool))
         nobodys = list(self.messages(*invented.values()))
         tried = set()
         for (method, message), (_, unknown) in zip(theirs, nobodys):

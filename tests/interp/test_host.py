@@ -11,7 +11,7 @@ import wire  # noqa: E402
 from cases import WorkerTest, on_every_python  # noqa: E402
 from wire import CONFIGURE, Function  # noqa: E402
 
-CALL, CAST, SEND = 1, 2, 3
+CALL, CAST, SEND, RECEIVE = 1, 2, 3, 4
 ERROR, NOT_FOUND, TIMEOUT, UNAVAILABLE, LIMIT = 2, 3, 4, 5, 6
 
 
@@ -100,11 +100,18 @@ told""")
         self.assertEqual((error.type, "16 MiB" in error.message), ("ValueError", True))
 
     def test_casts_and_messages(self):
-        number = self.begin("vivarium.cast('log', 1, a=2)\nvivarium.send('box', {'x': 1})\n'done'")
-        self.ends_with(number, "done")
+        number = self.begin("vivarium.cast('log', 1, a=2)\nvivarium.send('box', {'x': 1})")
         cast, sent = self.taken(), self.taken()
+        self.w.answer(sent.number, 1)
+        self.ends_with(number, 1)
         self.assertEqual((cast.kind, cast.number, cast.name, cast.args, cast.kwargs), (CAST, 0, "log", (1,), {"a": 2}))
-        self.assertEqual((sent.kind, sent.number, sent.name, sent.args), (SEND, 0, "box", ({"x": 1},)))
+        self.assertEqual((sent.kind, sent.name, sent.args), (SEND, "box", ({"x": 1},)))
+        number = self.begin("m = vivarium.receive(_timeout=1)\n[m.sender, m.content, m.lost, tuple(m), (await vivarium.areceive()).content]")
+        for content in (5, 6):
+            call = self.taken(number)
+            self.assertEqual((call.kind, call.name, call.args), (RECEIVE, "receive", ()))
+            self.w.answer(call.number, ("ses_1", content, 2))
+        self.ends_with(number, ["ses_1", 5, 2, ("ses_1", 5, 2), 6])
 
     def test_functions_as_values(self):
         number = self.begin("f(2), repr(f), f.name, f", operands={"f": Function("double")}, host=9)

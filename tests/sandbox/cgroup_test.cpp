@@ -167,13 +167,43 @@ TEST_CASE("limits are written in the kernel's words", "[sandbox][unit]") {
   CHECK(host.text(std::string{session} + "/cgroup.procs") == "4711");
   host.put(std::string{session} + "/memory.peak", "123456\n");
   host.put(std::string{session} + "/memory.events", "oom 1\noom_kill 1\n");
-  host.put("cg/site/vivarium.0/t.acme/cpu.weight", "");
-  CHECK(tree->limit_tenant("acme", {std::nullopt, std::nullopt, 50, std::nullopt}));
-  CHECK(host.text("cg/site/vivarium.0/t.acme/cpu.weight") == "50");
   auto seen = cgroup_tree::read(*placed);
   CHECK(seen.peak_bytes == 123'456);
+  CHECK(seen.ooms == 1);
   CHECK(seen.oom_kills == 1);
   CHECK(seen.pids_refused == 0);
+}
+
+TEST_CASE("a tenant's sessions are held together", "[sandbox][unit]") {
+  fake_host host;
+  host.group("/site", "cpu memory pids\n");
+  auto site =
+      find_cgroup({cgroup_choice::kind::path, (host.mount() / "site").string()}, host.proc());
+  host.group("/site/vivarium.0", "");
+  auto tree = cgroup_tree::open(site);
+  REQUIRE(tree);
+  std::string tenant{"cg/site/vivarium.0/t.acme"};
+  for (auto name : {"memory.max", "memory.swap.max", "pids.max", "cpu.weight", "cpu.idle"})
+    host.put(tenant + "/" + name, "");
+  CHECK(tree->limit_tenant("acme", {64ull << 20, 100, 50, std::nullopt}));
+  CHECK(host.text(tenant + "/memory.max") == "67108864");
+  CHECK(host.text(tenant + "/memory.swap.max") == "0");
+  CHECK(host.text(tenant + "/pids.max") == "100");
+  CHECK(host.text(tenant + "/cpu.weight") == "50");
+  CHECK_FALSE(fs::exists(host.mount() / "site/vivarium.0/t.acme/memory.oom.group"));
+  CHECK(tree->put_behind("acme", true));
+  CHECK(host.text(tenant + "/cpu.idle") == "1");
+  // Limits that are gone are taken away; who is behind stays there.
+  for (auto name : {"memory.max", "memory.swap.max", "pids.max", "cpu.weight", "cpu.idle"})
+    host.put(tenant + "/" + name, "");
+  CHECK(tree->limit_tenant("acme", {std::nullopt, std::nullopt, 200, std::nullopt}));
+  CHECK(host.text(tenant + "/memory.max") == "max");
+  CHECK(host.text(tenant + "/memory.swap.max") == "max");
+  CHECK(host.text(tenant + "/pids.max") == "max");
+  CHECK(host.text(tenant + "/cpu.weight") == "200");
+  CHECK(host.text(tenant + "/cpu.idle") == "1");
+  CHECK(tree->put_behind("acme", false));
+  CHECK(host.text(tenant + "/cpu.idle") == "0");
 }
 
 TEST_CASE("a group in which others live is left alone", "[sandbox][unit]") {

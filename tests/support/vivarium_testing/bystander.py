@@ -119,7 +119,9 @@ def settled(daemon):
         ready, live = (samples(client, f"vivarium_{name}") for name in
                        ("pool_workers_ready", "pool_workers"))
         sessions = client.call("SessionService/ListSessions").get("sessions", ())
-        return min(ready, default=0) >= wanted and sum(live) == sum(ready) + len(sessions)
+        pooled = sum(samples(client, "vivarium_session_pool_sessions"))
+        return (min(ready, default=0) >= wanted
+                and sum(live) == sum(ready) + len(sessions) + pooled)
 
     def unchanged():
         nonlocal last
