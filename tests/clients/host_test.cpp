@@ -159,11 +159,10 @@ TEST_CASE("a function evaluates in the session that called it, ten deep and more
   const daemon_fixture daemon;
   const auto client = daemon.connect();
   const auto session = client.session();
-  const auto held =
-      session
-          .eval("class C:\n  def __len__(self): return 5\nC()", {},
-                {.values = {.on_unserializable = value_options::unserializable::ref}})
-          .as<ref>();
+  const auto held = session
+                        .eval("class C:\n  def __len__(self): return 5\nC()", {},
+                              {.values = {.on_unserializable = value_options::unserializable::ref}})
+                        .as<ref>();
   const auto serving = client.serve({
       {"down",
        [](host_call& call) {
