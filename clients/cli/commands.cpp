@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cli/commands.hpp"
 
+#include "clients/cli/host.hpp"
 #include "clients/cli/limit.hpp"
 #include "clients/cli/live.hpp"
+#include "clients/cli/module_option.hpp"
 #include "clients/cli/show.hpp"
 
 #include <vivarium/client.hpp>
@@ -39,6 +41,7 @@ run_options options_for(const run_request& how, result_format format) {
   out.format = format;
   out.environment = how.environment;
   out.namespace_id = how.space;
+  out.within_call = how.within;
   for (const auto& each : how.limits)
     add_limit(out.limits, each);
   // An id stands for a session that exists; only a name can be made on first use.
@@ -61,22 +64,9 @@ variables variables_of(const run_request& how) {
   return out;
 }
 
-/// A session whose making takes more than a request can say.
-session special_session(const client& on, const run_request& how) {
-  session_options with;
-  with.name = how.session;
-  with.environment = how.environment;
-  with.attach = !how.session.empty();
-  with.lifetime = how.session.empty() ? lifetime::connection : lifetime::unset;
-  with.egress = how.egress;
-  if (how.children)
-    with.processes = process_mode::children;
-  return on.session(with);
-}
-
 /// The session of the command, or the client itself for one that ends with it.
 runner place_of(const client& on, const run_request& how) {
-  if (!how.egress.empty() || how.children)
+  if (!how.egress.empty() || how.children || !how.modules.empty() || !how.log_level.empty())
     return runner{special_session(on, how)};
   return how.session.empty() ? runner{on} : runner{on.use_session(how.session)};
 }
@@ -90,10 +80,28 @@ int show_whole(const verdict& of) {
 
 } // namespace
 
+session special_session(const client& on, const run_request& how) {
+  session_options with;
+  with.name = how.session;
+  with.environment = how.environment;
+  with.attach = !how.session.empty();
+  with.lifetime = how.session.empty() ? lifetime::connection : lifetime::unset;
+  with.egress = how.egress;
+  if (how.children)
+    with.processes = process_mode::children;
+  for (const auto& each : how.modules)
+    with.modules.push_back(parse_module(each));
+  with.log_level = parse_level(how.log_level);
+  for (const auto& each : how.limits)
+    add_limit(with.limits, each);
+  return on.session(with);
+}
+
 int eval_command(const run_request& how, const std::string& source) {
   const auto with = variables_of(how);
   const auto text = source == "-" ? read_stdin() : source;
   const auto on = client::connect(how.server);
+  const auto offered = offer(on, how.functions);
   return show_whole(place_of(on, how).run(text, with, options_for(how, shown_as(how))));
 }
 
@@ -102,11 +110,12 @@ int run_command(const run_request& how, const std::string& file) {
   const auto source = file == "-" ? read_stdin() : read_file(file);
   const interrupts keyboard;
   const auto on = client::connect(how.server);
+  const auto offered = offer(on, how.functions);
   auto options = options_for(how, result_format::none);
   options.filename = file == "-" ? "<stdin>" : file;
   session own;
   if (how.session.empty())
-    own = on.session({.environment = how.environment, .limits = options.limits});
+    own = special_session(on, how);
   const auto& place = how.session.empty() ? runner{own} : place_of(on, how);
   return show_outcome(show_live(place.start(source, with, options), keyboard));
 }
@@ -118,6 +127,7 @@ int call_command(const run_request& how, const std::string& module, const std::s
     with.positional.push_back(value::from_json(each));
   with.options = options_for(how, shown_as(how));
   const auto on = client::connect(how.server);
+  const auto offered = offer(on, how.functions);
   return show_whole(
       place_of(on, how).prepare_run_call(module_name{module}, name, operation::call, with).get());
 }
@@ -126,6 +136,7 @@ int stream_command(const run_request& how, const std::string& source) {
   const auto with = variables_of(how);
   const auto text = source == "-" ? read_stdin() : source;
   const auto on = client::connect(how.server);
+  const auto offered = offer(on, how.functions);
   auto items = place_of(on, how).stream(text, with, {.run = options_for(how, shown_as(how))});
   try {
     while (auto item = items.next())

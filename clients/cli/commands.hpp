@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <vivarium/client.hpp>
+
 #include <chrono>
 #include <string>
 #include <vector>
@@ -19,8 +21,16 @@ struct run_request {
   std::chrono::milliseconds cpu{0};
   std::vector<std::string> variables; ///< Each NAME=JSON.
   std::vector<std::string> limits;    ///< Of a session that is made; each NAME=VALUE.
+  std::vector<std::string> functions; ///< Offered meanwhile; see `offer`.
+  std::vector<std::string> modules;   ///< Of a session that is made; see `parse_module`.
+  std::string log_level;              ///< Of a session that is made; see `parse_level`.
+  std::string within;                 ///< Call of the session's that this is part of answering.
   bool json = false;
 };
+
+/// The session that a command asks for by more than a request can say: made for as long as the
+/// connection, or by its name on first use.
+[[nodiscard]] session special_session(const client& on, const run_request& how);
 
 // Each command returns the status to end with, or throws what `show_failure` takes.
 

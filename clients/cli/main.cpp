@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cli/commands.hpp"
 #include "clients/cli/duration.hpp"
+#include "clients/cli/host.hpp"
 #include "clients/cli/keys.hpp"
 #include "clients/cli/once.hpp"
 #include "clients/cli/show.hpp"
@@ -31,6 +32,7 @@ struct command_line {
   std::string name;    ///< Of a function.
   bool once = false;
   run_request how;
+  host_request host;
 };
 
 void add_place_options(CLI::App& command, command_line& line) {
@@ -47,6 +49,21 @@ void add_place_options(CLI::App& command, command_line& line) {
       .add_option("--limit", line.how.limits,
                   "Limit of a new session, e.g. memory=64MiB, cpu=10s; may be repeated")
       ->allow_extra_args(false);
+  command
+      .add_option("--host", line.how.functions,
+                  "Function that is offered meanwhile, NAME=COMMAND as of the command host; may be "
+                  "repeated")
+      ->allow_extra_args(false);
+  command
+      .add_option("--module", line.how.modules,
+                  "Module of a new session whose functions are called outside, "
+                  "NAME=FUNCTION,FUNCTION...; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--log-level", line.how.log_level,
+                     "What a new session logs at least: debug, info, notice, warning, error, "
+                     "critical");
+  command.add_option("--within", line.how.within,
+                     "Id of a call of the session's that this is part of answering");
   command.add_option("--namespace", line.how.space, "Name or id of a namespace of the session");
 }
 
@@ -95,6 +112,10 @@ int dispatch(const CLI::App& app, command_line& line) {
   if (app.got_subcommand("call"))
     return call_command(line.how, line.subject, line.name,
                         {line.values.begin(), std::ranges::find(line.values, std::string{})});
+  if (app.got_subcommand("host")) {
+    line.host.server = line.how.server;
+    return host_command(line.host);
+  }
   if (app.got_subcommand("stream"))
     return stream_command(line.how, line.subject);
   if (app.got_subcommand("repl"))
@@ -135,6 +156,16 @@ void add_commands(CLI::App& app, command_line& line) {
   add_variables(*stream, line);
   stream->add_flag("--json", line.how.json, "Print the items as JSON");
   stream->add_option("SOURCE", line.subject, "Python source; - reads it from stdin")->required();
+  auto* host = app.add_subcommand(
+      "host", "Answers calls of Python code by commands of the shell, until Ctrl-C");
+  host->add_option("--session", line.host.session,
+                   "Name or id of the session whose calls are answered; without it all");
+  host->add_option(
+          "FUNCTION", line.host.functions,
+          "NAME=COMMAND: Python's vivarium.call(NAME, ...) runs COMMAND with the arguments "
+          "on stdin, {\"args\": [...], \"kwargs\": {...}}, and returns what it prints, "
+          "JSON or nothing; with a status other than 0 it fails with what stderr says")
+      ->required();
   auto* repl = app.add_subcommand("repl", "Reads, evaluates and prints in one session");
   add_place_options(*repl, line);
   app.add_subcommand("sessions", "Lists the live sessions");

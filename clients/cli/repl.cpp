@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cli/commands.hpp"
+#include "clients/cli/host.hpp"
 #include "clients/cli/live.hpp"
 #include "clients/cli/needs_more.hpp"
 #include "clients/cli/show.hpp"
@@ -171,8 +172,8 @@ std::optional<std::string> read_statement(line_reader& lines) {
 int repl_command(const run_request& how) {
   const interrupts keyboard;
   const auto on = client::connect(how.server);
-  auto session = on.session(
-      {.name = how.session, .environment = how.environment, .attach = !how.session.empty()});
+  const auto offered = offer(on, how.functions);
+  auto session = special_session(on, how);
   if (!how.session.empty())
     session.detach();
 

@@ -88,6 +88,17 @@ int show_outcome(const verdict& of) {
   return status_of(of);
 }
 
+void show_record(const event::log_record& what) {
+  static constexpr std::array<const char*, 7> names{"",        "DEBUG", "INFO",    "NOTICE",
+                                                    "WARNING", "ERROR", "CRITICAL"};
+  const auto level = static_cast<std::size_t>(what.level);
+  auto text = std::string{level < names.size() ? names[level] : ""} + " " + what.logger + ": "
+              + what.message + "\n";
+  if (!what.traceback.empty())
+    text += what.traceback + "\n";
+  write_err(text);
+}
+
 void show_display(const display& what) {
   for (const auto& part : what.parts) {
     if (part.type == "text/plain") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <vivarium/verdict.hpp>
+#include <vivarium/stream.hpp>
 
 #include <exception>
 #include <string_view>
@@ -28,6 +28,9 @@ int show_outcome(const verdict& of);
 
 /// Writes the parts of a display that a terminal can show.
 void show_display(const display& what);
+
+/// Writes what code logged to stderr.
+void show_record(const event::log_record& what);
 
 /// Writes bytes to stdout or stderr at once.
 void write_out(std::string_view text);

@@ -11,6 +11,8 @@
 #include <catch2/catch.hpp>
 #include <protozero/pbf_writer.hpp>
 
+#include <map>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -32,6 +34,15 @@ struct session_fixture {
   std::weak_ptr<watched_worker> watched;
   std::vector<sandbox::cgroup_limits> entered_groups;
   std::vector<std::string> left_groups;
+  /// What its code asked of the application.
+  struct placed_call {
+    switchboard::caller who;
+    function_call what;
+    std::uint64_t number = 0;
+  };
+  std::vector<placed_call> placed_calls;
+  std::optional<error> refuse_calls; // how the application has no answer
+  std::vector<std::string> dropped_calls;
   int left_pool = 0;
   bool stopped = false;
   std::optional<session_core> core;
@@ -65,6 +76,14 @@ struct session_fixture {
         .watch = [this](const resource_watch::ticket& one) { watched = one; },
         .enter_cgroup = nullptr,
         .leave_cgroup = [this](const std::string& folder) { left_groups.push_back(folder); },
+        .call_host =
+            [this](switchboard::caller who, function_call what, std::uint64_t number) {
+              placed_calls.push_back({std::move(who), std::move(what), number});
+              if (refuse_calls)
+                return result<std::string>{*refuse_calls};
+              return result<std::string>{number == 0 ? "" : "call_" + std::to_string(number)};
+            },
+        .drop_call = [this](const std::string& id) { dropped_calls.push_back(id); },
     };
     if (with == groups::some)
       ports.enter_cgroup = [this](const std::string&, const sandbox::cgroup_limits& limits, pid_t) {
@@ -111,7 +130,7 @@ struct session_fixture {
     return submit(std::move(what));
   }
 
-  /// What the session has sent since the last call, as "evaluate 1", "pull 1 5".
+  /// What the session has sent since the last call, as "evaluate 1", "pull 1 5", "result 1 value".
   std::vector<std::string> sent() {
     core->flush();
     for (;;) {
@@ -128,6 +147,20 @@ struct session_fixture {
         REQUIRE(order);
         out.push_back("evaluate " + std::to_string(order->execution));
         modes.push_back(order->mode);
+        if (order->within != 0)
+          out.back() += " within " + std::to_string(order->within);
+      } else if ((*frame)->type == bridge::frame_type::host_result) {
+        using outcome = bridge::host_result::outcome;
+        static const std::map<outcome, std::string> names{{outcome::value, "value"},
+                                                          {outcome::error, "error"},
+                                                          {outcome::not_found, "not_found"},
+                                                          {outcome::timeout, "timeout"},
+                                                          {outcome::unavailable, "unavailable"},
+                                                          {outcome::limit, "limit"}};
+        auto answer = bridge::decode_host_result((*frame)->body);
+        REQUIRE(answer);
+        out.push_back("result " + std::to_string(answer->call) + " " + names.at(answer->kind));
+        texts.emplace_back(answer->content);
       } else {
         auto order = bridge::decode_pull((*frame)->body);
         REQUIRE(order);
@@ -183,6 +216,42 @@ struct session_fixture {
 
   bool accepted = false;
   error refusal;
+  /// A call of the worker's with one argument.
+  static bridge::host_call call_of(std::uint64_t number, std::uint64_t execution,
+                                   std::string_view operands = one_argument()) {
+    return {.execution = execution,
+            .call = number,
+            .kind = number == 0 ? bridge::host_call::call_kind::cast
+                                : bridge::host_call::call_kind::call,
+            .blocking = true,
+            .host = 0,
+            .name = "f",
+            .operands = operands,
+            .timeout_ms = 0};
+  }
+
+  static const std::string& one_argument() {
+    static const std::string made = [] {
+      const std::string args[] = {bridge::int_value(1)};
+      const std::string parts[] = {bridge::tuple_value(args), bridge::dict_value({})};
+      return bridge::tuple_value(parts);
+    }();
+    return made;
+  }
+
+  void say_call(const bridge::host_call& call) {
+    std::string out;
+    REQUIRE(bridge::append_host_call(out, call));
+    say(out);
+  }
+
+  void say_drop(std::uint64_t number) {
+    std::string out;
+    REQUIRE(bridge::append_host_drop(out, {number}));
+    say(out);
+  }
+
+  std::vector<std::string> texts; // of answers to calls
   std::vector<bridge::run_mode> modes;
   bridge::frame_reader reader;
 };

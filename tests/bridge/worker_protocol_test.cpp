@@ -111,3 +111,74 @@ TEST_CASE("values out of range are malformed", "[bridge]") {
   REQUIRE(append_evaluate(out, order));
   CHECK_FALSE(decode_evaluate(body_of(out)));
 }
+
+TEST_CASE("calls to the application and their answers make the round trip", "[bridge]") {
+  std::string out;
+  REQUIRE(append_host_call(
+      out, {3, 9, host_call::call_kind::call, true, 5, "auth.get", "operands", 250}));
+  auto call = decode_host_call(body_of(out));
+  REQUIRE(call);
+  CHECK((call->execution == 3 && call->call == 9 && call->kind == host_call::call_kind::call));
+  CHECK((call->blocking && call->host == 5 && call->name == "auth.get"));
+  CHECK((call->operands == "operands" && call->timeout_ms == 250));
+  out.clear();
+  REQUIRE(append_host_call(out, {0, 0, host_call::call_kind::cast, false, 0, "n", "x", 0}));
+  CHECK(decode_host_call(body_of(out))->kind == host_call::call_kind::cast);
+  out.clear();
+  REQUIRE(append_host_result(out, {9, host_result::outcome::error, "content", 5}));
+  auto answer = decode_host_result(body_of(out));
+  REQUIRE(answer);
+  CHECK((answer->call == 9 && answer->kind == host_result::outcome::error));
+  CHECK((answer->content == "content" && answer->host == 5));
+  out.clear();
+  REQUIRE(append_host_drop(out, {9}));
+  CHECK(decode_host_drop(body_of(out))->call == 9);
+  out.clear();
+  REQUIRE(append_note(out, {3, note::note_kind::progress, "content"}));
+  auto told = decode_note(body_of(out));
+  REQUIRE(told);
+  CHECK((told->execution == 3 && told->kind == note::note_kind::progress));
+  CHECK(told->content == "content");
+  out.clear();
+  evaluate order;
+  order.execution = 1;
+  order.host = 6;
+  order.within = 7;
+  REQUIRE(append_evaluate(out, order));
+  CHECK(decode_evaluate(body_of(out))->host == 6);
+  CHECK(decode_evaluate(body_of(out))->within == 7);
+}
+
+TEST_CASE("damaged calls to the application are malformed", "[bridge]") {
+  std::string out;
+  REQUIRE(append_host_call(out, {3, 9, host_call::call_kind::call, true, 5, "f", "x", 1}));
+  refuse_damage(out, [](std::string_view body) { return decode_host_call(body); });
+  out.clear();
+  REQUIRE(append_host_result(out, {9, host_result::outcome::value, "x", 5}));
+  refuse_damage(out, [](std::string_view body) { return decode_host_result(body); });
+  out.clear();
+  REQUIRE(append_host_drop(out, {9}));
+  refuse_damage(out, [](std::string_view body) { return decode_host_drop(body); });
+  out.clear();
+  REQUIRE(append_note(out, {3, note::note_kind::log, "x"}));
+  refuse_damage(out, [](std::string_view body) { return decode_note(body); });
+}
+
+TEST_CASE("parts of calls out of range are malformed", "[bridge]") {
+  std::string out;
+  REQUIRE(
+      append_host_call(out, {0, 1, static_cast<host_call::call_kind>(5), false, 0, "f", "x", 0}));
+  CHECK_FALSE(decode_host_call(body_of(out)));
+  out.clear();
+  REQUIRE(append_host_result(out, {1, static_cast<host_result::outcome>(7), "x", 0}));
+  CHECK_FALSE(decode_host_result(body_of(out)));
+  out.clear();
+  REQUIRE(append_host_result(out, {0, host_result::outcome::value, "x", 0}));
+  CHECK_FALSE(decode_host_result(body_of(out)));
+  out.clear();
+  REQUIRE(append_host_drop(out, {0}));
+  CHECK_FALSE(decode_host_drop(body_of(out)));
+  out.clear();
+  REQUIRE(append_note(out, {1, static_cast<note::note_kind>(3), "x"}));
+  CHECK_FALSE(decode_note(body_of(out)));
+}

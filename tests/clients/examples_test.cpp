@@ -19,9 +19,9 @@ std::string read(const std::string& path) {
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-/// What an example prints; it must succeed.
-std::string output_of(const std::string& example, const daemon_fixture& daemon) {
-  const auto command = "VIVARIUM_URL=" + daemon.url() + " " EXAMPLE_PROGRAMS "/example_" + example;
+/// What a program prints that uses the daemon; it must succeed.
+std::string output_of_program(const std::string& program, const daemon_fixture& daemon) {
+  const auto command = "VIVARIUM_URL=" + daemon.url() + " " + program;
   std::FILE* pipe = ::popen(command.c_str(), "re");
   REQUIRE(pipe != nullptr);
   std::string out;
@@ -29,10 +29,14 @@ std::string output_of(const std::string& example, const daemon_fixture& daemon) 
   while (const auto got = std::fread(piece.data(), 1, piece.size(), pipe))
     out.append(piece.data(), got);
   const int status = ::pclose(pipe);
-  INFO(example << ": " << out);
+  INFO(program << ": " << out);
   REQUIRE(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 0);
   return out;
+}
+
+std::string output_of(const std::string& example, const daemon_fixture& daemon) {
+  return output_of_program(EXAMPLE_PROGRAMS "/example_" + example, daemon);
 }
 
 } // namespace
@@ -45,11 +49,16 @@ TEST_CASE("the examples print what they promise", "[clients][integration]") {
   CHECK(output_of("objects", daemon) == "4\n255\nkept in Python\n14\ntrue\n");
   CHECK(output_of("streams", daemon) == "0 1 2 3 4 5 \n0 1 4 \n9 16 25 \n");
   CHECK(output_of("async", daemon) == "45\none two\n");
+  CHECK(output_of("callbacks", daemon)
+        == "Ada\nHello, Ada!\nHostCallError: UserNotFound: there is no such user\n0 2 4 6 \n");
+  CHECK(output_of_program(EXAMPLE_SOURCES "/callbacks.sh", daemon)
+        == "{}\n\"result\":{\"json\":\"Hello, curl!\"}\n");
 }
 
 TEST_CASE("the code of the manual is that of the examples", "[clients][unit]") {
   std::string examples;
-  for (const auto* name : {"first_eval", "state_and_namespaces", "objects", "streams", "async"})
+  for (const auto* name :
+       {"first_eval", "state_and_namespaces", "objects", "streams", "async", "callbacks"})
     examples += read(EXAMPLE_SOURCES "/" + std::string{name} + ".cpp");
   const auto manual = read(MANUAL);
   static constexpr std::string_view begin = "```cpp\n";

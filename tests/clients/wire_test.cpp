@@ -67,6 +67,17 @@ TEST_CASE("a ref travels by its id", "[clients][unit]") {
   CHECK_THROWS_AS(held.str(), connection_error); // It belongs to no connection.
 }
 
+TEST_CASE("a function travels by its name, over a connection only", "[clients][unit]") {
+  v1::Value message;
+  message.mutable_function()->set_name("auth.get");
+  const auto held = detail::decode(message, {}).as<host_function>();
+  CHECK(held.name() == "auth.get");
+  CHECK(value{held}.type_name() == "vivarium.HostFunction");
+  v1::Value again;
+  CHECK_THROWS_AS(detail::encode(held, again), conversion_error);
+  CHECK_THROWS_AS(detail::encode([](host_call&) { return 1; }, again), conversion_error);
+}
+
 TEST_CASE("what cannot travel says so", "[clients][unit]") {
   v1::Value message;
   CHECK_THROWS_AS(detail::encode(ref{}, message), conversion_error);

@@ -5,6 +5,7 @@ import { compressionGzip, createConnectTransport } from "@connectrpc/connect-nod
 import { fromBinary } from "@bufbuild/protobuf";
 import { ErrorDetailSchema } from "./gen/vivarium/v1/common_pb.js";
 import { ExecutionService } from "./gen/vivarium/v1/execution_pb.js";
+import { HostService } from "./gen/vivarium/v1/host_pb.js";
 import { SessionService } from "./gen/vivarium/v1/session_pb.js";
 
 export const url = process.env.VIVARIUM_URL;
@@ -33,11 +34,12 @@ function gzip() {
   };
 }
 
-/** Returns clients of both services over one transport. */
+/** Returns clients of all services over one transport. */
 export function clientsOf(options) {
   const transport = createConnectTransport({ baseUrl: url, httpVersion: "1.1", ...options });
   return {
     executions: createClient(ExecutionService, transport),
+    hosts: createClient(HostService, transport),
     sessions: createClient(SessionService, transport),
   };
 }

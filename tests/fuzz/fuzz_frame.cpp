@@ -43,6 +43,20 @@ void decode(const frame& one) {
         (void)validate_error(finished->content);
       }
       break;
+    case frame_type::host_result: (void)decode_host_result(one.body); break;
+    case frame_type::host_drop: (void)decode_host_drop(one.body); break;
+    case frame_type::host_call:
+      if (auto call = decode_host_call(one.body)) {
+        (void)is_utf8(call->name);
+        (void)validate_value(call->operands);
+      }
+      break;
+    case frame_type::note:
+      if (auto note = decode_note(one.body)) {
+        (void)validate_log_record(note->content);
+        (void)validate_progress(note->content);
+      }
+      break;
   }
 }
 

@@ -66,7 +66,7 @@ bool client::connected() const noexcept {
 
 request<session> client::prepare_session(const session_options& how) const {
   auto frame = detail::new_frame();
-  encode(how, *frame->mutable_create_session());
+  encode(how, *frame->mutable_create_session(), core_);
   return {{core_, std::move(frame)}, [](detail::reply& answer) {
             return vivarium::session{answer.from, decode(answer.frame.create_session().session()),
                                      true};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cpp/src/core.hpp"
 
+#include "clients/cpp/src/hosting.hpp"
 #include "clients/cpp/src/wire.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -117,7 +118,8 @@ hold hold_for(const std::shared_ptr<core>& on, const v1::ClientFrame& frame) {
   return brings_refs(frame) ? hold{on, session_of(frame)} : hold{};
 }
 
-core::core(const connect_options& how) {
+core::core(const connect_options& how)
+    : functions_{std::make_unique<host_core>(*this, how.host_threads)} {
   if (how.context == nullptr)
     own_ = std::make_shared<boost::asio::io_context>(1);
 }
@@ -168,7 +170,7 @@ core::~core() {
 }
 
 std::uint64_t core::submit(v1::ClientFrame& frame, handler on_answer) {
-  const bool streams = frame.has_follow() || frame.has_stream();
+  const bool streams = frame.has_follow() || frame.has_stream() || frame.has_serve();
   std::string bytes;
   std::uint64_t id = 0;
   std::string gone;
@@ -195,7 +197,7 @@ void core::send(const v1::ClientFrame& frame) {
 }
 
 std::shared_ptr<reply> core::exchange(v1::ClientFrame& frame) {
-  if (reader_.load() == std::this_thread::get_id())
+  if (is_reader())
     throw std::logic_error{"vivarium: a call that blocks was made on the connection's own thread"};
   auto out = std::make_shared<reply>();
   out->from = shared_from_this();
@@ -271,12 +273,10 @@ void core::abandon(std::uint64_t id) noexcept {
 }
 
 void core::more_credit(std::uint64_t id, std::uint32_t items) {
-  if (broken_)
-    return;
   v1::ClientFrame frame;
   frame.set_id(id);
   frame.set_more_credit(items);
-  send(frame);
+  tell(frame);
 }
 
 void core::close() noexcept {
@@ -290,8 +290,20 @@ void core::close() noexcept {
       link_->close();
   } catch (...) { // The daemon notices when the process ends.
   }
-  if (thread_.joinable() && thread_.get_id() != std::this_thread::get_id())
+  const bool own = thread_.joinable();
+  if (own && !is_reader())
     thread_.join();
+  if (functions_->pool().started()) {
+    // Functions that wait for an answer would wait for this thread, which waits for them.
+    if (!own || is_reader())
+      on_closed("the client was closed");
+    functions_->pool().stop();
+  }
+}
+
+void core::tell(const v1::ClientFrame& frame) {
+  if (!broken_)
+    send(frame);
 }
 
 std::shared_ptr<ref_state> core::adopt(const std::string& session, const v1::Ref& what) {

@@ -17,6 +17,7 @@ inline namespace client_v1 {
 namespace detail {
 
 class core;
+class host_core;
 
 /// Counts a request as under way in its session. While one is, ids that are to be released are
 /// held back: its answer may bring one of them again, because Python gives an object that it keeps
@@ -78,6 +79,13 @@ public:
   void abandon(std::uint64_t id) noexcept;
   void more_credit(std::uint64_t id, std::uint32_t items);
   void close() noexcept;
+  /// Sends a frame that has no answer; nothing when the connection is gone.
+  void tell(const v1::ClientFrame& frame);
+  [[nodiscard]] host_core& functions() noexcept { return *functions_; }
+  /// Whether this is the connection's own thread.
+  [[nodiscard]] bool is_reader() const noexcept {
+    return reader_.load() == std::this_thread::get_id();
+  }
 
   /// Returns the one handle state of that object.
   std::shared_ptr<ref_state> adopt(const std::string& session, const v1::Ref& what);
@@ -110,6 +118,7 @@ private:
   std::shared_ptr<link> link_;
   std::atomic<bool> broken_ = false;
   std::atomic<bool> draining_ = false;
+  std::unique_ptr<host_core> functions_;
 
   std::mutex mutex_; // guards the four below
   std::unordered_map<std::uint64_t, entry> entries_;

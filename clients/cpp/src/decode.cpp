@@ -110,6 +110,7 @@ value decode(v1::Value& from, const origin& at) {
     case Value::kArray: return decode(*from.mutable_array());
     case Value::kConstruct: return decode(*from.mutable_construct(), at);
     case Value::kRef: return decode(from.ref(), at);
+    case Value::kFunction: return host_function::named(from.function().name());
     case Value::kOpaque: return opaque{from.opaque().type_name(), from.opaque().repr()};
     case Value::kNone:
     case Value::KIND_NOT_SET: break; // The latter is a kind of the future.
@@ -121,6 +122,8 @@ namespace {
 
 // 2^53: beyond it a double does not hold every int.
 constexpr double exact_int = 9007199254740992.0;
+
+} // namespace
 
 value natural(const google::protobuf::Value& from) {
   using google::protobuf::Value;
@@ -148,8 +151,6 @@ value natural(const google::protobuf::Value& from) {
     default: return {};
   }
 }
-
-} // namespace
 
 } // namespace detail
 

@@ -14,6 +14,10 @@ namespace {
 
 using std::chrono::microseconds;
 
+// Beyond it, in the year 2262, the clock cannot say it.
+constexpr auto last_us = static_cast<std::uint64_t>(
+    std::chrono::floor<microseconds>(std::chrono::system_clock::duration::max()).count());
+
 std::shared_ptr<const exception_info> decode_exception(const v1::ExecutionError& from,
                                                        const origin& at);
 
@@ -92,6 +96,23 @@ void put_result(v1::Result& from, const origin& at, verdict& to) {
   }
 }
 
+event::log_record decode_log(v1::LogRecord& from, const origin& at) {
+  event::log_record out;
+  out.level = static_cast<log_level>(from.level());
+  out.logger = std::move(*from.mutable_logger());
+  out.message = std::move(*from.mutable_message());
+  out.file = std::move(*from.mutable_file());
+  out.line = from.line();
+  out.function = std::move(*from.mutable_function());
+  out.made = std::chrono::system_clock::time_point{
+      microseconds{static_cast<std::int64_t>(std::min(from.time_us(), last_us))}};
+  out.thread = std::move(*from.mutable_thread());
+  out.traceback = std::move(*from.mutable_traceback());
+  for (auto& each : *from.mutable_metadata())
+    out.metadata.emplace_back(decode(*each.mutable_key(), at), decode(*each.mutable_value(), at));
+  return out;
+}
+
 } // namespace
 
 std::shared_ptr<const exception_info> decode(const v1::ExecutionError& from, const origin& at) {
@@ -150,6 +171,11 @@ event decode(v1::Event& from, const origin& at) {
       out.what = std::move(items);
       break;
     }
+    case Event::kLog: out.what = decode_log(*from.mutable_log(), at); break;
+    case Event::kProgress:
+      out.what = event::progress{from.progress().done(), from.progress().total(),
+                                 std::move(*from.mutable_progress()->mutable_text())};
+      break;
     case Event::KIND_NOT_SET: break;
   }
   return out;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "clients/cpp/src/hosting.hpp"
 #include "clients/cpp/src/wire.hpp"
 
 namespace vivarium {
@@ -13,7 +14,8 @@ constexpr int max_depth = 500;
 /// Writes one alternative of a value.
 class encoder {
 public:
-  encoder(v1::Value& to, int depth) : to_{to}, depth_{depth} {
+  encoder(v1::Value& to, int depth, const std::shared_ptr<core>& on)
+      : to_{to}, depth_{depth}, on_{on} {
     if (depth > max_depth)
       throw conversion_error{"value", "vivarium.v1.Value", "it is nested too deeply"};
   }
@@ -89,10 +91,19 @@ public:
   void operator()(const opaque& from) {
     throw conversion_error{from.type_name, "vivarium.v1.Value", "it is only a description"};
   }
+  void operator()(const host_function& from) {
+    if (!from)
+      throw conversion_error{"empty vivarium::host_function", "vivarium.v1.Value"};
+    if (!on_)
+      throw conversion_error{"vivarium::host_function", "vivarium.v1.Value",
+                             "there is no connection to call it over"};
+    on_->functions().know(from);
+    to_.mutable_function()->set_name(from.name());
+  }
 
 private:
   void put(const value& from, v1::Value& to) const {
-    std::visit(encoder{to, depth_ + 1}, from.content());
+    std::visit(encoder{to, depth_ + 1, on_}, from.content());
   }
   void items(const std::vector<value>& from, v1::Sequence& to) const {
     to.mutable_items()->Reserve(static_cast<int>(from.size()));
@@ -120,6 +131,7 @@ private:
 
   v1::Value& to_;
   int depth_;
+  const std::shared_ptr<core>& on_;
 };
 
 std::uint64_t count(std::chrono::milliseconds from) {
@@ -127,12 +139,12 @@ std::uint64_t count(std::chrono::milliseconds from) {
 }
 
 template <class Map>
-void put(const variables& from, Map& to) {
+void put(const variables& from, Map& to, const std::shared_ptr<core>& on) {
   for (const auto& [name, held] : from.content())
-    encode(held, to[name]);
+    encode(held, to[name], on);
 }
 
-void put_target(const call_target& from, v1::Target& to) {
+void put_target(const call_target& from, v1::Target& to, const std::shared_ptr<core>& on) {
   if (const auto* module = std::get_if<module_name>(&from))
     to.set_module(module->name);
   else if (const auto* name = std::get_if<variable>(&from))
@@ -140,7 +152,7 @@ void put_target(const call_target& from, v1::Target& to) {
   else if (const auto* object = std::get_if<ref>(&from))
     to.mutable_ref()->set_id(object->id());
   else
-    detail::encode(std::get<value>(from), *to.mutable_value());
+    detail::encode(std::get<value>(from), *to.mutable_value(), on);
 }
 
 const std::string& either(const std::string& first, const std::string& second) {
@@ -154,13 +166,14 @@ static_assert(static_cast<int>(result_format::none) == v1::RESULT_FORMAT_NONE);
 static_assert(static_cast<int>(on_disconnect::kill) == v1::ON_DISCONNECT_KILL);
 static_assert(static_cast<int>(queue_policy::fail) == v1::QUEUE_POLICY_FAIL);
 static_assert(static_cast<int>(lifetime::connection) == v1::LIFETIME_CONNECTION);
+static_assert(static_cast<int>(log_level::critical) == v1::LOG_LEVEL_CRITICAL);
 static_assert(static_cast<int>(operation::exit) == v1::OPERATION_EXIT);
 static_assert(static_cast<int>(value_options::unserializable::repr)
               == v1::ValueOptions::UNSERIALIZABLE_REPR);
 static_assert(static_cast<int>(value_options::symbols::str) == v1::ValueOptions::SYMBOL_AS_STR);
 
-void encode(const value& from, v1::Value& to) {
-  std::visit(encoder{to, 0}, from.content());
+void encode(const value& from, v1::Value& to, const std::shared_ptr<core>& on) {
+  std::visit(encoder{to, 0, on}, from.content());
 }
 
 void encode(const value_options& from, v1::ValueOptions& to) {
@@ -201,10 +214,9 @@ void encode(const run_options& from, v1::RunOptions& to) {
   put_run(from, to);
 }
 
-void encode(const task::source& from, const std::string& session, const std::string& space,
-            v1::EvalRequest& to) {
-  to.set_session(session);
-  to.set_namespace_(either(from.options.namespace_id, space));
+void encode(const task::source& from, const place& at, v1::EvalRequest& to) {
+  to.set_session(at.session);
+  to.set_namespace_(either(from.options.namespace_id, at.space));
   to.set_source(from.text);
   to.set_filename(from.options.filename);
   to.set_first_line(from.options.first_line);
@@ -213,27 +225,41 @@ void encode(const task::source& from, const std::string& session, const std::str
   to.set_environment(from.options.environment);
   put_limits(from.options.limits, to);
   put_run(from.options, to);
-  put(from.variables, *to.mutable_variables());
+  to.set_within_call(either(from.options.within_call, at.within));
+  put(from.variables, *to.mutable_variables(), at.on);
 }
 
-void encode(const task::call& from, const std::string& session, const std::string& space,
-            v1::CallRequest& to) {
+void encode(const task::call& from, const place& at, v1::CallRequest& to) {
   const auto& options = from.with.options;
-  to.set_session(session);
-  to.set_namespace_(either(options.namespace_id, space));
-  put_target(from.target, *to.mutable_target());
+  to.set_session(at.session);
+  to.set_namespace_(either(options.namespace_id, at.space));
+  put_target(from.target, *to.mutable_target(), at.on);
   to.set_name(from.name);
   to.set_operation(static_cast<v1::Operation>(from.what));
   for (const auto& each : from.with.positional)
-    encode(each, *to.add_args());
-  put(from.with.keywords, *to.mutable_kwargs());
+    encode(each, *to.add_args(), at.on);
+  put(from.with.keywords, *to.mutable_kwargs(), at.on);
   encode(options, *to.mutable_options());
+  to.mutable_options()->set_within_call(either(options.within_call, at.within));
   to.set_create_session(options.create_session);
   to.set_environment(options.environment);
   put_limits(options.limits, to);
 }
 
-void encode(const session_options& from, v1::CreateSessionRequest& to) {
+namespace {
+
+void encode(const host_module& from, v1::HostModule& to, const std::shared_ptr<core>& on) {
+  to.set_name(from.name);
+  for (const auto& each : from.functions)
+    to.add_functions(each);
+  put(from.constants, *to.mutable_constants(), on);
+  to.set_override(from.replace);
+}
+
+} // namespace
+
+void encode(const session_options& from, v1::CreateSessionRequest& to,
+            const std::shared_ptr<core>& on) {
   to.set_name(from.name);
   to.set_environment(from.environment);
   to.set_idle_timeout_ms(count(from.idle_timeout));
@@ -251,17 +277,21 @@ void encode(const session_options& from, v1::CreateSessionRequest& to) {
   put_limits(from.limits, to);
   to.set_egress(from.egress);
   to.set_processes(static_cast<v1::Processes>(from.processes));
+  for (const auto& each : from.modules)
+    encode(each, *to.add_modules(), on);
+  to.set_log_level(static_cast<v1::LogLevel>(from.log_level));
   if (!from.init)
     return;
   auto& init = *to.mutable_init();
   init.set_source(from.init->source);
-  put(from.init->variables, *init.mutable_variables());
+  put(from.init->variables, *init.mutable_variables(), on);
   init.set_timeout_ms(count(from.init->timeout));
   init.set_filename(from.init->filename);
   init.set_first_line(from.init->first_line);
 }
 
-void encode(const namespace_options& from, v1::CreateNamespaceRequest& to) {
+void encode(const namespace_options& from, v1::CreateNamespaceRequest& to,
+            const std::shared_ptr<core>& on) {
   to.set_name(from.name);
   for (const auto& each : from.from) {
     auto& source = *to.add_from();
@@ -272,7 +302,7 @@ void encode(const namespace_options& from, v1::CreateNamespaceRequest& to) {
     if (each.except)
       source.mutable_except()->mutable_names()->Add(each.except->begin(), each.except->end());
   }
-  put(from.variables, *to.mutable_variables());
+  put(from.variables, *to.mutable_variables(), on);
   encode(from.values, *to.mutable_value_options());
   to.set_lifetime(static_cast<v1::Lifetime>(from.lifetime));
 }

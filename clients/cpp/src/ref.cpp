@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "clients/cpp/src/hosting.hpp"
 #include "clients/cpp/src/wire.hpp"
 
 namespace vivarium {
@@ -36,8 +37,8 @@ request<value> ref::prepare(operation what, std::string_view name, arguments wit
     throw std::logic_error{"vivarium: an empty ref was used"};
   auto on = detail::need(state_->from.lock());
   auto frame = detail::new_frame();
-  encode(task::call{*this, std::string{name}, what, std::move(with)}, state_->session, {},
-         *frame->mutable_call());
+  encode(task::call{*this, std::string{name}, what, std::move(with)},
+         {on, state_->session, {}, detail::call_here(state_->session)}, *frame->mutable_call());
   return {{std::move(on), std::move(frame)}, [](detail::reply& answer) {
             auto out = verdict_of(*answer.frame.mutable_call(), answer.from);
             out.check();

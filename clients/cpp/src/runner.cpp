@@ -34,7 +34,7 @@ task::source source_of(std::string_view source, const variables& with, const run
 request<verdict> runner::prepare_run(std::string_view source, const variables& with,
                                      const run_options& how) const {
   auto frame = detail::new_frame();
-  encode(source_of(source, with, how), session_, space_, *frame->mutable_eval());
+  encode(source_of(source, with, how), {core_, session_, space_, within_}, *frame->mutable_eval());
   return {{core_, std::move(frame)}, [](detail::reply& answer) {
             return verdict_of(*answer.frame.mutable_eval(), answer.from);
           }};
@@ -48,8 +48,8 @@ request<value> runner::prepare_eval(std::string_view source, const variables& wi
 request<verdict> runner::prepare_run_call(call_target target, std::string_view name, operation what,
                                           arguments with) const {
   auto frame = detail::new_frame();
-  encode(task::call{std::move(target), std::string{name}, what, std::move(with)}, session_, space_,
-         *frame->mutable_call());
+  encode(task::call{std::move(target), std::string{name}, what, std::move(with)},
+         {core_, session_, space_, within_}, *frame->mutable_call());
   return {{core_, std::move(frame)}, [](detail::reply& answer) {
             return verdict_of(*answer.frame.mutable_call(), answer.from);
           }};
@@ -63,7 +63,8 @@ request<value> runner::prepare_call(call_target target, std::string_view name, o
 request<execution> runner::prepare_start(std::string_view source, const variables& with,
                                          const run_options& how) const {
   auto frame = detail::new_frame();
-  encode(source_of(source, with, how), session_, space_, *frame->mutable_start()->mutable_eval());
+  encode(source_of(source, with, how), {core_, session_, space_, within_},
+         *frame->mutable_start()->mutable_eval());
   return {{core_, std::move(frame)}, [](detail::reply& answer) {
             const auto& started = answer.frame.start();
             return execution{answer.from, started.execution_id(), started.session_id()};
@@ -76,9 +77,10 @@ request<std::vector<batch_result>> runner::prepare_batch(std::vector<task> tasks
   for (auto& each : tasks) {
     auto& item = *items.add_items();
     if (const auto* source = std::get_if<task::source>(&each.what))
-      encode(*source, session_, space_, *item.mutable_eval());
+      encode(*source, {core_, session_, space_, within_}, *item.mutable_eval());
     else
-      encode(std::get<task::call>(each.what), session_, space_, *item.mutable_call());
+      encode(std::get<task::call>(each.what), {core_, session_, space_, within_},
+             *item.mutable_call());
   }
   return {{core_, std::move(frame)}, [](detail::reply& answer) {
             std::vector<batch_result> out;
@@ -92,9 +94,10 @@ basic_stream<value> runner::stream(task what, const stream_options& how) const {
   auto frame = detail::new_frame();
   auto& request = *frame->mutable_stream();
   if (const auto* source = std::get_if<task::source>(&what.what))
-    encode(*source, session_, space_, *request.mutable_eval());
+    encode(*source, {core_, session_, space_, within_}, *request.mutable_eval());
   else
-    encode(std::get<task::call>(what.what), session_, space_, *request.mutable_call());
+    encode(std::get<task::call>(what.what), {core_, session_, space_, within_},
+           *request.mutable_call());
   request.set_idle_timeout_ms(static_cast<std::uint64_t>(how.idle.count()));
   return basic_stream<value>{
       detail::feed<value>::open(detail::need(core_), *frame, how.window, session_)};

@@ -97,6 +97,7 @@ void session::close() {
 name_space session::use_namespace(std::string id_or_name) const {
   name_space out{core_, session_, {std::move(id_or_name), {}, {}}};
   out.detach();
+  out.set_within(within_);
   return out;
 }
 
@@ -114,7 +115,7 @@ request<session_info> session::prepare_status() const {
 request<name_space> session::prepare_namespace(const namespace_options& how) const {
   auto frame = detail::new_frame();
   frame->mutable_create_namespace()->set_session(session_);
-  encode(how, *frame->mutable_create_namespace());
+  encode(how, *frame->mutable_create_namespace(), core_);
   return {{core_, std::move(frame)}, [session = session_](detail::reply& answer) {
             return name_space{answer.from, session,
                               decode(answer.frame.create_namespace().namespace_())};

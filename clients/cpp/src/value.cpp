@@ -36,7 +36,8 @@ constexpr std::array<std::string_view, std::variant_size_v<value::storage>> type
     "numpy.ndarray",
     "",
     "",
-    ""};
+    "",
+    "vivarium.HostFunction"};
 
 /// Multiplies little-endian base 256 by ten and adds.
 void times_ten_plus(std::string& magnitude, unsigned digit) {

@@ -16,21 +16,33 @@ struct origin {
   std::string session;
 };
 
-/// Throws `conversion_error` for what is nested too deeply.
-void encode(const value& from, v1::Value& to);
+/// Where a request is made: the connection that functions in it become known to, and what it is
+/// part of answering.
+struct place {
+  std::shared_ptr<core> on;
+  std::string session = {};
+  std::string space = {};
+  std::string within = {};
+};
+
+/// Throws `conversion_error` for what is nested too deeply, and for a function when there is no
+/// connection to call it over.
+void encode(const value& from, v1::Value& to, const std::shared_ptr<core>& on = {});
 void encode(const value_options& from, v1::ValueOptions& to);
 void encode(const run_options& from, v1::RunOptions& to);
 /// Returns whether any is set.
 bool encode(const session_limits& from, v1::Limits& to);
-void encode(const session_options& from, v1::CreateSessionRequest& to);
-void encode(const namespace_options& from, v1::CreateNamespaceRequest& to);
-void encode(const task::source& from, const std::string& session, const std::string& space,
-            v1::EvalRequest& to);
-void encode(const task::call& from, const std::string& session, const std::string& space,
-            v1::CallRequest& to);
+void encode(const session_options& from, v1::CreateSessionRequest& to,
+            const std::shared_ptr<core>& on);
+void encode(const namespace_options& from, v1::CreateNamespaceRequest& to,
+            const std::shared_ptr<core>& on);
+void encode(const task::source& from, const place& at, v1::EvalRequest& to);
+void encode(const task::call& from, const place& at, v1::CallRequest& to);
 
 /// Takes the content out of the message.
 [[nodiscard]] value decode(v1::Value& from, const origin& at);
+/// A value of natural JSON.
+[[nodiscard]] value natural(const google::protobuf::Value& from);
 [[nodiscard]] verdict decode(v1::Verdict& from, const origin& at);
 [[nodiscard]] std::shared_ptr<const exception_info> decode(const v1::ExecutionError& from,
                                                            const origin& at);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <vivarium/session.hpp>
+#include <vivarium/host.hpp>
 
 namespace vivarium {
 inline namespace client_v1 {
@@ -38,7 +38,8 @@ public:
   client() = default;
   client(client&&) noexcept = default;
   client& operator=(client&& other) noexcept;
-  /// Sends what is still to be sent and closes the connection. What waits fails.
+  /// Sends what is still to be sent and closes the connection. What waits fails. Functions that are
+  /// at work are waited for, unless it is one of them that destroys this.
   ~client();
 
   /// Makes a session, or takes the one of that name with `.attach`.
@@ -63,6 +64,11 @@ public:
   }
   /// Sets what later requests of this connection leave unset; replaces all set before.
   void set_defaults(const defaults& what) const { (void)prepare_defaults(what).get(); }
+  /// Offers functions that Python calls, until what this returns is gone; waits until the daemon
+  /// has taken the offer. Calls of what this connection submits come here first, others as
+  /// HostService in host.proto says. Throws `invalid_argument_error` for a name that is there
+  /// twice, without a callable, or that the daemon does not take, and `connection_error`.
+  [[nodiscard]] serving serve(host_functions functions, serve_options how = {}) const;
   /// Whether the daemon has said that it is about to stop.
   [[nodiscard]] bool draining() const noexcept;
   /// Whether requests can still be made.

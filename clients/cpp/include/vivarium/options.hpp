@@ -89,6 +89,8 @@ struct run_options {
   std::string environment = {};  ///< Of a one-shot or a session that is made.
   std::string namespace_id = {}; ///< Id or name; empty for that of the object it is called on.
   session_limits limits = {};    ///< Of a one-shot or a session that is made.
+  /// Id of a call of the session's that this is part of answering; see `host_call::session`.
+  std::string within_call = {};
 };
 
 /// Options of a stream.
@@ -110,6 +112,26 @@ struct init_script {
 /// Whether a session's code may have processes of its own; numbers equal vivarium.v1.Processes.
 enum class process_mode : std::uint8_t { unset = 0, none = 1, children = 2 };
 
+/// Severity of a log record; numbers equal vivarium.v1.LogLevel.
+enum class log_level : std::uint8_t {
+  unset = 0,
+  debug,
+  info,
+  notice,
+  warning,
+  error,
+  critical,
+};
+
+/// A module of the application's: Python imports it, and a call of one of its functions is a call
+/// of "module.function" to whoever serves that.
+struct host_module {
+  std::string name;                        ///< Dots make it part of a package.
+  std::vector<std::string> functions = {}; ///< Asynchronous ones after "async ".
+  class variables constants = {};
+  bool replace = false; ///< Takes the place of a module that could be imported otherwise.
+};
+
 /// How a session is made; see CreateSessionRequest in session.proto.
 struct session_options {
   std::string name = {};
@@ -128,6 +150,9 @@ struct session_options {
   session_limits limits = {};
   std::string egress = {}; ///< Policy that says what it may connect to; empty: nothing.
   process_mode processes = process_mode::unset; ///< Unset: what its environment says.
+  std::vector<host_module> modules = {};
+  /// What `vivarium.LoggingHandler` drops is below this; unset: info.
+  enum log_level log_level = log_level::unset;
 };
 
 /// A namespace to copy names from.
@@ -167,6 +192,9 @@ struct connect_options {
   /// Where the connection runs; null for a thread of its own. Somebody must run it; the calls that
   /// block must not be made from there.
   boost::asio::io_context* context = nullptr;
+  /// Threads for functions that Python calls, at most; each is made when all others are at work. A
+  /// function that waits for an evaluation which calls again takes one for each level.
+  std::size_t host_threads = 64;
 };
 
 /// What is done to an object; see Operation in execution.proto.

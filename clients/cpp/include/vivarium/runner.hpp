@@ -106,6 +106,10 @@ public:
     return prepare_start(source, with, how).get();
   }
 
+  /// What is run by this handle from here on is part of answering that call of its session's;
+  /// empty: of none.
+  void set_within(std::string call_id) { within_ = std::move(call_id); }
+
   [[nodiscard]] request<value> prepare_eval(std::string_view source, const variables& with = {},
                                             const run_options& how = {}) const;
   [[nodiscard]] request<verdict> prepare_run(std::string_view source, const variables& with = {},
@@ -128,6 +132,7 @@ protected:
   std::shared_ptr<detail::core> core_;
   std::string session_; ///< Id or name; empty for one-shots.
   std::string space_;   ///< Namespace; empty for the base one.
+  std::string within_;  ///< Call that all of this is part of answering; empty: none.
 };
 
 /// A function of a module, or an attribute on the way to one.

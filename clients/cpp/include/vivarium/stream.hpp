@@ -93,12 +93,33 @@ struct event {
   struct items {
     std::vector<value> values;
   };
+  /// A record of Python's logging, made by `vivarium.LoggingHandler`.
+  struct log_record {
+    log_level level = log_level::unset;
+    std::string logger;
+    std::string message;
+    std::string file;
+    std::uint32_t line = 0;
+    std::string function;
+    std::chrono::system_clock::time_point made; ///< By the session's clock.
+    std::string thread;
+    std::string traceback; ///< Of the exception that was logged; empty when there was none.
+    std::vector<std::pair<value, value>> metadata;
+  };
+  /// How far it has come, told by `vivarium.progress`.
+  struct progress {
+    double done = 0;
+    double total = 0; ///< In the same unit; 0 when it is not known.
+    std::string text; ///< What is being done.
+  };
   std::uint64_t sequence = 0;
   std::chrono::microseconds time{0}; ///< Since the execution was submitted.
   std::uint64_t lost_before = 0;     ///< Events that the bounded log no longer holds.
   /// monostate: of a kind that this library does not know. The verdict is the last one; it does not
   /// repeat the output.
-  std::variant<std::monostate, started, output, error_output, display, items, verdict> what;
+  std::variant<std::monostate, started, output, error_output, display, items, verdict, log_record,
+               progress>
+      what;
 };
 
 using event_stream = basic_stream<event>;

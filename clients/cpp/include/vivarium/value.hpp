@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <vivarium/host_function.hpp>
 #include <vivarium/ref.hpp>
 
 #include <concepts>
@@ -46,13 +47,14 @@ concept to_value = !std::same_as<std::remove_cvref_t<T>, value> && requires(T &&
 /// | time_point of system_clock | datetime in UTC; `as` takes any with an offset |
 /// | ndarray, std::span<const T> (to Python only) | numpy.ndarray |
 /// | ref | an object of the session |
+/// | host_function, a callable for `host_call&` (see host.hpp) | a function of the application |
 /// | the other types of kinds.hpp | theirs |
 class value {
 public:
-  using storage =
-      std::variant<none, bool, std::int64_t, big_int, double, std::string, bytes, list, tuple, dict,
-                   set, frozenset, bytearray, std::complex<double>, datetime, date, time_of_day,
-                   timedelta, decimal, uuid, symbol, term, ndarray, construct, ref, opaque>;
+  using storage = std::variant<none, bool, std::int64_t, big_int, double, std::string, bytes, list,
+                               tuple, dict, set, frozenset, bytearray, std::complex<double>,
+                               datetime, date, time_of_day, timedelta, decimal, uuid, symbol, term,
+                               ndarray, construct, ref, opaque, host_function>;
 
   /// None.
   value() = default;
