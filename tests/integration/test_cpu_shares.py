@@ -9,6 +9,7 @@ import threading
 from vivarium_testing import processes, tenants, waiting
 
 HOG = "while True: pass"
+GROUPS_OFF = '[sandbox]\ncgroup = "off"\n'
 CROWD = """
 import threading
 for _ in range(3):
@@ -80,6 +81,8 @@ class SharesCase(tenants.TenantCase):
 
     watched = False
     tenants = {"greedy": "", "quiet": ""}
+    # Where a tenant has a group of its own, that is what stands behind: test_tenant_groups.py.
+    more_config = GROUPS_OFF
 
     def worker_of(self, tenant, session):
         """Returns the pid of a session's worker."""
@@ -180,7 +183,7 @@ class Shares(SharesCase):
 class Crowds(SharesCase):
     """Sessions that may have processes."""
 
-    more_config = '[environments.default]\nprocesses = "children"\n'
+    more_config = GROUPS_OFF + '[environments.default]\nprocesses = "children"\n'
 
     def test_all_processes_stand_behind(self):
         worker = self.begin_hogs(1, FAMILY)[0]
@@ -198,7 +201,7 @@ class Crowds(SharesCase):
 class Unshared(SharesCase):
     """With fair_cpu switched off everybody is as the kernel has it."""
 
-    more_config = "[sandbox]\nfair_cpu = false\n"
+    more_config = GROUPS_OFF + "fair_cpu = false\n"
 
     def test_nobody_stands_behind(self):
         hogs = self.begin_hogs(len(ALL) + 1)
