@@ -74,6 +74,7 @@ struct session_fixture {
         .resize = [this](std::uint64_t, std::uint64_t bytes,
                          std::uint32_t) { resized.push_back(bytes); },
         .watch = [this](const resource_watch::ticket& one) { watched = one; },
+        .share_cpu = nullptr,
         .enter_cgroup = nullptr,
         .leave_cgroup = [this](const std::string& folder) { left_groups.push_back(folder); },
         .call_host =
