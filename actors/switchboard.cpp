@@ -2,19 +2,40 @@
 #include "actors/switchboard.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <unordered_set>
 #include <utility>
 
 namespace vivarium {
 
-bool covers(const std::vector<std::string>& patterns, std::string_view name) {
-  if (patterns.empty())
-    return true;
-  return std::any_of(patterns.begin(), patterns.end(), [name](std::string_view pattern) {
-    if (!pattern.ends_with(".*"))
-      return pattern == name;
-    pattern.remove_suffix(1); // The dot stays.
-    return name.size() > pattern.size() && name.starts_with(pattern);
+namespace {
+
+// Calls `one` with each pattern, other than the name itself, that covers a name or a pattern, until
+// it returns true, which is returned.
+template <class One>
+bool any_above(std::string_view name, One one) {
+  std::string pattern;
+  for (auto dot = name.find('.'); dot != name.npos && dot + 1 < name.size();
+       dot = name.find('.', dot + 1)) {
+    pattern.assign(name, 0, dot + 1);
+    pattern += '*';
+    if (pattern != name && one(pattern))
+      return true;
+  }
+  return false;
+}
+
+} // namespace
+
+std::vector<std::string> switchboard::patterns_of(const function_offer& what) {
+  if (what.names.empty())
+    return {""};
+  const std::unordered_set<std::string> all{what.names.begin(), what.names.end()};
+  std::vector<std::string> out;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(out), [&all](const std::string& name) {
+    return !any_above(name, [&all](const std::string& above) { return all.contains(above); });
   });
+  return out;
 }
 
 result<switchboard::offer_id> switchboard::offer(const std::string& tenant, function_offer what,
@@ -27,6 +48,8 @@ result<switchboard::offer_id> switchboard::offer(const std::string& tenant, func
                                            + std::to_string(most_names) + " names in all"};
   board.names += what.names.size();
   auto id = ++last_offer_;
+  for (auto& pattern : patterns_of(what))
+    board.by_pattern[std::move(pattern)].push_back(id);
   board.offers.emplace(id, offered{std::move(what), &by});
   return id;
 }
@@ -38,6 +61,13 @@ void switchboard::withdraw(const std::string& tenant, offer_id which) {
   if (board == tenants_.end() || found == board->second.offers.end())
     return;
   board->second.names -= found->second.what.names.size();
+  auto& by_pattern = board->second.by_pattern;
+  for (const auto& pattern : patterns_of(found->second.what)) {
+    auto under = by_pattern.find(pattern);
+    std::erase(under->second, which);
+    if (under->second.empty())
+      by_pattern.erase(under);
+  }
   board->second.offers.erase(found);
   std::vector<answer_function> left;
   auto& calls = board->second.calls;
@@ -49,8 +79,6 @@ void switchboard::withdraw(const std::string& tenant, offer_id which) {
     left.push_back(std::move(it->second.then));
     it = calls.erase(it);
   }
-  if (board->second.offers.empty() && calls.empty())
-    tenants_.erase(board);
   for (auto& then : left)
     then({bridge::host_result::outcome::unavailable,
           "the client that offers this function went away before it answered"});
@@ -61,19 +89,28 @@ switchboard::offered* switchboard::choose(tenant_board& board, const caller& who
                                           std::string_view name) {
   offered* best = nullptr;
   int best_rank = 0;
-  for (auto& [id, one] : board.offers) {
+  auto consider = [&](offered& one) {
     const auto& what = one.what;
     bool its_session = what.session == who.session_id
                        || (!who.session_name.empty() && what.session == who.session_name);
-    if ((!what.session.empty() && !its_session) || !covers(what.names, name)
-        || (who.bound != 0 && what.connection != who.bound))
-      continue;
+    if ((!what.session.empty() && !its_session) || (who.bound != 0 && what.connection != who.bound))
+      return;
     int rank = who.connection != 0 && what.connection == who.connection ? 3 : its_session ? 2 : 1;
     if (rank > best_rank || (rank == best_rank && one.last_used < best->last_used)) {
       best = &one;
       best_rank = rank;
     }
-  }
+  };
+  auto among = [&](const std::string& pattern) {
+    auto found = board.by_pattern.find(pattern);
+    if (found != board.by_pattern.end())
+      for (auto id : found->second)
+        consider(board.offers.at(id));
+    return false;
+  };
+  among({});
+  among(std::string{name});
+  any_above(name, among);
   return best;
 }
 
@@ -96,7 +133,7 @@ result<std::string> switchboard::place(const caller& who, function_call what,
   }
   what.charge = byte_charge{board->second.held, bytes};
   if (then)
-    what.id = "call_" + std::to_string(++last_call_);
+    what.id = "call_" + std::to_string(++board->second.last_call);
   auto id = what.id;
   if (then) {
     auto at = std::find_if(board->second.offers.begin(), board->second.offers.end(),

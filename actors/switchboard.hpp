@@ -57,9 +57,6 @@ struct function_offer {
   std::uint64_t connection = 0;   ///< Number of the connection that offers; 0: none.
 };
 
-/// Whether an offer of `pattern`s covers the name.
-[[nodiscard]] bool covers(const std::vector<std::string>& patterns, std::string_view name);
-
 /// Connects calls of sessions with those who answer them, tenant by tenant: nothing of one tenant
 /// is ever found by another. Reactor thread.
 class switchboard {
@@ -114,16 +111,21 @@ private:
   };
   struct tenant_board {
     std::map<offer_id, offered> offers;
+    // Who offers what, so that a call costs the same however many names there are. An offer is
+    // under none that another of its own covers: it is met once. "" is everything.
+    std::unordered_map<std::string, std::vector<offer_id>> by_pattern;
     std::unordered_map<std::string, open_call> calls;
     std::size_t names = 0;
+    std::uint64_t last_call = 0; // Its own: how much others call is nobody's to see.
     byte_charge::sum held = std::make_shared<std::size_t>(0);
   };
 
+  /// Patterns of an offer without those that others of it cover.
+  static std::vector<std::string> patterns_of(const function_offer& what);
   static offered* choose(tenant_board& board, const caller& who, std::string_view name);
 
-  std::map<std::string, tenant_board> tenants_;
+  std::map<std::string, tenant_board> tenants_; // Of all that have ever offered something.
   std::uint64_t last_offer_ = 0;
-  std::uint64_t last_call_ = 0;
   std::uint64_t turns_ = 0;
 };
 

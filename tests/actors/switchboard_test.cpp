@@ -57,15 +57,59 @@ struct placed {
 } // namespace
 
 TEST_CASE("patterns are exact or cover what is below them", "[actors][unit]") {
+  auto covers = [](std::vector<std::string> patterns, std::string name) {
+    switchboard board;
+    recorder host;
+    function_offer what;
+    what.names = std::move(patterns);
+    auto id = offer(board, "t", std::move(what), host);
+    placed one{board, someone, std::move(name)};
+    board.withdraw("t", id);
+    CHECK_FALSE(board.place(someone, call_of("c"), nullptr));
+    return static_cast<bool>(one.id);
+  };
   CHECK(covers({}, "anything"));
   CHECK(covers({"a.b", "c"}, "c"));
+  CHECK(covers({"c", "c"}, "c"));
   CHECK_FALSE(covers({"c"}, "c.d"));
   CHECK_FALSE(covers({"c"}, "cd"));
   CHECK(covers({"c.*"}, "c.d"));
   CHECK(covers({"c.*"}, "c.d.e"));
+  CHECK(covers({"c.*"}, "c.*"));
   CHECK_FALSE(covers({"c.*"}, "c"));
   CHECK_FALSE(covers({"c.*"}, "c."));
   CHECK_FALSE(covers({"c.*"}, "cc.d"));
+  for (auto name : {"c.d.e", "c.d.f", "c.g"}) // Whatever one covers of the other.
+    CHECK(covers({"c.d.e", "c.d.*", "c.*"}, name));
+  CHECK_FALSE(covers({"c.d.e", "c.d.*"}, "c.e"));
+}
+
+TEST_CASE("ids of calls tell nothing of other tenants' calls", "[actors][unit]") {
+  switchboard board;
+  recorder host;
+  offer(board, "t", {}, host);
+  offer(board, "other", {}, host);
+  const switchboard::caller other{"other", "ses_2", "", 0, 0};
+  placed before{board, other, "f"};
+  for (int i = 0; i < 10; ++i)
+    CHECK(placed{board, someone, "f"}.id);
+  placed after{board, other, "f"};
+  REQUIRE(before.id);
+  REQUIRE(after.id);
+  CHECK(*before.id == "call_1");
+  CHECK(*after.id == "call_2");
+}
+
+TEST_CASE("an id is not used again when all offers have gone", "[actors][unit]") {
+  switchboard board;
+  recorder host;
+  auto first = offer(board, "t", {}, host);
+  placed one{board, someone, "f"};
+  board.withdraw("t", first);
+  offer(board, "t", {}, host);
+  placed two{board, someone, "f"};
+  REQUIRE(two.id);
+  CHECK(*one.id != *two.id);
 }
 
 TEST_CASE("a call is answered once", "[actors][unit]") {
