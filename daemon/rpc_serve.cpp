@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/rpc_calls.hpp"
 
-#include <algorithm>
 #include <deque>
+#include <iterator>
+#include <list>
+#include <string>
+#include <unordered_map>
 #include <utility>
 
 namespace vivarium::rpc {
@@ -42,6 +45,8 @@ public:
     if (waiting_.size() >= most_calls_held)
       return false;
     waiting_.push_back(call);
+    if (!call->id.empty())
+      places_.emplace(call->id, std::prev(waiting_.end()));
     tell_ready();
     return true;
   }
@@ -49,9 +54,8 @@ public:
   void on_lost() override { ++lost_; }
 
   void on_dropped(const std::string& id) override {
-    auto same = [&id](const function_call_ptr& one) { return one->id == id; };
-    if (auto at = std::find_if(waiting_.begin(), waiting_.end(), same); at != waiting_.end()) {
-      waiting_.erase(at);
+    if (auto place = places_.extract(id)) {
+      waiting_.erase(place.mapped());
       return; // The client has never heard of it.
     }
     if (under_way_ > 0)
@@ -74,6 +78,7 @@ public:
       return std::nullopt;
     auto call = std::move(waiting_.front());
     waiting_.pop_front();
+    places_.erase(call->id);
     under_way_ += call->id.empty() ? 0 : 1;
     return made(wire::encode_function_call(response(), format_, *call, std::exchange(lost_, 0)), 1);
   }
@@ -95,6 +100,7 @@ public:
   /// Ends the stream in order; its calls that are not answered fail.
   void give_up() override {
     leave();
+    places_.clear();
     waiting_.clear();
     dropped_.clear();
     ended_ = true;
@@ -119,7 +125,9 @@ private:
   wire::result_format format_ = wire::result_format::typed;
   std::uint64_t window_ = 0;
   std::uint64_t under_way_ = 0; // Calls that the client has and has not answered.
-  std::deque<function_call_ptr> waiting_;
+  std::list<function_call_ptr> waiting_;
+  // Where those are that can be dropped: a session may drop thousands at once, in any order.
+  std::unordered_map<std::string, std::list<function_call_ptr>::iterator> places_;
   std::deque<std::string> dropped_;
   std::uint64_t lost_ = 0;
   bool introduced_ = false;
