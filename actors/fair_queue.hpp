@@ -39,8 +39,14 @@ public:
 
   /// Takes out everything equal to `what`.
   void erase(const T& what) {
+    erase_if([&what](const T& one) { return one == what; });
+  }
+
+  /// Takes out everything for which that holds, in one pass.
+  template <class Test>
+  void erase_if(Test test) {
     for (auto& line : lines_)
-      size_ -= std::erase(line.waiting, what);
+      size_ -= std::erase_if(line.waiting, test);
     std::erase_if(lines_, [](const line_of& line) { return line.waiting.empty(); });
   }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_set>
 #include <utility>
 
 namespace vivarium {
@@ -266,18 +267,21 @@ void session_pool_core::fail_all_waiting(errc code, error_kind kind, const std::
 
 void session_pool_core::on_tick(clock_type::time_point now) {
   wake_armed_ = clock_type::time_point::max();
-  std::vector<execution_ptr> late;
+  std::unordered_set<execution_ptr> late; // Thousands may be at once.
   auto next = clock_type::time_point::max();
   for (const auto& [what, until] : lines_) {
     if (until <= now)
-      late.push_back(what);
+      late.insert(what);
     else
       next = std::min(next, until);
   }
-  for (const auto& what : late) {
-    anybody_.erase(what);
+  auto is_late = [&late](const execution_ptr& one) { return late.contains(one); };
+  if (!late.empty()) {
+    anybody_.erase_if(is_late);
     for (auto& [number, one] : members_)
-      std::erase(one.waiting, what);
+      std::erase_if(one.waiting, is_late);
+  }
+  for (const auto& what : late) {
     const auto& limit = what->request().timeout;
     auto waited = duration_cast<std::chrono::milliseconds>(now - what->submitted());
     fail(what, errc::deadline_exceeded, error_kind::timeout,

@@ -35,4 +35,10 @@ TEST_CASE("what is taken out is not counted", "[actors][unit]") {
   CHECK(queue.empty());
   queue.erase(7);
   CHECK(queue.empty());
+  for (int n = 0; n < 10; ++n)
+    queue.push(n < 5 ? "a" : "b", n);
+  queue.erase_if([](int n) { return n != 3; });
+  CHECK(queue.size() == 1);
+  CHECK(queue.parties() == 1);
+  CHECK(queue.pop() == 3);
 }
