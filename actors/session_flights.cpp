@@ -26,13 +26,15 @@ constexpr std::size_t max_parked = 2'000;
 } // namespace
 
 void session_core::dispatch() {
-  if (!worker_ || info_.state == session_state::dead || info_.state == session_state::starting)
+  if (!worker_ || info_.state == session_state::dead)
     return;
+  // Of a session that starts, only what its own start waits for is taken up.
+  bool starting = info_.state == session_state::starting;
   auto now = clock_type::now();
   // What is within a call goes at once: the call waits for it.
   while (!waiting_.empty()
          && (waiting_.front()->within != 0
-             || (sent_.size() < max_sent && parked_.size() < max_parked
+             || (!starting && sent_.size() < max_sent && parked_.size() < max_parked
                  && worker_->unsent() < max_unsent_bytes))) {
     auto next = std::move(waiting_.front());
     waiting_.pop_front();

@@ -30,9 +30,21 @@ constexpr std::size_t most_within = 64;
 constexpr std::size_t most_unsent = 16u << 20;
 constexpr std::size_t hopeless_unsent = 64u << 20;
 constexpr std::size_t most_name = 200;
+// What may be wrapped around operands that are counted without it.
+constexpr std::size_t operand_slack = 64;
 constexpr auto longest_wait = std::chrono::hours{24};
 // Records of a session that reach the daemon's log in a second; its clients get all.
 constexpr unsigned most_logged = 20;
+
+// A name reaches environments of processes, logs and terminals: nothing in it may end or forge
+// anything there.
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= most_name && bridge::is_utf8(text)
+         && std::none_of(text.begin(), text.end(), [](char c) {
+              auto byte = static_cast<unsigned char>(c);
+              return byte < 0x20 || byte == 0x7f;
+            });
+}
 
 // What the arguments of a call are: a tuple of a tuple and a dict whose keys are text.
 bool are_arguments(std::string_view encoded) {
@@ -75,8 +87,9 @@ bool session_core::handle_host_call(std::string_view body) {
   using kind = bridge::host_call::call_kind;
   auto message = bridge::decode_host_call(body);
   auto fine = message ? bridge::validate_value(message->operands) : status{message.why()};
-  if (!fine || message->name.empty() || message->name.size() > most_name
-      || !bridge::is_utf8(message->name) || !are_arguments(message->operands)
+  if (!fine || !is_name(message->name)
+      || message->operands.size() > bridge::max_operand_bytes + operand_slack
+      || !are_arguments(message->operands)
       || (message->kind == kind::call) != (message->call > last_call_)) {
     violated(fine ? "a call to the application that is none" : fine.why().detail);
     return false;
@@ -138,8 +151,12 @@ void session_core::answer_call(std::uint64_t number, const open_call& call,
     return;
   if (worker_->unsent() > hopeless_unsent)
     return violated("it asks and does not read the answers");
-  (void)bridge::append_host_result(worker_->outgoing(),
-                                   {number, with.kind, with.content, with.host});
+  if (auto ok = bridge::append_host_result(worker_->outgoing(),
+                                           {number, with.kind, with.content, with.host});
+      !ok)
+    (void)bridge::append_host_result(
+        worker_->outgoing(),
+        {number, outcome::limit, "the answer is too large: " + ok.why().detail, 0});
   unflushed_ = true;
 }
 
@@ -213,7 +230,9 @@ result<std::uint64_t> session_core::call_of(const std::string& id) const {
     return error{errc::not_found,
                  "`within_call`: no call '" + id + "' of this session waits for an answer"};
   auto within = std::count_if(sent_.begin(), sent_.end(),
-                              [](const auto& one) { return one.what->within != 0; });
+                              [](const auto& one) { return one.what->within != 0; })
+                + std::count_if(waiting_.begin(), waiting_.end(),
+                                [](const auto& what) { return what->within != 0; });
   if (static_cast<std::size_t>(within) >= most_within)
     return error{errc::busy, "more than " + std::to_string(most_within)
                                  + " executions run within calls of this session"};
@@ -252,6 +271,8 @@ session_core::in_flight& session_core::send_within(const execution_ptr& what, st
 // been waited for, and are taken up in the order in which they were sent.
 void session_core::put_back(std::uint64_t call) {
   bool front_moves = !sent_.empty() && sent_.front().what->within == call;
+  if (front_moves) // It has begun, whatever the worker says; what it used stays its own.
+    sent_.front().cpu_used += cpu_of(sent_.front(), clock_type::now());
   auto rest = std::stable_partition(sent_.begin(), sent_.end(),
                                     [call](const auto& one) { return one.what->within != call; });
   for (auto it = rest; it != sent_.end(); ++it)
@@ -271,6 +292,8 @@ bool session_core::handle_note(std::string_view body) {
   auto message = bridge::decode_note(body);
   bool is_log = message && message->kind == bridge::note::note_kind::log;
   auto fine = !message ? status{message.why()}
+              : message->content.size() > bridge::max_note_bytes
+                  ? status{error{errc::malformed, "a note that is too large"}}
               : is_log ? bridge::validate_log_record(message->content)
                        : bridge::validate_progress(message->content);
   if (!fine) {

@@ -148,6 +148,10 @@ struct items {
   std::string_view content;
 };
 
+/// Of a call's operands, of what a note tells.
+inline constexpr std::size_t max_operand_bytes = 16u << 20;
+inline constexpr std::size_t max_note_bytes = 64u << 10;
+
 /// Python calls a function of the host's.
 struct host_call {
   enum class call_kind : std::uint8_t {

@@ -120,6 +120,21 @@ TEST_CASE("a call that is none ends the session", "[actors][unit]") {
   SECTION("a name that is no UTF-8") {
     call.name = "\xff";
   }
+  SECTION("a name that would end in an environment") {
+    call.name = std::string_view{"f\0g", 3};
+  }
+  SECTION("a name that would begin a line") {
+    call.name = "f\ng";
+  }
+  SECTION("a name that would speak to a terminal") {
+    call.name = "f\x1b[2J";
+  }
+  SECTION("arguments over 16 MiB") {
+    const std::string items[] = {bridge::text_value(std::string(16u << 20, 'x'))};
+    const std::string parts[] = {bridge::tuple_value(items), bridge::dict_value({})};
+    operands = bridge::tuple_value(parts);
+    call.operands = operands;
+  }
   SECTION("no value") {
     call.operands = "\xff\xff";
   }
@@ -166,6 +181,13 @@ TEST_CASE("other frames that are none end the session", "[actors][unit]") {
     REQUIRE(bridge::append_note(bytes, {1, bridge::note::note_kind::log, "\xff\xff"}));
     f.say(bytes);
   }
+  SECTION("a note over 64 KiB") {
+    std::string bytes;
+    std::string content;
+    protozero::pbf_writer{content}.add_string(3, std::string(64u << 10, 'x'));
+    REQUIRE(bridge::append_note(bytes, {1, bridge::note::note_kind::progress, content}));
+    f.say(bytes);
+  }
   SECTION("progress that is none") {
     std::string bytes;
     REQUIRE(bridge::append_note(bytes, {1, bridge::note::note_kind::progress, "\xff\xff"}));
@@ -207,6 +229,41 @@ TEST_CASE("a call has its own time, or the configured one", "[actors][unit]") {
   f.core->on_tick(now + 11s);
   CHECK(f.sent() == names{"result 2 timeout"});
   CHECK_FALSE(f.outer->end());
+}
+
+TEST_CASE("an answer that no frame holds is told as such", "[actors][unit]") {
+  calling f;
+  f.say_call(f.call_of(1, 1));
+  f.core->on_answered(1, {outcome::value, std::string(bridge::max_frame_bytes, 'x')});
+  CHECK(f.sent() == names{"result 1 limit"});
+  CHECK_FALSE(f.outer->end());
+}
+
+TEST_CASE("what a session's start calls may evaluate within", "[actors][unit]") {
+  session_request wish;
+  wish.init.emplace();
+  wish.init->source = "f()";
+  fixture f{{}, wish};
+  f.grant();
+  CHECK(f.sent() == names{"evaluate 1"});
+  auto early = f.submit("early");
+  f.say_call(fixture::call_of(1, 1));
+  submission what;
+  what.source = "inner";
+  what.timeout = 1min;
+  what.within_call = "call_1";
+  auto inner = f.submit(what);
+  CHECK(f.sent() == names{"evaluate 2 within 1"});
+  f.say_result(2);
+  CHECK(inner->end());
+  CHECK_FALSE(early->end());
+  f.core->on_answered(1, {outcome::value, bridge::none_value()});
+  f.say_result(1);
+  CHECK(f.sent() == names{"result 1 value", "evaluate 3"}); // What it began with is kept.
+  f.say_result(3);
+  CHECK(f.sent() == names{"evaluate 4"});
+  f.say_result(4);
+  CHECK(early->end());
 }
 
 TEST_CASE("more than 16,384 open calls are refused", "[actors][unit]") {

@@ -47,6 +47,14 @@ def output(execution, text, err=0):
     return frame(17, num(1, execution) + num(2, err) + data(3, text))
 def items(execution, count, content):
     return frame(20, num(1, execution) + num(2, count) + data(3, content))
+arguments = data(9, data(1, data(9, b"")) + data(1, data(10, b"")))
+def call(number, name=b"f", kind=1, execution=2, blocking=1, host=0, operands=arguments):
+    return frame(22, num(1, execution) + num(2, number) + num(3, kind) + num(4, blocking)
+                 + num(5, host) + data(6, name) + data(7, operands))
+def drop(number):
+    return frame(23, num(1, number))
+def note(kind, content, execution=2):
+    return frame(24, num(1, execution) + num(2, kind) + data(3, content))
 def tell(b):
     b = memoryview(b)
     while b: b = b[os.write(4, b):]
