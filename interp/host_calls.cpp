@@ -25,8 +25,6 @@ namespace {
 
 using bridge::host_result;
 
-constexpr std::size_t operand_bytes_at_most = 16u << 20;
-constexpr std::size_t note_bytes_at_most = 64u << 10;
 constexpr std::uint8_t refs_for_what_has_no_form = 2; // vivarium.v1.ValueOptions
 
 bool on_main_thread() noexcept {
@@ -50,9 +48,10 @@ bool refuse_here(const runtime& self) {
   if (self.serving && !self.forked)
     return false;
   PyErr_SetString(PyExc_RuntimeError,
-                  self.forked ? "a process that the session started reaches the application only after "
-                                "vivarium.serve_children() in the session's own"
-                              : "there is no host before the session has begun");
+                  self.forked
+                      ? "a process that the session started reaches the application only after "
+                        "vivarium.serve_children() in the session's own"
+                      : "there is no host before the session has begun");
   return true;
 }
 
@@ -76,7 +75,7 @@ bool send(runtime& self, question& asked) {
   auto custom = py_ref::share(self.values.custom_encoder);
   std::string encoded;
   auto how = append_value(encoded, operands.get(),
-                          {.max_bytes = operand_bytes_at_most,
+                          {.max_bytes = bridge::max_operand_bytes,
                            .values = values,
                            .owner = owner,
                            .refs = &self.refs,
@@ -164,16 +163,17 @@ private:
 
 // The main thread's wait: meanwhile it runs what is part of answering the call, and lets the event
 // loop go on where it is not the loop that waits.
-bool wait_on_main_thread(runtime& self, open_call& call) {
+bool wait_on_main_thread(runtime& self, std::uint64_t number, open_call& call) {
   suspension outer{self.executions};
   while (true) {
+    self.in.no_news();
     if (PyErr_CheckSignals() != 0)
       return false;
     if (outer.interrupted()) {
       PyErr_SetString(self.interrupt.type(), "the execution was interrupted");
       return false;
     }
-    if (auto within = self.in.take_within()) {
+    if (auto within = self.in.take_within(number)) {
       run_request(self, {within->type, within->body});
       continue;
     }
@@ -196,7 +196,6 @@ bool wait_elsewhere(runtime& self, open_call& call) {
     if (self.forked)
       return false;
   }
-  self.in.pass_on();
   return true;
 }
 
@@ -215,11 +214,12 @@ PyObject* host_call(PyObject*, PyObject* arguments) {
   asked.message.blocking = main;
   if (!send(self, asked))
     return nullptr;
-  auto& call = self.in.expect(
-      number,
-      {.values = asked.values, .bell = main ? &self.in.main_bell() : &bell, .blocks_main = main});
+  auto& call =
+      self.in.expect(number, {.values = asked.values, .bell = main ? &self.in.main_bell() : &bell});
   self.out.send();
-  bool answered = main ? wait_on_main_thread(self, call) : wait_elsewhere(self, call);
+  bool answered = main ? wait_on_main_thread(self, number, call) : wait_elsewhere(self, call);
+  if (!self.forked)
+    self.in.pass_on();
   if (!answered) {
     if (self.in.forget(number)) {
       std::string frame;
@@ -322,7 +322,7 @@ bool put_metadata(std::string& out, runtime& self, PyObject* metadata) {
       return false;
     end_message(out, part);
     part = begin_message(out, 2);
-    encode_options how{.max_bytes = note_bytes_at_most};
+    encode_options how{.max_bytes = bridge::max_note_bytes};
     how.depth = 2;
     auto encoded = append_value(out, value, how);
     if (encoded == encoded::failed)
@@ -369,8 +369,9 @@ PyObject* tell_log(PyObject*, PyObject* arguments) {
     return nullptr;
   put_varint(content, 5, line);
   put_varint(content, 7, time_us);
-  if (content.size() > note_bytes_at_most)
-    return PyErr_Format(PyExc_ValueError, "a log record has at most %zu bytes", note_bytes_at_most);
+  if (content.size() > bridge::max_note_bytes)
+    return PyErr_Format(PyExc_ValueError, "a log record has at most %zu bytes",
+                        bridge::max_note_bytes);
   return tell(self, bridge::note::note_kind::log, content);
 }
 
@@ -385,9 +386,9 @@ PyObject* tell_progress(PyObject*, PyObject* arguments) {
   put_fixed64(content, 2, std::bit_cast<std::uint64_t>(total));
   if (!put_str(content, 3, text))
     return nullptr;
-  if (content.size() > note_bytes_at_most)
+  if (content.size() > bridge::max_note_bytes)
     return PyErr_Format(PyExc_ValueError, "the text of a progress has at most %zu bytes",
-                        note_bytes_at_most);
+                        bridge::max_note_bytes);
   return tell(self, bridge::note::note_kind::progress, content);
 }
 

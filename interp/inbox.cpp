@@ -57,6 +57,8 @@ void inbox::hand_out(std::string body) {
   auto& call = found->second;
   call.answer = std::move(body);
   call.done = true;
+  if (call.bell == &main_bell_)
+    return wake_main(); // It may be the event loop's meanwhile.
   if (call.bell != nullptr)
     call.bell->ring();
   if (call.arrived != nullptr) {
@@ -108,6 +110,7 @@ void inbox::hand_out_all() {
 }
 
 void inbox::wake_main() {
+  news_ = true;
   if (main_sleeps_)
     main_bell_.ring();
   else if (loop_runs_ && wake_loop_ != nullptr && !py_ref::steal(PyObject_CallNoArgs(wake_loop_)))
@@ -116,6 +119,7 @@ void inbox::wake_main() {
 
 // False: a signal came instead.
 bool inbox::read_some() {
+  leave_place(); // Whoever came here may have let the main thread begin one meanwhile.
   auto& reader = *in_;
   auto* to = reader.prepare(std::clamp(reader.missing(), read_at_least, read_at_most));
   auto room = reader.room();
@@ -190,11 +194,10 @@ bool inbox::forget(std::uint64_t call) {
 }
 
 bool inbox::take_in() {
-  if (!reading_ && is_readable(fd_)) {
-    leave_place();
+  if (!reading_ && is_readable(fd_))
     (void)read_some();
-  }
   hand_out_all();
+  pass_on(); // Somebody may have seen the read and gone to sleep.
   return !kept_.empty();
 }
 
@@ -221,11 +224,9 @@ void inbox::wait_step(open_call& mine, bool on_main_thread) {
     std::erase(sleepers_, &mine);
 }
 
-std::optional<inbox::kept_request> inbox::take_within() {
-  auto found = std::find_if(kept_.begin(), kept_.end(), [this](const auto& one) {
-    auto call = one.within == 0 ? calls_.end() : calls_.find(one.within);
-    return call != calls_.end() && call->second.blocks_main;
-  });
+std::optional<inbox::kept_request> inbox::take_within(std::uint64_t call) {
+  auto found = std::find_if(kept_.begin(), kept_.end(),
+                            [call](const auto& one) { return one.within == call; });
   if (found == kept_.end())
     return std::nullopt;
   auto request = std::move(*found);

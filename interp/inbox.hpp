@@ -32,11 +32,10 @@ private:
 /// A call to the host that has been made and whose answer nobody has taken yet.
 struct open_call {
   bridge::value_options values = bridge::plain_values; ///< How the answer is read.
-  std::string answer = {};         ///< The body of its `host_result`, once it is there.
+  std::string answer = {};     ///< The body of its `host_result`, once it is there.
   PyObject* arrived = nullptr; ///< Called with nothing when it is; owned. Null: a thread waits.
   doorbell* bell = nullptr;    ///< Of the thread that waits.
   bool done = false;
-  bool blocks_main = false; ///< The main thread waits, and runs what is within this call.
 };
 
 /// The worker's incoming frames. Requests are the main thread's business; answers of the host
@@ -119,10 +118,16 @@ public:
   /// What wakes the main thread.
   [[nodiscard]] doorbell& main_bell() noexcept { return main_bell_; }
 
-  /// Takes the first kept request that is part of answering a call for which the main thread waits.
-  std::optional<kept_request> take_within();
+  /// Takes the first kept request that is part of answering that call, which is the one that the
+  /// main thread waits for: what is within calls further out has its turn when this one is over, as
+  /// the daemon reckons.
+  std::optional<kept_request> take_within(std::uint64_t call);
 
-  /// Called when requests came while the event loop has the main thread.
+  /// The main thread looks at what is there now; what comes from here on is news.
+  void no_news() noexcept { news_ = false; }
+  /// Whether something has come for the main thread since.
+  [[nodiscard]] bool news() const noexcept { return news_; }
+  /// Called when something came for the main thread while the event loop has it.
   void wake_loop_with(PyObject* callable) noexcept { wake_loop_ = callable; }
   void loop_runs(bool on) noexcept { loop_runs_ = on; }
 
@@ -147,6 +152,7 @@ private:
   bool reading_ = false;  // Somebody does, without the GIL.
   bool main_sleeps_ = false;
   bool loop_runs_ = false;
+  bool news_ = false;
 };
 
 } // namespace vivarium::interp

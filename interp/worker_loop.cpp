@@ -42,6 +42,10 @@ bool may_turn(runtime& self) {
 bool turn_loop(runtime& self) {
   self.out.send();
   self.in.loop_runs(true);
+  if (self.in.news()) { // Another thread took it in after this one had looked.
+    self.in.loop_runs(false);
+    return true;
+  }
   auto turned = py_ref::steal(PyObject_CallNoArgs(self.python.async_turn));
   self.in.loop_runs(false);
   PyErr_Clear();
@@ -51,6 +55,7 @@ bool turn_loop(runtime& self) {
 void serve(runtime& self, int requests_fd) {
   self.in.open(requests_fd);
   while (true) {
+    self.in.no_news();
     self.in.run_all([&self](const bridge::frame& frame) { run_request(self, frame); });
     if (self.forked)
       ::_exit(0);

@@ -250,8 +250,8 @@ def turn():
 
 
 def wake():
-    """Ends the turn that runs, from any thread."""
-    if _State.turning:
+    """Ends the turn that runs, or is about to, from any thread."""
+    if _State.loop is not None:
         _State.loop.call_soon_threadsafe(_State.loop.stop)
 
 

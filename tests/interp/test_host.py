@@ -164,6 +164,28 @@ t.start()
         self.w.answer(call.number, "late")
         self.assertEqual(self.value("t.join(); out"), ["late"])
 
+    def test_a_thread_reads_on_when_the_main_thread_has_its_answer(self):
+        # It slept while the main thread read, and nobody else does now.
+        number = self.begin("""
+import sys
+out = []
+main = threading.get_ident()
+def ask():
+    while sys._current_frames()[main].f_code.co_name != '_call':
+        pass
+    out.append(vivarium.call('b'))
+t = threading.Thread(target=ask)
+t.start()
+vivarium.call('a')
+vivarium.cast('on')
+t.join()
+out""")
+        calls = {call.name: call for call in (self.taken(), self.taken())}
+        self.w.answer(calls["a"].number, 1)
+        self.assertEqual(self.taken().name, "on")
+        self.w.answer(calls["b"].number, "b")
+        self.ends_with(number, ["b"])
+
     def test_requests_are_served_while_a_thread_reads(self):
         # The thread takes requests off the pipe that are the main thread's.
         number = self.begin("""
@@ -218,6 +240,22 @@ asyncio.run(main())""")
         self.w.answer(call.number, 1)
         self.ends_with(number, 1)
 
+    def test_a_call_while_another_execution_awaits(self):
+        first = self.begin("await vivarium.acall('never')")
+        never = self.taken(first)
+        number = self.begin("t = threading.Thread(target=vivarium.call, args=('t',))\nt.start()")
+        self.w.wait(number)
+        reader = self.taken()
+        for i in range(50):  # Read by the loop, or by the thread.
+            second = self.begin(f"vivarium.call('f', {i})")
+            call = self.taken(second)
+            self.w.answer(call.number, i)
+            self.ends_with(second, i)
+            if i == 25:
+                self.w.answer(reader.number, 0)
+        self.w.answer(never.number, 1)
+        self.ends_with(first, 1)
+
     def test_tasks_go_on_while_the_main_thread_waits(self):
         first = self.begin("await vivarium.acall('a')")
         a = self.taken(first)
@@ -264,6 +302,20 @@ class Nested(HostTest):
         inner = [self.w.request("x += 1", within=call.number) for _ in range(3)]
         self.w.send(*inner, wire.frame(wire.HOST_RESULT, wire.message(call.number, 1, wire.encode(0), 0)))
         self.ends_with(outer, 4)
+
+    def test_what_is_within_an_outer_call_waits_for_the_inner_one(self):
+        outer = self.begin("vivarium.call('f')")
+        f = self.taken(outer)
+        second = self.begin("vivarium.call('g')", within=f.number)
+        g = self.taken(second)
+        third = self.w.submit("3", within=f.number)
+        self.ends_with(self.w.submit("4", within=g.number), 4)
+        self.assertNotIn(third, self.w.done)
+        self.w.answer(g.number, "g")
+        self.ends_with(second, "g")
+        self.ends_with(third, 3)
+        self.w.answer(f.number, "f")
+        self.ends_with(outer, "f")
 
     def test_an_asynchronous_one_within(self):
         outer = self.begin("vivarium.call('f')")
