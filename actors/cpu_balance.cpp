@@ -11,9 +11,8 @@ namespace {
 
 constexpr double fading = 500'000; // us, by the factor e
 constexpr std::chrono::seconds gone{1};
-// Who has not been seen waiting for a processor for so long does not want one.
-constexpr std::chrono::milliseconds patience{500};
-// One that is a little over its part is left alone, as two that use the same would take turns.
+// One that is a little over its part is left alone, as two that use the same would take turns; and
+// who is behind uses less for that reason alone.
 constexpr double too_much = 1.2;
 constexpr double little_enough = 1.0 / 3;
 
@@ -32,20 +31,14 @@ cpu_balance::party& cpu_balance::of(const std::string& tenant) {
 
 bool cpu_balance::is_behind(const party& one, double part, double part_of_all,
                             bool alone) const noexcept {
-  bool little = one.used < modest;
-  if (alone && alone_ == when_alone::usual)
+  if (one.used < modest || (alone && alone_ == when_alone::usual))
     return false;
-  if (!one.behind) {
-    if (little || alone) // Half of all is enough to be in the way of whoever comes next.
-      return alone && !little && one.used > processors_ / 2;
-    // Those who are behind take what is left: what the others use is much only beside the machine.
-    return one.used > too_much * (behind_ == 0 ? part : std::max(part, part_of_all));
-  }
-  // Who is held back uses little for that reason, and would be in the way again at once.
-  if (little && one.calm_for >= patience)
-    return false;
-  // Unless it is held back by somebody who has more than is due to them.
-  return alone || !somebody_over_ || one.used > part * little_enough;
+  if (alone) // Half of all is enough to be in the way of whoever comes next.
+    return one.behind || one.used > processors_ / 2;
+  if (one.behind)
+    return one.used > part * little_enough;
+  // Those who are behind take what is left: what the others use is much only beside the machine.
+  return one.used > too_much * (behind_ == 0 ? part : std::max(part, part_of_all));
 }
 
 std::vector<cpu_balance::party*> cpu_balance::settle(std::chrono::microseconds window) {
@@ -57,8 +50,6 @@ std::vector<cpu_balance::party*> cpu_balance::settle(std::chrono::microseconds w
   for (auto& [name, one] : parties_) {
     auto now = static_cast<double>(one.charged.count()) / passed;
     one.quiet_for = one.charged.count() > 0 ? std::chrono::microseconds{} : one.quiet_for + window;
-    one.calm_for =
-        std::exchange(one.waits, false) ? std::chrono::microseconds{} : one.calm_for + window;
     one.charged = {};
     one.used = one.used * kept + now * (1 - kept);
     if (!one.present())
@@ -67,9 +58,6 @@ std::vector<cpu_balance::party*> cpu_balance::settle(std::chrono::microseconds w
     total += one.used;
     weights += one.weight;
   }
-  somebody_over_ = std::any_of(parties_.begin(), parties_.end(), [&](const auto& each) {
-    return each.second.used > processors_ * each.second.weight / std::max(weights, 1.0);
-  });
   std::vector<party*> changed;
   std::size_t count = 0;
   for (auto& [name, one] : parties_) {

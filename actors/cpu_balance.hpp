@@ -10,7 +10,7 @@
 namespace vivarium {
 
 /// Decides which tenants use more of the processors than their part of what all use, by weight.
-/// Those stand behind the others until they want less. The figures fade: what counts is about the
+/// Those stand behind the others until they use less. The figures fade: what counts is about the
 /// last half second. Plain arithmetic, told of time by whoever owns it. Not thread-safe.
 class cpu_balance {
 public:
@@ -22,8 +22,6 @@ public:
     std::uint64_t requests = 0;                                  ///< That were counted.
     std::chrono::microseconds quiet_for = std::chrono::hours{1}; ///< Since it used anything.
     bool behind = false;
-    bool waits = false; ///< Something of it was seen waiting for a processor, or at one.
-    std::chrono::microseconds calm_for = std::chrono::hours{1}; ///< Since that was seen.
 
     /// Whether there is somebody to make room for: who asks for little is, and who gets little.
     [[nodiscard]] bool present() const noexcept;
@@ -60,7 +58,6 @@ private:
   double processors_;
   when_alone alone_;
   std::size_t behind_ = 0;
-  bool somebody_over_ = false; // its part of the machine
   std::map<std::string, party> parties_;
 };
 

@@ -25,7 +25,6 @@ namespace {
 constexpr int least_nice = 19;
 // A thread that a session leaves behind can compute, too.
 constexpr std::size_t quiet_looks = 16;
-constexpr std::size_t waiting_looks = 8;
 constexpr auto not_quiet = microseconds{5'000};
 
 template <class T>
@@ -262,19 +261,6 @@ void cpu_shares::look_at_pools() {
     charge(*one);
 }
 
-// Who is behind and gets nothing looks as if it wanted nothing.
-void cpu_shares::look_at_those_behind() {
-  auto left = waiting_looks;
-  for (std::size_t n = 0; n < recent_.size() && left > 0; ++n) {
-    next_behind_ = next_behind_ + 1 < recent_.size() ? next_behind_ + 1 : 0;
-    auto one = recent_[next_behind_].lock();
-    if (!one || !one->of_.behind || one->of_.waits)
-      continue;
-    one->of_.waits = sandbox::wants_processor(one->pid_);
-    --left;
-  }
-}
-
 // What the daemon has done is everybody's by the number of their requests.
 void cpu_shares::share_daemon() {
   auto used = sandbox::cpu_time_of(::getpid()).value_or(own_seen_);
@@ -329,7 +315,6 @@ void cpu_shares::look(clock_type::time_point now) {
     look_at_quiet_ones();
     look_at_pools();
     share_daemon();
-    look_at_those_behind();
     settle(now);
   }
   move_back();

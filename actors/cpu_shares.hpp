@@ -149,7 +149,6 @@ private:
   void look_at_quiet_ones();
   void look_at_pools();
   void share_daemon();
-  void look_at_those_behind();
   void settle(clock_type::time_point now);
   void move_back();
   void arm();
@@ -167,7 +166,6 @@ private:
   std::chrono::microseconds own_seen_{}; // of the daemon itself
   std::size_t live_ = 0;                 // of all_
   std::size_t next_quiet_ = 0;
-  std::size_t next_behind_ = 0; // of recent_
   std::size_t moves_left_ = 0;
   bool hurry_ = false;
   clock_type::time_point settled_{};

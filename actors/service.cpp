@@ -224,7 +224,7 @@ struct service::impl {
         tenant,
         tenant_plan{
             reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, &*shares, gate,
-            functions, name, quotas, [this, name] { return group_of(name); },
+            functions, mail, name, quotas, [this, name] { return group_of(name); },
             [this](const std::string& environment, const std::string& group) {
               return pool_of(environment, group, pool_life::retiring);
             },

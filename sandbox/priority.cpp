@@ -167,12 +167,6 @@ pid_t parent_of(pid_t process) {
   return parent;
 }
 
-bool wants_processor(pid_t process) {
-  auto text = read_line(proc(process, "stat"));
-  auto at = text.rfind(") ");
-  return at != std::string::npos && at + 2 < text.size() && text[at + 2] == 'R';
-}
-
 pid_t child_of(pid_t process) {
   auto text = read_line(proc(process, "task/" + std::to_string(process) + "/children"));
   pid_t child = 0;

@@ -65,8 +65,6 @@ private:
 /// then refused with `limit_exceeded`; nothing is done where there are no such groups.
 status make_group_nice(pid_t member, int niceness);
 
-/// Whether a process is at a processor or waits for one; 10 us.
-[[nodiscard]] bool wants_processor(pid_t process);
 /// The parent of a process; 0: it is gone.
 [[nodiscard]] pid_t parent_of(pid_t process);
 /// The first child of a process; 0: it has none.

@@ -93,21 +93,6 @@ TEST_CASE("who is held back does not thereby overtake", "[actors][unit]") {
   CHECK(two.of("quiet").behind);
 }
 
-TEST_CASE("who waits for a processor still wants it", "[actors][unit]") {
-  cpu_balance two{2, when_alone::behind};
-  run(two, {{"greedy", 1.8}, {"quiet", 0.2}});
-  REQUIRE(two.of("greedy").behind);
-  for (int n = 0; n < 40; ++n) {
-    two.of("greedy").waits = true;
-    run(two, {{"greedy", 0.001}, {"quiet", 0.5}}, 1);
-    CHECK(two.of("greedy").behind);
-  }
-  run(two, {{"greedy", 0.001}, {"quiet", 0.5}}, 4);
-  CHECK(two.of("greedy").behind);
-  run(two, {{"greedy", 0.001}, {"quiet", 0.5}}, 4);
-  CHECK_FALSE(two.of("greedy").behind);
-}
-
 TEST_CASE("alone, whoever fills half of the machine makes room for the next", "[actors][unit]") {
   cpu_balance room{2, when_alone::behind};
   run(room, {{"a", 0.9}});

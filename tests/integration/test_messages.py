@@ -152,6 +152,83 @@ mailboxes = 50
         self.assertRegex(text, r'vivarium_messages_total\{outcome="dropped",tenant="local"\} 9\d\d\d')
 
 
+class Sessions(DaemonCase):
+    """Messages of Python code."""
+
+    def test_to_a_client(self):
+        """With the id of the session; in order; nobody is no error of the code."""
+        session = self.session("talker")
+        socket = self.websocket()
+        number = socket.begin(receive={"name": "app"})
+        socket.next_of(number)
+        self.client.value("import vivarium\nfor n in range(100): vivarium.send('app', {'n': n})\n"
+                          "vivarium.send('nobody', 1)", session)
+        for n in range(100):
+            got = socket.next_of(number)["receive"]["message"]
+            self.assertEqual((got["json"], got["sender"]), ({"n": n}, session))
+
+    def test_to_a_session(self):
+        """By name and id, while it waits and before."""
+        session = self.session("listener")
+        for to in ("listener", session):
+            self.client.call("MessageService/Send", {"to": to, "json": [to]})
+        self.assertEqual(self.client.value(
+            "import vivarium\na, b = vivarium.receive(), vivarium.receive()\n"
+            "[a.content, b.content, a.sender, b.to, a.sequence, b.sequence, a.lost_before]", session),
+            [["listener"], [session], "", session, 1, 2, 0])
+        job = self.client.start("vivarium.receive(60).content", session)
+        self.assertEqual(self.client.call("ExecutionService/Wait", {
+            "executionId": job, "timeoutMs": "50"}), {})
+        self.client.call("MessageService/Send", {"to": "listener", "json": "woken"})
+        self.assertEqual(self.client.wait(job)["result"]["json"], "woken")
+
+    def test_between_sessions(self):
+        """A question and its answer, from tasks of asyncio."""
+        server, client = self.session("server"), self.session("client")
+        job = self.client.start(
+            "import vivarium\nfor _ in range(50):\n  m = await vivarium.areceive(60)\n"
+            "  vivarium.send(m.sender, m.content * 2)", server)
+        self.assertEqual(self.client.value(
+            "import vivarium\nout = []\nfor n in range(50):\n  vivarium.send('server', n)\n"
+            "  out.append((await vivarium.areceive(60)).content)\nsum(out)", client), 2450)
+        self.assertNotIn("error", self.client.wait(job))
+
+    def test_no_message(self):
+        """A timeout that code can catch; what comes later is not lost with it."""
+        session = self.session("patient")
+        self.assertEqual(self.client.value(
+            "import vivarium\ntry: vivarium.receive(0.01)\nexcept TimeoutError as e: text = str(e)\ntext",
+            session), "no message came within 10 ms")
+        verdict = self.client.eval("vivarium.receive(60)", session, timeoutMs="100")
+        self.assert_kind(verdict, "TIMEOUT")
+        self.assert_kept(verdict)
+        self.client.call("MessageService/Send", {"to": "patient", "json": "late"})
+        self.assertEqual(self.client.value("vivarium.receive().content", session), "late")
+
+    def test_a_session_that_has_ended(self):
+        """Is nobody."""
+        session = self.session("gone")
+        self.client.call("MessageService/Send", {"to": "gone", "json": 1})
+        self.client.call("SessionService/CloseSession", {"session": session})
+        for to in ("gone", session):
+            self.refused("not_found", "MessageService/Send", {"to": to, "json": 1})
+
+    def test_a_flood(self):
+        """A loop that sends to a reader that does not read: bounded, told, the neighbour is served."""
+        flooder, slow = self.session("flooder"), self.session("slow")
+        self.client.value("import vivarium\nfor n in range(20000): vivarium.send('slow', n)", flooder)
+        first = self.client.value("import vivarium\nm = vivarium.receive()\n"
+                                  "[m.content, m.lost_before, m.sequence]", slow)
+        self.assertEqual(first, [19000, 19000, 19001])
+
+    def test_too_large(self):
+        """Lost, as a message to nobody is; the session goes on."""
+        session = self.session("large")
+        self.client.value("import vivarium\nvivarium.send('large', 'x' * (2 << 20))\n"
+                          "vivarium.send('large', 'y')", session)
+        self.assertEqual(self.client.value("vivarium.receive().content", session), "y")
+
+
 class Strangers(tenants.TenantCase):
     """Names of another tenant are not there."""
 

@@ -39,7 +39,7 @@ request<session_pool> client::prepare_pool(const pool_options& how) const {
   to.set_sessions(how.sessions);
   if (how.queue)
     to.set_queue(*how.queue);
-  detail::encode(how.session, *to.mutable_session());
+  detail::encode(how.session, *to.mutable_session(), core_);
   return {{core_, std::move(frame)}, [](detail::reply& answer) {
             return session_pool{answer.from, answer.frame.create_pool().pool().name()};
           }};
