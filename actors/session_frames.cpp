@@ -59,6 +59,7 @@ void session_core::on_input() {
 }
 
 void session_core::on_writable() {
+  on_mail();
   dispatch();
 }
 

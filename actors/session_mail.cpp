@@ -27,6 +27,9 @@ std::string encode(const mailbox::delivery& what) {
   }});
 }
 
+// What the worker has not taken yet, from which on messages stay in the mailbox, which is bounded.
+constexpr std::size_t most_unsent = 16u << 20;
+
 } // namespace
 
 void session_core::open_mailbox() {
@@ -62,7 +65,8 @@ void session_core::receive(std::uint64_t number, open_call call) {
 }
 
 void session_core::on_mail() {
-  while (inbox_ && !inbox_->empty() && !receiving_.empty()) {
+  while (inbox_ && !inbox_->empty() && !receiving_.empty() && worker_
+         && worker_->unsent() <= most_unsent) {
     auto number = *receiving_.begin();
     receiving_.erase(receiving_.begin());
     auto call = calls_.extract(number);

@@ -3,6 +3,7 @@
 
 // A session's state machine with a worker that the test plays itself, over real pipes.
 
+#include "actors/mailboxes.hpp"
 #include "actors/session_core.hpp"
 #include "bridge/value_writer.hpp"
 #include "bridge/worker_protocol.hpp"
@@ -25,6 +26,8 @@ struct session_fixture {
   settings config;
   silent_observer watch;
   load_gauge load;
+  mail_limits mail_bounds;
+  mailboxes mail{mail_bounds, watch};
   unique_fd requests; // what the session sends
   unique_fd answers;  // what the worker says
   std::vector<std::uint64_t> killed;
@@ -86,6 +89,9 @@ struct session_fixture {
               return result<std::string>{number == 0 ? "" : "call_" + std::to_string(number)};
             },
         .drop_call = [this](const std::string& id) { dropped_calls.push_back(id); },
+    };
+    ports.open_mailbox = [this](std::vector<std::string> names) {
+      return mail.open("local", std::move(names), [this] { core->on_mail(); });
     };
     if (with == groups::some)
       ports.enter_cgroup = [this](const std::string&, const sandbox::cgroup_limits& limits, pid_t) {

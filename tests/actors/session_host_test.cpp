@@ -130,7 +130,7 @@ TEST_CASE("a call that is none ends the session", "[actors][unit]") {
     call.name = "f\x1b[2J";
   }
   SECTION("arguments over 16 MiB") {
-    const std::string items[] = {bridge::text_value(std::string(16u << 20, 'x'))};
+    const std::string items[] = {bridge::text_value(std::string((16u << 20) + 100, 'x'))};
     const std::string parts[] = {bridge::tuple_value(items), bridge::dict_value({})};
     operands = bridge::tuple_value(parts);
     call.operands = operands;
@@ -264,6 +264,29 @@ TEST_CASE("what a session's start calls may evaluate within", "[actors][unit]") 
   CHECK(f.sent() == names{"evaluate 4"});
   f.say_result(4);
   CHECK(early->end());
+}
+
+TEST_CASE("messages wait in the mailbox for a worker that does not read", "[actors][unit]") {
+  calling f;
+  f.mail_bounds.bytes = f.mail_bounds.tenant_bytes = 128u << 20;
+  constexpr std::uint64_t many = 140; // 70 MiB: more than a worker may leave unread.
+  for (std::uint64_t n = 1; n <= many; ++n) {
+    auto call = fixture::call_of(n, 1);
+    call.name = "vivarium.receive";
+    f.say_call(call);
+  }
+  auto text = bridge::text_value(std::string(512u << 10, 'x'));
+  for (std::uint64_t n = 1; n <= many; ++n) {
+    REQUIRE(f.mail.publish("local", "", "ses_0test", text));
+    f.core->flush();
+  }
+  CHECK_FALSE(f.outer->end());
+  std::size_t got = 0;
+  for (int turn = 0; turn < 10'000 && got < many; ++turn) {
+    got += f.sent().size();
+    f.core->on_writable();
+  }
+  CHECK(got == many);
 }
 
 TEST_CASE("more than 16,384 open calls are refused", "[actors][unit]") {
