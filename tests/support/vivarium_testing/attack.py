@@ -50,7 +50,7 @@ def items(execution, count, content):
 arguments = data(9, data(1, data(9, b"")) + data(1, data(10, b"")))
 def call(number, name=b"f", kind=1, execution=2, blocking=1, host=0, operands=arguments):
     return frame(22, num(1, execution) + num(2, number) + num(3, kind) + num(4, blocking)
-                 + num(5, host) + data(6, name) + data(7, operands))
+                 + num(5, host) + data(6, name) + data(7, operands) + num(8, 0))
 def drop(number):
     return frame(23, num(1, number))
 def note(kind, content, execution=2):
