@@ -133,6 +133,7 @@ struct submission {
   bridge::value_form form = bridge::value_form::typed;
   std::uint8_t answer_format = 0; ///< The asker's ResultFormat, for whoever encodes the verdict.
   bool as_json = false;           ///< The result will be told as natural JSON.
+  bool detached = false;          ///< Nobody asks for its verdict; its failure is counted.
   bool internal = false;          ///< The daemon's own; not counted and not shown to anyone.
   std::chrono::milliseconds timeout{0};    ///< 0: the profile's, or the configured default.
   std::string timeout_profile;             ///< Empty: the tenant's usual one.

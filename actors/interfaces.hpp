@@ -56,6 +56,8 @@ using session_actor = caf::typed_actor<
     caf::reacts_to<atom::beyond, cause>,
     // The application has answered a call, by its number in the worker.
     caf::reacts_to<atom::answered, std::uint64_t, function_answer>,
+    // A message waits in the session's mailbox.
+    caf::reacts_to<atom::mail>,
     // The worker's answer pipe has something to read.
     caf::reacts_to<atom::input>,
     // The worker's request pipe takes bytes again.

@@ -61,6 +61,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(vivarium, caf::first_custom_type_id)
   CAF_ADD_ATOM(vivarium, vivarium::atom, beyond, "beyond")
   CAF_ADD_ATOM(vivarium, vivarium::atom, greeted, "greeted")
   CAF_ADD_ATOM(vivarium, vivarium::atom, answered, "answered")
+  CAF_ADD_ATOM(vivarium, vivarium::atom, mail, "mail")
 CAF_END_TYPE_ID_BLOCK(vivarium)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::submission)

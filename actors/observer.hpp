@@ -27,6 +27,9 @@ public:
   virtual void execution_ended(const std::string& tenant, const std::string& environment,
                                const std::string& outcome, const std::string& cause,
                                const usage& used) = 0;
+  /// An execution failed that nobody was going to ask for. `outcome`: the name of an error kind.
+  virtual void detached_failed(const std::string& tenant, const std::string& environment,
+                               const std::string& outcome) = 0;
   virtual void session_opened(const std::string& tenant, const std::string& environment,
                               std::chrono::microseconds took) = 0;
   virtual void session_closed(const std::string& tenant, const std::string& environment,

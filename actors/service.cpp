@@ -224,7 +224,7 @@ struct service::impl {
         tenant,
         tenant_plan{
             reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, &*shares, gate,
-            functions, name, quotas, [this, name] { return group_of(name); },
+            functions, mail, name, quotas, [this, name] { return group_of(name); },
             [this](const std::string& environment, const std::string& group) {
               return pool_of(environment, group, pool_life::retiring);
             },
@@ -255,6 +255,7 @@ struct service::impl {
   std::optional<cpu_shares> shares; // always, once made
   egress_gate gate;
   switchboard functions;
+  mailboxes mail{config.mail, watch};
   pool_commons commons;
   std::vector<sandbox::uid_claim> claims;
   system_config system_settings;
@@ -416,6 +417,16 @@ void service::memory_of(const std::string& tenant, const std::string& session,
 
 switchboard& service::functions() noexcept {
   return impl_->functions;
+}
+
+result<std::uint64_t> service::send_message(const std::string& tenant, const std::string& to,
+                                            std::string value) {
+  return impl_->mail.publish(tenant, {}, to, std::move(value));
+}
+
+result<mailbox_ptr> service::open_mailbox(const std::string& tenant, std::vector<std::string> names,
+                                          std::function<void()> on_message) {
+  return impl_->mail.open(tenant, std::move(names), std::move(on_message));
 }
 
 std::uint64_t service::new_owner() noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/execution.hpp"
+#include "actors/mailboxes.hpp"
 #include "actors/observer.hpp"
 #include "actors/reply.hpp"
 #include "actors/settings.hpp"
@@ -251,6 +252,13 @@ public:
 
   /// Where clients offer functions to the code of their sessions, and answer its calls.
   [[nodiscard]] switchboard& functions() noexcept;
+  /// Sends a message of a client's; `value` is an encoded and validated Value. See `mailboxes`.
+  [[nodiscard]] result<std::uint64_t> send_message(const std::string& tenant, const std::string& to,
+                                                   std::string value);
+  /// Opens a mailbox of the tenant, which must be gone before this is.
+  [[nodiscard]] result<mailbox_ptr> open_mailbox(const std::string& tenant,
+                                                 std::vector<std::string> names,
+                                                 std::function<void()> on_message);
 
   /// A number for a connection that may own sessions, namespaces and refs; never 0.
   [[nodiscard]] std::uint64_t new_owner() noexcept;

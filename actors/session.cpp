@@ -111,6 +111,17 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
   auto& state = self->state;
   state.timer.emplace(around.reactor);
   auto ports = ports_of(self, around, plan.tenant);
+  ports.open_mailbox = [&mail = around.mail, me = caf::actor_addr{self->address()},
+                        tenant = plan.tenant](std::vector<std::string> names) {
+    return mail.open(tenant, std::move(names), [me] {
+      if (auto strong = caf::actor_cast<caf::actor>(me))
+        caf::anon_send(strong, atom::mail_v);
+    });
+  };
+  ports.publish = [&mail = around.mail, tenant = plan.tenant,
+                   id = plan.info.id](const std::string& to, std::string value) {
+    return static_cast<bool>(mail.publish(tenant, id, to, std::move(value)));
+  };
   // The core lets go of its worker when it is lost; the copy kept here must not outlive that.
   auto stop = std::move(ports.stop);
   ports.stop = [self, stop] {
@@ -135,6 +146,7 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
       [then_flush](atom::answered, std::uint64_t call, const function_answer& with) {
         then_flush([&](session_core& core) { core.on_answered(call, with); });
       },
+      [then_flush](atom::mail) { then_flush([](session_core& core) { core.on_mail(); }); },
       [then_flush](atom::input) { then_flush([](session_core& core) { core.on_input(); }); },
       [then_flush](atom::cancel, const execution_ptr& what, stop_mode mode, const reply<bool>& to) {
         then_flush([&](session_core& core) { core.cancel(what, mode, to); });

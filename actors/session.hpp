@@ -34,6 +34,7 @@ struct session_surroundings {
   int niceness;           ///< Of its worker, where there is.
   egress_gate& gate;
   switchboard& functions;
+  mailboxes& mail;
   std::function<pool_actor()> pool; ///< The pool of its environment, as it is now.
   std::function<void(session_info)> report_end;
   std::function<void(const execution_ptr&)> report_large;

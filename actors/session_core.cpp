@@ -214,6 +214,7 @@ void session_core::become_ready() {
   if (!one_shot_) // Whose id nobody is told; it is an evaluation and nothing else.
     watch_.audit(audit_event::session_created, {tenant_, info_.id, wish_.request_id},
                  {{"environment", info_.environment}, {"name", info_.name}});
+  open_mailbox();
   info_.state = session_state::ready;
   idle_since_ = clock_type::now();
   for (auto& asker : std::exchange(describing_, {}))
@@ -271,6 +272,7 @@ void session_core::leave_pool() {
 }
 
 void session_core::let_go() {
+  inbox_.reset();
   if (egress_)
     egress_->close();
   egress_.reset();

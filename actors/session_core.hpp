@@ -5,6 +5,7 @@
 #include "actors/egress_broker.hpp"
 #include "actors/execution.hpp"
 #include "actors/load_gauge.hpp"
+#include "actors/mailboxes.hpp"
 #include "actors/messages.hpp"
 #include "actors/namespace_table.hpp"
 #include "actors/observer.hpp"
@@ -55,6 +56,10 @@ struct session_ports {
   /// number 0 is a cast's. Returns the id that clients know the call by.
   std::function<result<std::string>(switchboard::caller, function_call, std::uint64_t)> call_host;
   std::function<void(const std::string&)> drop_call; ///< Nobody waits for that call any more.
+  /// Opens the session's mailbox under those names; `on_mail` follows when a message waits.
+  std::function<result<mailbox_ptr>(std::vector<std::string>)> open_mailbox = nullptr;
+  /// Sends a message to a name: an encoded, validated Value.
+  std::function<bool(const std::string&, std::string)> publish = nullptr;
 };
 
 /// What a session is made from.
@@ -114,6 +119,8 @@ public:
   void on_beyond(const cause& why);
   /// The application has answered the call with that number.
   void on_answered(std::uint64_t call, const function_answer& with);
+  /// A message waits in the session's mailbox.
+  void on_mail();
   void on_input();
   void on_writable();
   /// Sends the worker what has been prepared for it. Called when no message waits for the session
@@ -167,6 +174,7 @@ private:
     clock_type::time_point since;
     clock_type::time_point deadline;
     bool blocking = false; // the worker's main thread waits for it
+    bool mail = false;     // for a message, and not for the application
   };
   using verdict_function = std::function<void(const verdict&)>;
 
@@ -261,7 +269,11 @@ private:
   in_flight& send_within(const execution_ptr& what, std::uint64_t place,
                          clock_type::time_point now);
   void put_back(std::uint64_t call);
+
+  // session_mail.cpp: messages.
+  void open_mailbox();
   void send_message(const bridge::host_call& message);
+  void receive(std::uint64_t number, open_call call);
   void log_record(std::string_view content);
 
   static std::uint64_t most_output_of(const in_flight& flight);
@@ -322,6 +334,8 @@ private:
 
   std::map<std::uint64_t, open_call> calls_; // to the application, by the worker's number
   std::unordered_map<std::string, std::uint64_t> call_numbers_; // by id
+  mailbox_ptr inbox_;
+  std::set<std::uint64_t> receiving_; // calls that wait for a message
   std::uint64_t last_call_ = 0;
   clock_type::time_point next_call_deadline_ = clock_type::time_point::max();
   clock_type::time_point log_again_at_{}; // when records of its code are logged again

@@ -175,8 +175,11 @@ void session_core::observe_end(const execution& what, const verdict& how) {
                      ? std::string{name_of(static_cast<error_kind>(how.error_kind))}
                      : std::string{"ok"};
   const auto& other = what.request().charged_to; // A session of a shared pool serves many.
-  watch_.execution_ended(other.empty() ? tenant_ : other, info_.environment, outcome,
-                         how.cause ? how.cause->what : "", how.usage);
+  const auto& tenant = other.empty() ? tenant_ : other;
+  watch_.execution_ended(tenant, info_.environment, outcome, how.cause ? how.cause->what : "",
+                         how.usage);
+  if (what.request().detached && how.outcome == verdict::kind::error)
+    watch_.detached_failed(tenant, info_.environment, outcome);
 }
 
 void session_core::lose_flight(in_flight& flight, bool front, const cause& why,

@@ -30,6 +30,8 @@ constexpr std::size_t most_within = 64;
 constexpr std::size_t most_unsent = 16u << 20;
 constexpr std::size_t hopeless_unsent = 64u << 20;
 constexpr std::size_t most_name = 200;
+// Not the application's, but the daemon's own.
+constexpr std::string_view receive_name = "vivarium.receive";
 constexpr auto longest_wait = std::chrono::hours{24};
 // Records of a session that reach the daemon's log in a second; its clients get all.
 constexpr unsigned most_logged = 20;
@@ -120,6 +122,8 @@ void session_core::place_call(const bridge::host_call& message, switchboard::cal
     return answer_call(message.call, call,
                        {outcome::limit, "more than " + std::to_string(most_open_calls)
                                             + " calls of this session wait for their answers"});
+  if (message.name == receive_name)
+    return receive(message.call, std::move(call));
   auto placed = ports_.call_host(std::move(who), std::move(what), message.call);
   if (!placed)
     return answer_call(message.call, call, {outcome_of(placed.why()), placed.why().detail});
@@ -132,8 +136,9 @@ void session_core::place_call(const bridge::host_call& message, switchboard::cal
 
 void session_core::answer_call(std::uint64_t number, const open_call& call,
                                const function_answer& with) {
-  watch_.host_called(tenant_, info_.environment, name_of(with.kind),
-                     duration_cast<microseconds>(clock_type::now() - call.since));
+  if (!call.mail)
+    watch_.host_called(tenant_, info_.environment, name_of(with.kind),
+                       duration_cast<microseconds>(clock_type::now() - call.since));
   if (!worker_)
     return;
   if (worker_->unsent() > hopeless_unsent)
@@ -163,11 +168,14 @@ bool session_core::handle_host_drop(std::string_view body) {
   auto call = calls_.extract(message->call);
   if (call) // Else it crossed with its answer.
     drop_call(call.mapped());
+  receiving_.erase(message->call);
   put_back(message->call);
   return true;
 }
 
 void session_core::drop_call(const open_call& call) {
+  if (call.mail)
+    return;
   call_numbers_.erase(call.id);
   ports_.drop_call(call.id);
   watch_.host_called(tenant_, info_.environment, "dropped",
@@ -177,6 +185,7 @@ void session_core::drop_call(const open_call& call) {
 void session_core::drop_calls() {
   for (const auto& [number, call] : std::exchange(calls_, {}))
     drop_call(call);
+  receiving_.clear();
 }
 
 void session_core::check_calls(clock_type::time_point now) {
@@ -194,10 +203,14 @@ void session_core::check_calls(clock_type::time_point now) {
     auto call = calls_.extract(number);
     if (!call)
       return; // The session has ended meanwhile.
-    call_numbers_.erase(call.mapped().id);
-    ports_.drop_call(call.mapped().id);
+    receiving_.erase(number);
+    if (!call.mapped().mail) {
+      call_numbers_.erase(call.mapped().id);
+      ports_.drop_call(call.mapped().id);
+    }
     auto waited = duration_cast<milliseconds>(call.mapped().deadline - call.mapped().since);
-    std::string text = "no answer came within " + std::to_string(waited.count()) + " ms";
+    std::string text = call.mapped().mail ? "no message" : "no answer";
+    text += " came within " + std::to_string(waited.count()) + " ms";
     if (call.mapped().blocking && !waiting_.empty())
       text += "; meanwhile requests wait for the session, and one that is part of answering has to "
               "name the call in `within_call`";
@@ -261,11 +274,6 @@ void session_core::put_back(std::uint64_t call) {
 }
 
 // -- what it tells
-
-void session_core::send_message(const bridge::host_call& message) {
-  static_cast<void>(message);
-  watch_.host_called(tenant_, info_.environment, "message_lost", {});
-}
 
 bool session_core::handle_note(std::string_view body) {
   auto message = bridge::decode_note(body);

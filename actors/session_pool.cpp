@@ -236,6 +236,8 @@ void session_pool_core::fail(const execution_ptr& what, errc code, error_kind ki
       duration_cast<microseconds>(clock_type::now() - what->submitted());
   watch_.execution_ended(party_of(*what), plan_.wish.environment, std::string{name_of(kind)},
                          how.cause ? how.cause->what : "", how.usage);
+  if (what->request().detached)
+    watch_.detached_failed(party_of(*what), plan_.wish.environment, std::string{name_of(kind)});
   what->finish(std::move(how));
 }
 

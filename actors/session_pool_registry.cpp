@@ -90,6 +90,8 @@ void session_pool_registry::start() {
 
 session_pool_actor session_pool_registry::make(session_pool_plan plan) {
   plan.wish.idle_timeout = std::chrono::hours{24 * 365}; // Idle is what they are for.
+  if (plan.wish.environment.empty())
+    plan.wish.environment = "default";
   key which{plan.host, plan.name};
   auto& one = pools_[which];
   one.plan = std::move(plan);

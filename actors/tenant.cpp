@@ -122,6 +122,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .niceness = sandbox::niceness_of(may().cpu_weight),
       .gate = plan_.gate,
       .functions = plan_.functions,
+      .mail = plan_.mail,
       .pool = [pool = plan_.pool, env, group = plan_.group()] { return pool(env, group); },
       .report_end =
           [me](session_info ended) {

@@ -30,6 +30,7 @@ struct tenant_plan {
   cpu_shares* shares;     ///< Null where there is nothing to share.
   egress_gate& gate;
   switchboard& functions;
+  mailboxes& mail;
   std::string name;
   allowance& quotas;
   std::function<std::string()> group; ///< Its trust group, as it is now.

@@ -217,6 +217,16 @@ void read_environments(table_reader in, config& into) {
   });
 }
 
+void read_messages(table_reader in, config& into) {
+  auto& mail = into.core.mail;
+  in.take_size("message_bytes", mail.message_bytes, {kib, 60 * mib});
+  in.take_count("queue", mail.messages, {1, 1'000'000});
+  in.take_size("queue_bytes", mail.bytes, {kib, gib});
+  in.take_size("tenant_bytes", mail.tenant_bytes, {kib, 1024 * gib});
+  in.take_count("mailboxes", mail.mailboxes, {1, 1'000'000});
+  in.finish();
+}
+
 void read_log(table_reader in, config& into) {
   in.take_word("level", {"debug", "info", "warn", "error"},
                [&](std::size_t i) { into.level = static_cast<log_level>(i); });
@@ -305,6 +315,7 @@ config_problems parse_config(config& into, std::string_view text, std::string_vi
   read_auth(root.below("auth"), into);
   read_tenants(root.below("tenants"), into);
   check_session_pools(session_pools, into);
+  read_messages(root.below("messages"), into);
   read_log(root.below("log"), into);
   read_audit(root.below("audit"), into);
   auto meters = root.below("metrics");

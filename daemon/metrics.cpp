@@ -116,6 +116,9 @@ struct metrics::families {
       counter("vivarium_execution_output_bytes_total", "Bytes that executions wrote.");
   Family<Counter>& stopped =
       counter("vivarium_executions_stopped_total", "Executions that something stopped, by cause.");
+  Family<Counter>& detached =
+      counter("vivarium_detached_failures_total",
+              "Executions that failed and that nobody was going to ask for, by outcome.");
   Family<Gauge>& sessions = gauge("vivarium_sessions", "Live sessions.");
   Family<Counter>& sessions_opened =
       counter("vivarium_sessions_opened_total", "Sessions that became ready.");
@@ -297,6 +300,12 @@ void metrics::execution_ended(const std::string& tenant, const std::string& envi
   to.output->Increment(static_cast<double>(used.output_bytes));
   if (to.stopped != nullptr)
     to.stopped->Increment();
+}
+
+void metrics::detached_failed(const std::string& tenant, const std::string& environment,
+                              const std::string& outcome) {
+  families_->detached.Add({{"tenant", tenant}, {"environment", environment}, {"outcome", outcome}})
+      .Increment();
 }
 
 void metrics::session_opened(const std::string& tenant, const std::string& environment,

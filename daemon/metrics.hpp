@@ -32,6 +32,8 @@ public:
   void execution_ended(const std::string& tenant, const std::string& environment,
                        const std::string& outcome, const std::string& cause,
                        const usage& used) override;
+  void detached_failed(const std::string& tenant, const std::string& environment,
+                       const std::string& outcome) override;
   void session_opened(const std::string& tenant, const std::string& environment,
                       std::chrono::microseconds took) override;
   void session_closed(const std::string& tenant, const std::string& environment,

@@ -23,6 +23,7 @@ std::shared_ptr<basic_call> begin_any(const context& with, const question& asked
     case method::serve: return begin_serve(with, asked, std::move(who), tag);
     case method::wait: return begin_wait(with, asked, std::move(who), tag);
     case method::follow: return begin_follow(with, asked, std::move(who), tag);
+    case method::receive: return begin_receive(with, asked, std::move(who), tag);
     default: return begin_simple(with, asked, std::move(who), tag);
   }
 }
@@ -38,6 +39,7 @@ bool may_be_long(method what) noexcept {
     case method::compile:
     case method::create_session:
     case method::create_pool:
+    case method::send:
     case method::create_namespace:
     case method::serve:
     case method::answer:

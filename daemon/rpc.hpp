@@ -48,6 +48,8 @@ enum class method : std::uint8_t {
   list_pools,
   close_pool,
   set_routes,
+  send,
+  receive,
 };
 
 /// What is known of a method.
@@ -62,7 +64,7 @@ struct method_info {
   bool safe;                   ///< Has no side effects: Connect allows GET.
 };
 
-inline constexpr std::size_t method_count = 29;
+inline constexpr std::size_t method_count = 31;
 [[nodiscard]] const method_info& info_of(method id) noexcept;
 /// Each returns nothing when there is no such method.
 [[nodiscard]] const method_info* find_by_path(std::string_view path) noexcept;

@@ -11,6 +11,7 @@ namespace {
 #define SESSION "/vivarium.v1.SessionService/"
 #define HOST "/vivarium.v1.HostService/"
 #define POOL "/vivarium.v1.PoolService/"
+#define MESSAGE "/vivarium.v1.MessageService/"
 constexpr std::array<method_info, method_count> methods{{
     {method::eval, "eval", EXECUTION "Eval", "eval", 2, 2, false, false},
     {method::start, "start", EXECUTION "Start", "start", 3, 3, false, false},
@@ -53,11 +54,14 @@ constexpr std::array<method_info, method_count> methods{{
     {method::list_pools, "list_pools", POOL "ListPools", "listPools", 41, 41, false, true},
     {method::close_pool, "close_pool", POOL "ClosePool", "closePool", 42, 42, false, false},
     {method::set_routes, "set_routes", POOL "SetRoutes", "setRoutes", 43, 43, false, false},
+    {method::send, "send", MESSAGE "Send", "send", 44, 44, false, false},
+    {method::receive, "receive", MESSAGE "Receive", "receive", 45, 45, true, false},
 }};
 #undef EXECUTION
 #undef SESSION
 #undef HOST
 #undef POOL
+#undef MESSAGE
 
 template <class Matches>
 const method_info* find(Matches matches) noexcept {

@@ -23,6 +23,7 @@ public:
       case method::answer: return read_long(with, asked, decode_answer, &simple_call::answer_call);
       case method::create_pool:
         return read_long(with, asked, decode_pool, &simple_call::create_pool);
+      case method::send: return read_long(with, asked, decode_send, &simple_call::send);
       case method::create_namespace:
         return read_long(with, asked, decode_namespace, &simple_call::create_namespace);
       default: break;
@@ -108,6 +109,9 @@ private:
   static result<session_pool_plan> decode_pool(const question& from) {
     return wire::decode_create_pool(from.request, from.bytes);
   }
+  static result<wire::send_request> decode_send(const question& from) {
+    return wire::decode_send(from.request, from.bytes);
+  }
   static result<namespace_request> decode_namespace(const question& from) {
     return wire::decode_create_namespace(from.request, from.bytes);
   }
@@ -148,6 +152,14 @@ private:
     what->wish.request_id = asked.request_id;
     core.create_session_pool(asked.tenant, *std::move(what),
                              to<session_pool_info>(wire::encode_pool));
+  }
+
+  void send(service& core, result<wire::send_request> what, const question& asked) {
+    if (!check(what))
+      return;
+    auto sent = core.send_message(asked.tenant, what->to, std::move(what->value));
+    if (check(sent))
+      answer(wire::encode_sent(response(), *sent));
   }
 
   void list_pools(service& core, const question& asked) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/execution.hpp"
+#include "actors/mailboxes.hpp"
 #include "actors/service.hpp"
 #include "daemon/wire_value.hpp"
 #include "proto/result.hpp"
@@ -80,6 +81,10 @@ enum class message : std::uint8_t {
   list_pools_response,
   close_pool_request,
   set_routes_request,
+  send_request,
+  send_response,
+  receive_request,
+  receive_response,
   client_frame,
   defaults,
   execution_error,
@@ -123,6 +128,14 @@ struct wait_request {
 struct stream_request {
   submission what;
   std::uint32_t window = 0; ///< Items that may be under way over plain HTTP.
+};
+struct send_request {
+  std::string to;
+  std::string value; ///< Encoded and checked Value.
+};
+struct receive_request {
+  std::string name; ///< May be empty.
+  result_format format = result_format::unspecified;
 };
 struct session_and_namespace {
   std::string session;
@@ -192,6 +205,8 @@ struct answer_request {
 [[nodiscard]] result<serve_request> decode_serve(codec as, std::string_view bytes);
 [[nodiscard]] result<answer_request> decode_answer(codec as, std::string_view bytes);
 [[nodiscard]] result<session_pool_plan> decode_create_pool(codec as, std::string_view bytes);
+[[nodiscard]] result<send_request> decode_send(codec as, std::string_view bytes);
+[[nodiscard]] result<receive_request> decode_receive(codec as, std::string_view bytes);
 /// ClosePool: the pool's name.
 [[nodiscard]] result<std::string> decode_close_pool(codec as, std::string_view bytes);
 [[nodiscard]] result<std::map<std::string, std::string>> decode_set_routes(codec as,
@@ -235,6 +250,11 @@ struct answer_request {
 [[nodiscard]] result<std::string> encode_pool(codec as, const session_pool_info& what);
 [[nodiscard]] result<std::string> encode_pools(codec as, const std::vector<session_pool_info>& all,
                                                const std::map<std::string, std::string>& routes);
+[[nodiscard]] result<std::string> encode_sent(codec as, std::uint64_t receivers);
+/// The first response of Receive, and those that follow.
+[[nodiscard]] std::string encode_receiving(codec as, std::string_view id);
+[[nodiscard]] result<std::string> encode_message(codec as, result_format format,
+                                                 const mailbox::delivery& what);
 // The answers of a worker, whose words are checked: `value` is an encoded, validated Value.
 [[nodiscard]] result<std::string> encode_released(codec as, std::string_view value);
 [[nodiscard]] result<std::string> encode_variables(codec as, std::string_view value);

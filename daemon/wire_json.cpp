@@ -8,6 +8,7 @@
 #include "vivarium/v1/connection.pb.h"
 #include "vivarium/v1/execution.pb.h"
 #include "vivarium/v1/host.pb.h"
+#include "vivarium/v1/message.pb.h"
 #include "vivarium/v1/pool.pb.h"
 #include "vivarium/v1/session.pb.h"
 
@@ -73,6 +74,10 @@ const Message& prototype_of(message type) {
     case message::list_pools_response: return v1::ListPoolsResponse::default_instance();
     case message::close_pool_request: return v1::ClosePoolRequest::default_instance();
     case message::set_routes_request: return v1::SetRoutesRequest::default_instance();
+    case message::send_request: return v1::SendRequest::default_instance();
+    case message::send_response: return v1::SendResponse::default_instance();
+    case message::receive_request: return v1::ReceiveRequest::default_instance();
+    case message::receive_response: return v1::ReceiveResponse::default_instance();
     case message::defaults: return v1::Defaults::default_instance();
     case message::execution_error: return v1::ExecutionError::default_instance();
     case message::client_frame: return v1::ClientFrame::default_instance();

@@ -26,17 +26,21 @@ result<std::string> read_one_text(message type, codec as, std::string_view bytes
 } // namespace
 
 result<submission> decode_start(codec as, std::string_view bytes, const defaults* base) {
+  bool detached = false;
   std::string eval; // A message field that comes twice is merged, which joining the bytes does.
   binary_form form{message::start_request, as, bytes};
   auto ok = form.read([&](pbf_reader& r) -> status {
-    if (field_of(r) != text_field(1))
-      return skip(r);
-    eval += view_of(r);
-    return done{};
+    switch (field_of(r)) {
+      case text_field(1): eval += view_of(r); return done{};
+      case number_field(2): detached = r.get_uint64() != 0; return done{};
+      default: return skip(r);
+    }
   });
   if (!ok)
     return std::move(ok).why();
   auto what = read_eval(eval, base);
+  if (what)
+    what->detached = detached;
   if (what && what->session.empty() && what->pool.empty())
     return wrong(
         "`eval.session` or `eval.pool` is required: an execution without one has nobody to "

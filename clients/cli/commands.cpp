@@ -45,7 +45,7 @@ run_options options_for(const run_request& how, result_format format) {
   for (const auto& each : how.limits)
     add_limit(out.limits, each);
   // An id stands for a session that exists; only a name can be made on first use.
-  out.create_session = !how.session.empty() && !how.session.starts_with("ses_");
+  out.create_session = how.pool.empty() && !how.session.empty() && !how.session.starts_with("ses_");
   return out;
 }
 
@@ -66,16 +66,13 @@ variables variables_of(const run_request& how) {
 
 /// The session of the command, or the client itself for one that ends with it.
 runner place_of(const client& on, const run_request& how) {
+  if (!how.pool.empty()) {
+    const auto pool = on.use_pool(how.pool);
+    return how.key.empty() ? runner{pool} : runner{pool.with_key(how.key)};
+  }
   if (!how.egress.empty() || how.children || !how.modules.empty() || !how.log_level.empty())
     return runner{special_session(on, how)};
   return how.session.empty() ? runner{on} : runner{on.use_session(how.session)};
-}
-
-int show_whole(const verdict& of) {
-  write_out(of.output);
-  write_err(of.error_output);
-  std::for_each(of.displays.begin(), of.displays.end(), show_display);
-  return show_outcome(of);
 }
 
 } // namespace
@@ -114,10 +111,21 @@ int run_command(const run_request& how, const std::string& file) {
   auto options = options_for(how, result_format::none);
   options.filename = file == "-" ? "<stdin>" : file;
   session own;
-  if (how.session.empty())
+  const bool alone = how.session.empty() && how.pool.empty();
+  if (alone)
     own = special_session(on, how);
-  const auto& place = how.session.empty() ? runner{own} : place_of(on, how);
+  const auto& place = alone ? runner{own} : place_of(on, how);
   return show_outcome(show_live(place.start(source, with, options), keyboard));
+}
+
+int start_command(const run_request& how, const std::string& source) {
+  const auto with = variables_of(how);
+  const auto text = source == "-" ? read_stdin() : source;
+  const auto on = client::connect(how.server);
+  auto options = options_for(how, shown_as(how));
+  options.detach = how.detach;
+  write_out(place_of(on, how).start(text, with, options).id() + "\n");
+  return exit_ok;
 }
 
 int call_command(const run_request& how, const std::string& module, const std::string& name,

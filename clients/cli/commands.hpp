@@ -13,6 +13,8 @@ namespace vivarium::cli {
 struct run_request {
   std::string server;  ///< URL; empty for the usual place.
   std::string session; ///< Name or id; empty for a session that ends with the command.
+  std::string pool;    ///< Session pool, instead of a session.
+  std::string key;     ///< Of what belongs together in a pool.
   std::string space;   ///< Namespace of the session; empty for its base one.
   std::string environment;
   std::string egress;    ///< Of a session that is made; empty for none.
@@ -26,6 +28,7 @@ struct run_request {
   std::string log_level;              ///< Of a session that is made; see `parse_level`.
   std::string within;                 ///< Call of the session's that this is part of answering.
   bool json = false;
+  bool detach = false; ///< Nobody will wait for what is started.
 };
 
 /// The session that a command asks for by more than a request can say: made for as long as the
@@ -45,6 +48,18 @@ int call_command(const run_request& how, const std::string& module, const std::s
 int stream_command(const run_request& how, const std::string& source);
 /// Reads, evaluates and prints until the end of input.
 int repl_command(const run_request& how);
+/// Submits source and prints the id of its execution, which goes on without the command.
+int start_command(const run_request& how, const std::string& source);
+/// Waits for an execution, at most `how.timeout`, and shows it as `eval` would have.
+int wait_command(const run_request& how, const std::string& execution);
+int cancel_command(const std::string& server, const std::string& execution);
+/// Lists the executions that run or are kept.
+int jobs_command(const run_request& how);
+int pools_command(const std::string& server);
+/// Sends a message, JSON, to a session or to who receives.
+int send_command(const std::string& server, const std::string& to, const std::string& content);
+/// Writes the messages that come under a name, one in a line, until it is interrupted.
+int receive_command(const std::string& server, const std::string& name);
 int sessions_command(const std::string& server);
 int namespaces_command(const std::string& server, const std::string& session);
 int close_command(const std::string& server, const std::string& session);

@@ -67,6 +67,12 @@ void add_place_options(CLI::App& command, command_line& line) {
   command.add_option("--namespace", line.how.space, "Name or id of a namespace of the session");
 }
 
+void add_pool_options(CLI::App& command, command_line& line) {
+  command.add_option("--pool", line.how.pool, "Session pool to run in, instead of a session");
+  command.add_option("--key", line.how.key,
+                     "What belongs together in a pool: runs with one key share a session");
+}
+
 void add_variables(CLI::App& command, command_line& line) {
   command.add_option("--var", line.how.variables, "Variable, NAME=JSON; may be repeated")
       ->allow_extra_args(false);
@@ -124,23 +130,64 @@ int dispatch(const CLI::App& app, command_line& line) {
     return sessions_command(line.how.server);
   if (app.got_subcommand("namespaces"))
     return namespaces_command(line.how.server, line.subject);
+  if (app.got_subcommand("start"))
+    return start_command(line.how, line.subject);
+  if (app.got_subcommand("wait"))
+    return wait_command(line.how, line.subject);
+  if (app.got_subcommand("cancel"))
+    return cancel_command(line.how.server, line.subject);
+  if (app.got_subcommand("jobs"))
+    return jobs_command(line.how);
+  if (app.got_subcommand("pools"))
+    return pools_command(line.how.server);
+  if (app.got_subcommand("send"))
+    return send_command(line.how.server, line.subject, line.name);
+  if (app.got_subcommand("receive"))
+    return receive_command(line.how.server, line.subject);
   if (app.got_subcommand("close"))
     return close_command(line.how.server, line.subject);
   return health_command(line.how.server);
 }
 
+void add_job_commands(CLI::App& app, command_line& line) {
+  auto* start =
+      app.add_subcommand("start", "Submits source, prints the id of its execution and ends");
+  add_place_options(*start, line);
+  add_pool_options(*start, line);
+  add_variables(*start, line);
+  start->add_flag("--json", line.how.json, "Have the value shown as JSON");
+  start->add_flag("--detach", line.how.detach, "Nobody will wait for it; a failure is counted");
+  start->add_option("SOURCE", line.subject, "Python source; - reads it from stdin")->required();
+  auto* wait = app.add_subcommand("wait", "Waits for an execution and prints its value");
+  wait->add_option("ID", line.subject, "Id of the execution")->required();
+  wait->add_option("--timeout", line.timeout, "How long to wait; the execution goes on");
+  auto* cancel = app.add_subcommand("cancel", "Cancels an execution");
+  cancel->add_option("ID", line.subject, "Id of the execution")->required();
+  auto* jobs = app.add_subcommand("jobs", "Lists the executions that run or are kept");
+  jobs->add_option("--session", line.how.session, "Of that session only");
+  app.add_subcommand("pools", "Lists the session pools");
+  auto* send = app.add_subcommand("send", "Sends a message; prints how many will receive it");
+  send->add_option("TO", line.subject, "Session, or name that somebody receives under")->required();
+  send->add_option("JSON", line.name, "The message")->required();
+  auto* receive = app.add_subcommand("receive", "Prints messages as they come, one in a line");
+  receive->add_option("NAME", line.subject, "Name to receive under")->required();
+}
+
 void add_commands(CLI::App& app, command_line& line) {
   auto* eval = app.add_subcommand("eval", "Evaluates source and prints the repr of its value");
   add_place_options(*eval, line);
+  add_pool_options(*eval, line);
   add_variables(*eval, line);
   eval->add_flag("--json", line.how.json, "Print the value as JSON");
   eval->add_option("SOURCE", line.subject, "Python source; - reads it from stdin")->required();
   auto* run = app.add_subcommand("run", "Runs a file, with live output; Ctrl-C cancels it");
   add_place_options(*run, line);
+  add_pool_options(*run, line);
   add_variables(*run, line);
   run->add_option("FILE", line.subject, "Python file; - reads it from stdin")->required();
   auto* call = app.add_subcommand("call", "Calls a function of a module");
   add_place_options(*call, line);
+  add_pool_options(*call, line);
   call->add_flag("--json", line.how.json, "Print the value as JSON");
   call->add_option("MODULE", line.subject, "Module; builtins for the built-in ones")->required();
   call->add_option("NAME", line.name, "Function; dots lead to methods")->required();
@@ -153,6 +200,7 @@ void add_commands(CLI::App& app, command_line& line) {
   call->formatter(std::make_shared<call_help>());
   auto* stream = app.add_subcommand("stream", "Prints the items of a value as they come");
   add_place_options(*stream, line);
+  add_pool_options(*stream, line);
   add_variables(*stream, line);
   stream->add_flag("--json", line.how.json, "Print the items as JSON");
   stream->add_option("SOURCE", line.subject, "Python source; - reads it from stdin")->required();
@@ -169,6 +217,7 @@ void add_commands(CLI::App& app, command_line& line) {
   auto* repl = app.add_subcommand("repl", "Reads, evaluates and prints in one session");
   add_place_options(*repl, line);
   app.add_subcommand("sessions", "Lists the live sessions");
+  add_job_commands(app, line);
   auto* namespaces = app.add_subcommand("namespaces", "Lists the namespaces of a session");
   namespaces->add_option("SESSION", line.subject, "Name or id of the session")->required();
   auto* close = app.add_subcommand("close", "Ends a session");

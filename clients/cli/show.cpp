@@ -112,4 +112,12 @@ void show_display(const display& what) {
               + " bytes>\n");
 }
 
+int show_whole(const verdict& of) {
+  write_out(of.output);
+  write_err(of.error_output);
+  for (const auto& each : of.displays)
+    show_display(each);
+  return show_outcome(of);
+}
+
 } // namespace vivarium::cli

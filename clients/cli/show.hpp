@@ -26,6 +26,9 @@ int show_failure(const std::exception& why);
 /// tracebacks and what stopped the code on stderr. Returns the status to end with.
 int show_outcome(const verdict& of);
 
+/// The same with its output before it.
+int show_whole(const verdict& of);
+
 /// Writes the parts of a display that a terminal can show.
 void show_display(const display& what);
 

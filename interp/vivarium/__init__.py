@@ -4,8 +4,8 @@
 __version__ = "0.1.0"
 __all__ = [
     "DistinctSymbol", "HostBusyError", "HostCallError", "HostFunction", "HostNotFoundError", "HostTimeoutError",
-    "HostUnavailableError", "Interrupted", "LoggingHandler", "Symbol", "Term", "acall", "ahost", "call", "cast",
-    "display", "host", "progress", "send", "serve_children", "set_custom_encoder",
+    "HostUnavailableError", "Interrupted", "LoggingHandler", "Message", "Symbol", "Term", "acall", "ahost", "areceive", "call", "cast",
+    "display", "host", "progress", "receive", "send", "serve_children", "set_custom_encoder",
 ]
 
 
@@ -23,11 +23,14 @@ from vivarium._host import (  # noqa: E402
     HostNotFoundError,
     HostTimeoutError,
     HostUnavailableError,
+    Message,
     acall,
     ahost,
+    areceive,
     call,
     cast,
     host,
+    receive,
     send,
 )
 from vivarium._values import DistinctSymbol, Symbol, Term  # noqa: E402

@@ -91,6 +91,32 @@ def send(destination, message):
     _cast(_SEND, destination, (message,), {}, 0)
 
 
+class Message:
+    """A message: its content, the id of the session that sent it (empty when a client did), what it was sent
+    to, its number in this session's mailbox, and how many before it were dropped."""
+
+    __slots__ = ("content", "sender", "to", "sequence", "lost_before")
+
+    def __init__(self, content, sender="", to="", sequence=0, lost_before=0):
+        self.content, self.sender, self.to = content, sender, to
+        self.sequence, self.lost_before = sequence, lost_before
+
+    def __repr__(self):
+        return f"Message({self.content!r}, sender={self.sender!r}, to={self.to!r})"
+
+
+def receive(timeout=None):
+    """Waits for the next message to this session, by its id or name, and returns it.
+
+    timeout: seconds to wait; None: as for a call. Raises HostTimeoutError, a TimeoutError."""
+    return Message(**call("vivarium.receive", _timeout=timeout))
+
+
+async def areceive(timeout=None):
+    """`receive` for asynchronous code: other tasks run meanwhile."""
+    return Message(**await acall("vivarium.receive", _timeout=timeout))
+
+
 _relayed = None  # In a process that was forked: how the session's own makes the call.
 
 

@@ -52,6 +52,7 @@ struct session_fixture {
 
   explicit session_fixture(settings s = {}, session_request wish = {}, groups with = groups::none)
       : config{std::move(s)} {
+    config.environments.try_emplace("default");
     session_plan plan;
     plan.info.id = "ses_0test";
     plan.info.environment = "default";

@@ -16,6 +16,9 @@ struct silent_observer : observer {
                        const std::string&, const usage&) override {
     outcomes.push_back(outcome);
   }
+  void detached_failed(const std::string&, const std::string&, const std::string& o) override {
+    detached.push_back(o);
+  }
   void session_opened(const std::string&, const std::string&, std::chrono::microseconds) override {}
   void session_closed(const std::string&, const std::string&, const std::string&) override {}
   void pool_asked(const std::string&, const std::string&, bool) override {}
@@ -71,6 +74,7 @@ struct silent_observer : observer {
   std::vector<std::string> called; ///< How calls to the application ended.
   int logged = 0;
   std::map<std::string, std::uint64_t> mail;
+  std::vector<std::string> detached;
   std::vector<std::string> pooled;
   std::int64_t pool_ready = 0;
   std::int64_t pool_busy = 0;

@@ -48,6 +48,7 @@ TEST_CASE("the examples print what they promise", "[clients][integration]") {
   CHECK(output_of("state_and_namespaces", daemon) == "20\n0.1 0.2\nslowly\ndeadline\n");
   CHECK(output_of("objects", daemon) == "4\n255\nkept in Python\n14\ntrue\n");
   CHECK(output_of("streams", daemon) == "0 1 2 3 4 5 \n0 1 4 \n9 16 25 \n");
+  CHECK(output_of("background", daemon) == "49\n1\n42\n1 2 3\n");
   CHECK(output_of("async", daemon) == "45\none two\n");
   CHECK(output_of("callbacks", daemon)
         == "Ada\nHello, Ada!\nHostCallError: UserNotFound: there is no such user\n0 2 4 6 \n");
@@ -57,8 +58,8 @@ TEST_CASE("the examples print what they promise", "[clients][integration]") {
 
 TEST_CASE("the code of the manual is that of the examples", "[clients][unit]") {
   std::string examples;
-  for (const auto* name :
-       {"first_eval", "state_and_namespaces", "objects", "streams", "async", "callbacks"})
+  for (const auto* name : {"first_eval", "state_and_namespaces", "objects", "streams", "background",
+                           "async", "callbacks"})
     examples += read(EXAMPLE_SOURCES "/" + std::string{name} + ".cpp");
   const auto manual = read(MANUAL);
   static constexpr std::string_view begin = "```cpp\n";

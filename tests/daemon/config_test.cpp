@@ -460,3 +460,65 @@ TEST_CASE("characters beyond ASCII are for strings and comments", "[daemon][unit
   REQUIRE(problems.lines.size() == 1);
   CHECK(problems.lines[0].starts_with("f:3: "));
 }
+
+TEST_CASE("session pools, routes to them, and bounds on messages", "[daemon][unit]") {
+  config into;
+  auto problems = parse_config(into, R"(
+[pools.math]
+sessions = 7
+queue = 9
+tenants = ["local"]
+eager = false
+environment = "data"
+processes = "none"
+init = "x = 1"
+imports = ["json", "os.path"]
+[pools.math.limits]
+threads = 4
+[pools.common]
+trust_group = "local"
+[tenants.local.routes]
+"numpy" = "math"
+"numpy.linalg.norm" = "common"
+[messages]
+message_bytes = "2KiB"
+queue = 3
+queue_bytes = "4KiB"
+tenant_bytes = "8KiB"
+mailboxes = 5
+)",
+                               "t");
+  REQUIRE(problems.lines.empty());
+  const auto& math = into.core.session_pools.at("math");
+  CHECK(math.sessions == 7);
+  CHECK(math.queue == 9);
+  CHECK(math.tenants == std::set<std::string>{"local"});
+  CHECK_FALSE(math.eager);
+  CHECK(math.environment == "data");
+  CHECK(math.processes == process_mode::none);
+  CHECK(math.init == "x = 1\nimport json\nimport os.path");
+  CHECK(math.limits[limit::threads] == 4);
+  CHECK(into.core.session_pools.at("common").trust_group == "local");
+  CHECK(into.core.tenants.at("local").routes.at("numpy.linalg.norm") == "common");
+  CHECK(into.core.mail.message_bytes == 2'048);
+  CHECK(into.core.mail.messages == 3);
+  CHECK(into.core.mail.bytes == 4'096);
+  CHECK(into.core.mail.tenant_bytes == 8'192);
+  CHECK(into.core.mail.mailboxes == 5);
+}
+
+TEST_CASE("what is wrong with a session pool is told", "[daemon][unit]") {
+  for (const auto* text :
+       {"[pools.\"No Name\"]\nsessions = 1", "[pools.a]\nsessions = 0",
+        "[pools.a]\nsessions = 1001", "[pools.a]\nqueue = -1", "[pools.a]\ntenants = [\"nobody\"]",
+        "[pools.a]\ntrust_group = \"nobodys\"", "[pools.a]\nenvironment = \"nope\"",
+        "[pools.a]\ntrust_group = \"local\"\ntenants = [\"local\"]", "[pools.a]\negress = \"nope\"",
+        "[pools.a]\nimports = [\"os; import sys\"]", "[pools.a]\nimports = [\"a..b\"]",
+        "[pools.a]\nimports = [\"1a\"]", "[pools.a]\nimports = [\"a.\"]", "[pools.a]\nunknown = 1",
+        "[pools.a.limits]\nthreads = 1000000", "[tenants.local.routes]\n\"json\" = \"nope\"",
+        "[tenants.local.routes]\n\"json\" = 5", "[messages]\nmessage_bytes = \"1GiB\"",
+        "[messages]\nqueue = 0"}) {
+    INFO(text);
+    CHECK_FALSE(problem_of(text).empty());
+  }
+}

@@ -9,7 +9,8 @@ import signal
 from vivarium_testing import http_api, processes, tenants, waiting
 
 # Methods that take no id of anything.
-WITHOUT_IDS = {"CreateSession", "ListSessions", "Compile", "CreatePool", "ListPools"}
+WITHOUT_IDS = {"CreateSession", "ListSessions", "Compile", "CreatePool", "ListPools",
+               "Receive", "Serve"}
 
 PROTO = os.path.join(os.path.dirname(__file__), "../../proto/vivarium/v1")
 
@@ -53,7 +54,8 @@ class Strangers(tenants.TenantCase):
         """Returns all that tells one answer from another."""
         service = "Execution" if method in ("Eval", "Call", "Start", "Follow", "Wait", "Cancel",
                                             "List", "Compile", "Stream", "Batch") else "Session"
-        service = "Pool" if method in ("ClosePool", "SetRoutes") else service
+        service = {"ClosePool": "Pool", "SetRoutes": "Pool", "Send": "Message",
+                   "Answer": "Host"}.get(method, service)
         name = f"{service}Service/{method}"
         try:
             if method in ("Follow", "Stream"):
@@ -91,6 +93,8 @@ class Strangers(tenants.TenantCase):
         yield "CollectGarbage", {"session": session}
         yield "SetTracemalloc", {"session": session, "enabled": True}
         yield "Eval", {"pool": pool, "source": "1"}
+        yield "Answer", {"callId": execution, "json": 1}
+        yield "Send", {"to": session, "json": 1}
         yield "ClosePool", {"pool": pool}
         yield "SetRoutes", {"routes": {"math": pool}}
 

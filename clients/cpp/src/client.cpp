@@ -123,6 +123,8 @@ request<done> client::prepare_defaults(const defaults& what) const {
   to.set_environment(what.environment);
   encode(what.run, *to.mutable_options());
   to.set_own_session(what.own_session);
+  to.set_pool(what.pool);
+  to.set_affinity(static_cast<v1::Affinity>(what.affinity));
   return {{core_, std::move(frame)}, [](detail::reply&) { return done{}; }};
 }
 

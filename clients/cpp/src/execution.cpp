@@ -46,6 +46,32 @@ verdict execution::wait() const {
       return *std::move(ended);
 }
 
+namespace {
+
+/// Asks again for as long as it has not ended; nothing blocks meanwhile.
+void fulfil(const execution& job, const std::shared_ptr<std::promise<verdict>>& with) {
+  job.prepare_wait(one_wait).then([job, with](std::exception_ptr why, std::optional<verdict> how) {
+    if (why)
+      return with->set_exception(std::move(why));
+    if (how)
+      return with->set_value(*std::move(how));
+    try {
+      fulfil(job, with);
+    } catch (...) {
+      with->set_exception(std::current_exception());
+    }
+  });
+}
+
+} // namespace
+
+std::future<verdict> execution::future() const {
+  auto made = std::make_shared<std::promise<verdict>>();
+  auto out = made->get_future();
+  fulfil(*this, made);
+  return out;
+}
+
 request<bool> execution::prepare_cancel() const {
   auto frame = detail::new_frame();
   frame->mutable_cancel()->set_execution_id(id_);

@@ -38,6 +38,27 @@ std::shared_ptr<const verdict> unpack(v1::ServerFrame& frame, const origin& at,
   return nullptr;
 }
 
+std::shared_ptr<const verdict> unpack(v1::ServerFrame& frame, const origin& at,
+                                      std::vector<message>& out) {
+  if (!frame.receive().has_message()) // It receives from now on.
+    return nullptr;
+  auto& from = *frame.mutable_receive()->mutable_message();
+  using namespace std::chrono;
+  auto when = seconds{from.time().seconds()} + nanoseconds{from.time().nanos()};
+  value content;
+  if (from.has_json()) {
+    std::string text;
+    (void)google::protobuf::util::MessageToJsonString(from.json(), &text);
+    content = value{std::move(text)};
+  } else {
+    content = decode(*from.mutable_value(), at);
+  }
+  out.push_back({from.sequence(), from.sender(), from.to(), std::move(content),
+                 system_clock::time_point{duration_cast<system_clock::duration>(when)},
+                 from.lost_before()});
+  return nullptr;
+}
+
 /// Whether the end is the error of a stream's own code, which its reader shall meet. A follower
 /// finds it in the last event.
 template <class T>
@@ -207,6 +228,7 @@ std::shared_ptr<const verdict> feed<T>::end_verdict() {
 
 template class feed<value>;
 template class feed<event>;
+template class feed<message>;
 
 } // namespace detail
 
@@ -267,6 +289,7 @@ std::shared_ptr<const verdict> basic_stream<T>::end_verdict() const {
 
 template class basic_stream<value>;
 template class basic_stream<event>;
+template class basic_stream<message>;
 
 } // namespace client_v1
 } // namespace vivarium

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <vivarium/host.hpp>
+#include <vivarium/message.hpp>
+#include <vivarium/pool.hpp>
 
 namespace vivarium {
 inline namespace client_v1 {
@@ -52,6 +54,30 @@ public:
   void close_session(std::string_view id_or_name) const {
     (void)prepare_close_session(id_or_name).get();
   }
+  /// Handle of a session pool, without asking for it.
+  [[nodiscard]] session_pool use_pool(std::string name) const { return {core_, std::move(name)}; }
+  /// Makes a session pool, which stays until it is closed.
+  [[nodiscard]] session_pool pool(const pool_options& how) const { return prepare_pool(how).get(); }
+  [[nodiscard]] std::vector<pool_info> pools() const { return prepare_pools().get(); }
+  void close_pool(std::string_view name) const { (void)prepare_close_pool(name).get(); }
+  /// Sets where calls of functions go that name neither session nor pool: from modules, or dotted
+  /// names of functions, to pools. Replaces what was set before.
+  void set_routes(const std::map<std::string, std::string>& to) const {
+    (void)prepare_set_routes(to).get();
+  }
+  /// All routes that hold, those of the daemon's configuration among them.
+  [[nodiscard]] std::map<std::string, std::string> routes() const { return prepare_routes().get(); }
+
+  /// Sends a message to a session or to clients that receive, by id or name; returns how many will
+  /// receive it, or throws `not_found_error`.
+  std::uint64_t send(std::string_view to, const value& content) const {
+    return prepare_send(to, content).get();
+  }
+  /// Receives messages under a name; see `message_stream`. With the format json the content is a
+  /// str of JSON.
+  [[nodiscard]] message_stream receive(std::string_view name,
+                                       result_format format = result_format::typed) const;
+
   /// Executions of a session, or of all; oldest first.
   [[nodiscard]] std::vector<execution_info> executions(std::string_view session = {}) const {
     return prepare_executions(session).get();
@@ -81,6 +107,14 @@ public:
   prepare_executions(std::string_view session) const;
   [[nodiscard]] request<compiled> prepare_compile(std::string_view source,
                                                   std::string_view filename) const;
+  [[nodiscard]] request<session_pool> prepare_pool(const pool_options& how) const;
+  [[nodiscard]] request<std::vector<pool_info>> prepare_pools() const;
+  [[nodiscard]] request<std::map<std::string, std::string>> prepare_routes() const;
+  [[nodiscard]] request<done> prepare_close_pool(std::string_view name) const;
+  [[nodiscard]] request<done>
+  prepare_set_routes(const std::map<std::string, std::string>& to) const;
+  [[nodiscard]] request<std::uint64_t> prepare_send(std::string_view to,
+                                                    const value& content) const;
   [[nodiscard]] request<done> prepare_defaults(const defaults& what) const;
 
   /// Used by the library.

@@ -37,6 +37,8 @@ enum class result_format { unset, typed, json, repr, none };
 enum class on_disconnect { unset, detach, interrupt, kill };
 /// What happens when the session is busy.
 enum class queue_policy { unset, wait, fail };
+/// How firmly a call of a session pool that has a key is bound to the session which had it last.
+enum class affinity { unset, hint, strict_queue, strict_fail_fast };
 /// How long something lives that a client makes.
 enum class lifetime { unset, detached, connection };
 
@@ -91,6 +93,7 @@ struct run_options {
   session_limits limits = {};    ///< Of a one-shot or a session that is made.
   /// Id of a call of the session's that this is part of answering; see `host_call::session`.
   std::string within_call = {};
+  bool detach = false; ///< Of `start`: nobody asks for the verdict, a failure is counted.
 };
 
 /// Options of a stream.
@@ -177,6 +180,8 @@ struct defaults {
   std::string namespace_id = {};
   std::string environment = {};
   run_options run = {};
+  std::string pool = {}; ///< Session pool, instead of a session.
+  enum affinity affinity = affinity::unset;
   /// Makes a session that ends with the connection, and is what `session` would be.
   bool own_session = false;
 };

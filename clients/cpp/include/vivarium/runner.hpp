@@ -100,7 +100,7 @@ public:
     return prepare_batch(std::move(tasks)).get();
   }
 
-  /// Submits source; a client itself has no session to submit to.
+  /// Submits source: a job. A client itself has no session to submit to.
   [[nodiscard]] execution start(std::string_view source, const variables& with = {},
                                 const run_options& how = {}) const {
     return prepare_start(source, with, how).get();
@@ -133,6 +133,13 @@ protected:
   std::string session_; ///< Id or name; empty for one-shots.
   std::string space_;   ///< Namespace; empty for the base one.
   std::string within_;  ///< Call that all of this is part of answering; empty: none.
+  std::string pool_;    ///< Session pool, instead of a session.
+  std::string affinity_key_;
+  affinity affinity_ = affinity::unset;
+
+private:
+  template <class Message>
+  void put_pool(Message& to) const;
 };
 
 /// A function of a module, or an attribute on the way to one.

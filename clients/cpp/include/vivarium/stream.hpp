@@ -4,6 +4,7 @@
 #include <vivarium/request.hpp>
 #include <vivarium/verdict.hpp>
 
+#include <future>
 #include <iterator>
 
 namespace vivarium {
@@ -140,6 +141,8 @@ public:
   [[nodiscard]] std::optional<verdict> wait(std::chrono::milliseconds at_most) const;
   /// Waits until it ends.
   [[nodiscard]] verdict wait() const;
+  /// A future of how it ends, which other threads can wait for; broken when the connection is.
+  [[nodiscard]] std::future<verdict> future() const;
   /// Interrupts it; false when it had ended.
   bool cancel() const;
 
