@@ -45,7 +45,10 @@ class TenantGroups(tenants.TenantCase):
                 raise AssertionError("no cgroup2 folder with controllers is writable")
             print("no cgroup2 folder with controllers is writable: not tested here", flush=True)
             return
-        cls.more_config = f'[sandbox]\ncgroup = "{cls.folder}"\n'
+        # An emulated machine imports slowly.
+        cls.more_config = (f'[sandbox]\ncgroup = "{cls.folder}"\n'
+                           f'[pool]\nzygote_timeout = "{int(2 * waiting.WATCHDOG)}s"\nready = 1\nlow = 1\n'
+                           f'[limits]\nstart_timeout = "{int(2 * waiting.WATCHDOG)}s"\n')
         super().setUpClass()
 
     def setUp(self):
