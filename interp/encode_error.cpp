@@ -189,10 +189,14 @@ taken_error take_error() {
 void append_bare(std::string& out, PyObject* exception) {
   auto name = exception != nullptr ? py_ref::steal(PyType_GetName(Py_TYPE(exception))) : py_ref{};
   std::string text;
-  if (!name || !append_text(text, name.get(), 256))
-    text = "BaseException";
-  PyErr_Clear();
+  // There may be no memory for its very name, and then that is what is the matter.
+  bool named = name && append_text(text, name.get(), 256);
   bool memory = exception != nullptr && PyErr_GivenExceptionMatches(exception, PyExc_MemoryError);
+  if (!named) {
+    memory = memory || (PyErr_Occurred() != nullptr && PyErr_ExceptionMatches(PyExc_MemoryError));
+    text = memory ? "MemoryError" : "BaseException";
+  }
+  PyErr_Clear();
   append_plain_error(out, memory ? error_kind::memory : error_kind::python, text,
                      "the exception could not be described");
 }

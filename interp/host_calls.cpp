@@ -50,9 +50,10 @@ bool refuse_here(const runtime& self) {
   if (self.serving && !self.forked)
     return false;
   PyErr_SetString(PyExc_RuntimeError,
-                  self.forked ? "a process that the session started reaches the application only after "
-                                "vivarium.serve_children() in the session's own"
-                              : "there is no host before the session has begun");
+                  self.forked
+                      ? "a process that the session started reaches the application only after "
+                        "vivarium.serve_children() in the session's own"
+                      : "there is no host before the session has begun");
   return true;
 }
 

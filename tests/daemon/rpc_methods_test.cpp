@@ -13,8 +13,9 @@ using namespace vivarium;
 TEST_CASE("every method of the schema is served, under its names and numbers", "[daemon][unit]") {
   std::size_t found = 0;
   const auto* file = v1::ClientFrame::descriptor()->file();
-  for (auto name : {"vivarium.v1.ExecutionService", "vivarium.v1.SessionService",
-                    "vivarium.v1.PoolService", "vivarium.v1.MessageService"}) {
+  for (auto name :
+       {"vivarium.v1.ExecutionService", "vivarium.v1.SessionService", "vivarium.v1.HostService",
+        "vivarium.v1.PoolService", "vivarium.v1.MessageService"}) {
     const auto* service = file->pool()->FindServiceByName(name);
     REQUIRE(service != nullptr);
     for (int i = 0; i < service->method_count(); ++i, ++found) {

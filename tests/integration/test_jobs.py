@@ -91,7 +91,7 @@ event_log_ttl = "1s"
         self.assertIn("running", listed)
         self.assertIn(session, listed)
         self.assertEqual(run("cancel", job.strip()), (0, "cancelled\n", ""))
-        self.assertEqual(run("wait", job.strip())[0], 1)
+        self.assertEqual(run("wait", job.strip())[0], 130)
         self.assertEqual(run("cancel", job.strip()), (0, "it had ended already\n", ""))
         self.assertEqual(run("wait", "exe_0nope")[0], 2)
 
