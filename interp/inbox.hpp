@@ -32,7 +32,7 @@ private:
 /// A call to the host that has been made and whose answer nobody has taken yet.
 struct open_call {
   bridge::value_options values = bridge::plain_values; ///< How the answer is read.
-  std::string answer = {};         ///< The body of its `host_result`, once it is there.
+  std::string answer = {};     ///< The body of its `host_result`, once it is there.
   PyObject* arrived = nullptr; ///< Called with nothing when it is; owned. Null: a thread waits.
   doorbell* bell = nullptr;    ///< Of the thread that waits.
   bool done = false;
