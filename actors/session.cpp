@@ -120,7 +120,7 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
   };
   ports.publish = [&mail = around.mail, tenant = plan.tenant,
                    id = plan.info.id](const std::string& to, std::string value) {
-    return static_cast<bool>(mail.publish(tenant, id, to, std::move(value)));
+    return mail.publish(tenant, id, to, std::move(value));
   };
   // The core lets go of its worker when it is lost; the copy kept here must not outlive that.
   auto stop = std::move(ports.stop);

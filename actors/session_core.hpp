@@ -59,7 +59,7 @@ struct session_ports {
   /// Opens the session's mailbox under those names; `on_mail` follows when a message waits.
   std::function<result<mailbox_ptr>(std::vector<std::string>)> open_mailbox = nullptr;
   /// Sends a message to a name: an encoded, validated Value.
-  std::function<bool(const std::string&, std::string)> publish = nullptr;
+  std::function<result<std::uint64_t>(const std::string&, std::string)> publish = nullptr;
 };
 
 /// What a session is made from.
@@ -273,6 +273,8 @@ private:
   // session_mail.cpp: messages.
   void open_mailbox();
   void send_message(const bridge::host_call& message);
+  function_answer send_confirmed(std::string_view operands);
+  result<std::uint64_t> publish(std::string_view to, std::string_view content);
   void receive(std::uint64_t number, open_call call);
   void log_record(std::string_view content);
 

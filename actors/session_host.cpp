@@ -34,6 +34,7 @@ constexpr std::size_t most_name = 200;
 constexpr std::size_t operand_slack = 64;
 // Not the application's, but the daemon's own.
 constexpr std::string_view receive_name = "vivarium.receive";
+constexpr std::string_view send_name = "vivarium.send";
 constexpr auto longest_wait = std::chrono::hours{24};
 // Records of a session that reach the daemon's log in a second; its clients get all.
 constexpr unsigned most_logged = 20;
@@ -77,10 +78,6 @@ const char* name_of(outcome how) noexcept {
     case outcome::limit: return "limit";
   }
   return "";
-}
-
-outcome outcome_of(const error& why) noexcept {
-  return why.code == errc::not_found ? outcome::not_found : outcome::limit;
 }
 
 } // namespace
@@ -135,6 +132,8 @@ void session_core::place_call(const bridge::host_call& message, switchboard::cal
     return answer_call(message.call, call,
                        {outcome::limit, "more than " + std::to_string(most_open_calls)
                                             + " calls of this session wait for their answers"});
+  if (message.name == send_name)
+    return answer_call(message.call, call, send_confirmed(message.operands));
   if (message.name == receive_name)
     return receive(message.call, std::move(call));
   auto placed = ports_.call_host(std::move(who), std::move(what), message.call);

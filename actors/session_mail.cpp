@@ -43,16 +43,33 @@ void session_core::open_mailbox() {
 }
 
 void session_core::send_message(const bridge::host_call& message) {
-  // The arguments, which have been checked: the content is the first of the positional ones.
+  // The arguments have been checked: the content is the first of the positional ones.
   bridge::field_walk parts{bridge::value_view::open(message.operands).content};
-  bool sent = false;
-  if (parts.next() && ports_.publish) {
-    bridge::field_walk content{bridge::value_view::open(parts.content()).content};
-    sent =
-        content.next() && ports_.publish(std::string{message.name}, std::string{content.content()});
-  }
-  if (!sent)
+  parts.next();
+  bridge::field_walk content{bridge::value_view::open(parts.content()).content};
+  if (!content.next() || !publish(message.name, content.content()))
     watch_.host_called(tenant_, info_.environment, "message_lost", {});
+}
+
+// The destination and the content are the first two of the positional arguments.
+function_answer session_core::send_confirmed(std::string_view operands) {
+  using outcome = bridge::host_result::outcome;
+  bridge::field_walk parts{bridge::value_view::open(operands).content};
+  parts.next();
+  bridge::field_walk arguments{bridge::value_view::open(parts.content()).content};
+  auto to = arguments.next() ? bridge::value_view::open(arguments.content()) : bridge::value_view{};
+  if (to.kind != bridge::value_kind::text || !arguments.next())
+    return {outcome::not_found, "a message needs the name of its destination and a content"};
+  auto sent = publish(to.content, arguments.content());
+  if (!sent)
+    return {outcome_of(sent.why()), sent.why().detail};
+  return {outcome::value, bridge::int_value(static_cast<std::int64_t>(*sent))};
+}
+
+result<std::uint64_t> session_core::publish(std::string_view to, std::string_view content) {
+  if (!ports_.publish)
+    return error{errc::not_found, "there is nobody to send to"};
+  return ports_.publish(std::string{to}, std::string{content});
 }
 
 void session_core::receive(std::uint64_t number, open_call call) {

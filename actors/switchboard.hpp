@@ -36,6 +36,12 @@ struct function_answer {
   std::uint64_t host = 0; ///< Connection that functions in the value belong to; 0: none.
 };
 
+/// What code is told of a call that could not be placed.
+[[nodiscard]] inline bridge::host_result::outcome outcome_of(const error& why) noexcept {
+  return why.code == errc::not_found ? bridge::host_result::outcome::not_found
+                                     : bridge::host_result::outcome::limit;
+}
+
 /// Who answers calls. Called on the reactor thread; must neither block nor throw.
 class function_host {
 public:

@@ -4,7 +4,7 @@
 __version__ = "0.1.0"
 __all__ = [
     "DistinctSymbol", "HostBusyError", "HostCallError", "HostFunction", "HostNotFoundError", "HostTimeoutError",
-    "HostUnavailableError", "Interrupted", "LoggingHandler", "Message", "Symbol", "Term", "acall", "ahost", "areceive", "call", "cast",
+    "HostUnavailableError", "Interrupted", "LoggingHandler", "Message", "Symbol", "Term", "acall", "ahost", "areceive", "asend", "call", "cast",
     "display", "host", "progress", "receive", "send", "serve_children", "set_custom_encoder",
 ]
 
@@ -27,6 +27,7 @@ from vivarium._host import (  # noqa: E402
     acall,
     ahost,
     areceive,
+    asend,
     call,
     cast,
     host,

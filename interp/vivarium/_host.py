@@ -86,9 +86,19 @@ def cast(name, /, *args, **kwargs):
     _cast(_CAST, name, args, kwargs, 0)
 
 
-def send(destination, message):
-    """Sends a message to a mailbox of the tenant's, by its name; those of one session arrive in order."""
+def send(destination, message, *, confirm=False):
+    """Sends a message to a mailbox of the tenant's, by its name; those of one session arrive in order.
+
+    confirm: waits for the daemon's word and returns how many mailboxes have it. Raises HostNotFoundError
+    when there is none, HostBusyError when it is too large or too much waits. Otherwise nobody tells."""
+    if confirm:
+        return call("vivarium.send", destination, message)
     _cast(_SEND, destination, (message,), {}, 0)
+
+
+async def asend(destination, message):
+    """`send` for asynchronous code, confirmed."""
+    return await acall("vivarium.send", destination, message)
 
 
 class Message:

@@ -88,7 +88,8 @@ TEST_CASE("a call that does not wait finds a pool busy", "[clients][integration]
 TEST_CASE("defaults name a pool", "[clients][integration]") {
   const daemon_fixture daemon;
   const auto client = daemon.connect();
-  const auto pool = client.pool({.name = "usual", .session = {.init = init_script{.source = "here = 1"}}});
+  const auto pool =
+      client.pool({.name = "usual", .session = {.init = init_script{.source = "here = 1"}}});
   client.set_defaults({.pool = "usual", .affinity = affinity::strict_queue});
   CHECK(client.eval_as<int>("here") == 1);
   client.set_defaults({});

@@ -167,6 +167,20 @@ class Sessions(DaemonCase):
             got = socket.next_of(number)["receive"]["message"]
             self.assertEqual((got["json"], got["sender"]), ({"n": n}, session))
 
+    def test_confirmed(self):
+        """Code that wants to know is told: how many have it, nobody, too large."""
+        session = self.session("teller")
+        socket = self.websocket()
+        number = socket.begin(receive={"name": "app"})
+        socket.next_of(number)
+        self.assertEqual(self.client.value(
+            "import vivarium\nvivarium.send('app', 1, confirm=True), await vivarium.asend('teller', 2)",
+            session), [1, 1])
+        self.assertEqual(socket.next_of(number)["receive"]["message"]["json"], 1)
+        for to, size, error in (("nobody", 1, "HostNotFoundError"), ("app", 2 << 20, "HostBusyError")):
+            verdict = self.client.eval(f"vivarium.send({to!r}, 'x' * {size}, confirm=True)", session)
+            self.assertEqual(verdict["error"]["type"], error, verdict)
+
     def test_to_a_session(self):
         """By name and id, while it waits and before."""
         session = self.session("listener")
