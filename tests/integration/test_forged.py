@@ -106,13 +106,13 @@ class Forged(DaemonCase):
 
     def test_calls(self):
         """Calls that are none, numbers used twice, drops of nothing, notes without bounds."""
-        for what in ("call(1, b'')", "call(1, b'x' * 201)", "call(1, b'f\\0g')", "call(1, b'f\\ng')",
-                     "call(1, b'\\xff')", "call(0)", "call(2) + call(1)", "call(2**64 - 1) * 2",
-                     "call(1, kind=2)", "call(1, kind=9)", "call(1, operands=b'')",
-                     "call(1, operands=integer)", "call(1, operands=deep(1000))",
-                     "call(1, operands=data(9, data(1, data(9, data(1, data(6, b'x' * (20 << 20)))))"
+        for what in ("host_call(1, b'')", "host_call(1, b'x' * 201)", "host_call(1, b'f\\0g')", "host_call(1, b'f\\ng')",
+                     "host_call(1, b'\\xff')", "host_call(0)", "host_call(2) + host_call(1)", "host_call(2**64 - 1) * 2",
+                     "host_call(1, kind=2)", "host_call(1, kind=9)", "host_call(1, operands=b'')",
+                     "host_call(1, operands=integer)", "host_call(1, operands=deep(1000))",
+                     "host_call(1, operands=data(9, data(1, data(9, data(1, data(6, b'x' * (20 << 20)))))"
                      " + data(1, data(10, b''))))",
-                     "drop(0)", "drop(1)", "call(1) + drop(1) + drop(2)", "note(3, b'')",
+                     "drop(0)", "drop(1)", "host_call(1) + drop(1) + drop(2)", "note(3, b'')",
                      "note(1, b'\\xff')", "note(2, b'\\xff')", "note(2, data(3, b'x' * (1 << 20)))",
                      "note(1, num(1, 2) + data(3, b'x' * (1 << 20)))",
                      "frame(3, num(1, 1) + num(2, 1) + data(3, integer))"):
@@ -125,11 +125,11 @@ class Forged(DaemonCase):
         socket = self.websocket()
         held = socket.begin(credit=1, serve={"names": ["held"]})
         self.assertIn("serving", socket.next_of(held)["serve"])
-        for what in ("b''.join(call(i, b'nobody') for i in range(1, 50_001))",
-                     "b''.join(call(i, b'nobody', execution=i, host=i) for i in range(1, 50_001))",
-                     "b''.join(call(i, b'held') for i in range(1, 16_001))"
+        for what in ("b''.join(host_call(i, b'nobody') for i in range(1, 50_001))",
+                     "b''.join(host_call(i, b'nobody', execution=i, host=i) for i in range(1, 50_001))",
+                     "b''.join(host_call(i, b'held') for i in range(1, 16_001))"
                      " + b''.join(drop(i) for i in range(16_000, 0, -1))",
-                     "call(0, b'held', kind=2) * 100_000", "call(0, b'nobody', kind=3) * 100_000",
+                     "host_call(0, b'held', kind=2) * 100_000", "host_call(0, b'nobody', kind=3) * 100_000",
                      "note(2, data(3, b'x')) * 100_000",
                      "note(1, num(1, 4) + data(3, b'x'), execution=77) * 100_000"):
             with self.subTest(what):
@@ -147,7 +147,7 @@ class Forged(DaemonCase):
                                    "source": "import vivarium\nvivarium.call('f')"})
         called = socket.next_of(stream)["serve"]["call"]["callId"]
         inner = socket.begin(eval={"session": session, "withinCall": called, "timeoutMs": "1000",
-                                   "source": "tell(drop(1) + call(9, b'g', execution=99))\n"
+                                   "source": "tell(drop(1) + host_call(9, b'g', execution=99))\n"
                                              "while True: pass"})
         for number in (inner, outer):
             error = socket.next_of(number)["eval"]["verdict"]["error"]

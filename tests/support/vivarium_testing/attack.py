@@ -48,7 +48,7 @@ def output(execution, text, err=0):
 def items(execution, count, content):
     return frame(20, num(1, execution) + num(2, count) + data(3, content))
 arguments = data(9, data(1, data(9, b"")) + data(1, data(10, b"")))
-def call(number, name=b"f", kind=1, execution=2, blocking=1, host=0, operands=arguments):
+def host_call(number, name=b"f", kind=1, execution=2, blocking=1, host=0, operands=arguments):
     return frame(22, num(1, execution) + num(2, number) + num(3, kind) + num(4, blocking)
                  + num(5, host) + data(6, name) + data(7, operands) + num(8, 0))
 def drop(number):
