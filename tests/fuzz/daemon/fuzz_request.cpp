@@ -65,7 +65,20 @@ void decode(unsigned which, wire::codec as, std::string_view bytes) {
     case 5: (void)wire::decode_create_namespace(as, bytes); break;
     case 6: (void)wire::decode_defaults(as, bytes); break;
     case 7: check(wire::decode_release_refs(as, bytes)); break;
-    default: check(wire::decode_set_tracemalloc(as, bytes)); break;
+    case 8: check(wire::decode_set_tracemalloc(as, bytes)); break;
+    case 9:
+      if (auto answer = wire::decode_answer(as, bytes)) {
+        bool value = answer->with.kind == bridge::host_result::outcome::value;
+        if (!(value ? bridge::validate_value(answer->with.content)
+                    : bridge::validate_host_error(answer->with.content)))
+          std::abort();
+      }
+      break;
+    case 10: (void)wire::decode_serve(as, bytes); break;
+    case 11: (void)wire::decode_create_pool(as, bytes); break;
+    case 12: (void)wire::decode_set_routes(as, bytes); break;
+    case 13: (void)wire::decode_send(as, bytes); break;
+    default: (void)wire::decode_receive(as, bytes); break;
   }
 }
 
@@ -75,6 +88,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0)
     return 0;
   auto as = (data[0] & 1) != 0 ? wire::codec::json : wire::codec::proto;
-  decode(data[0] / 2u % 9, as, {reinterpret_cast<const char*>(data) + 1, size - 1});
+  decode(data[0] / 2u % 15, as, {reinterpret_cast<const char*>(data) + 1, size - 1});
   return 0;
 }
