@@ -196,7 +196,8 @@ result<answer_request> decode_answer(codec as, std::string_view bytes) {
     auto field = field_of(r);
     if (field == text_field(1))
       return take_text(out.call, r, "call_id");
-    answered = answered || (field >= text_field(value_field) && field <= text_field(error_field));
+    answered = answered || field == text_field(value_field) || field == text_field(json_field)
+               || field == text_field(error_field);
     switch (field) {
       case text_field(value_field): return take_value(out, r);
       case text_field(json_field): return take_json(out, r);
