@@ -257,7 +257,6 @@ private:
   // session_host.cpp: its code and the application.
   bool handle_host_call(std::string_view body);
   bool handle_host_drop(std::string_view body);
-  bool handle_note(std::string_view body);
   void place_call(const bridge::host_call& message, switchboard::caller who, function_call what);
   void answer_call(std::uint64_t number, const open_call& call, const function_answer& with);
   void drop_call(const open_call& call);
@@ -276,6 +275,9 @@ private:
   function_answer send_confirmed(std::string_view operands);
   result<std::uint64_t> publish(std::string_view to, std::string_view content);
   void receive(std::uint64_t number, open_call call);
+
+  // session_notes.cpp: what its code tells beside output.
+  bool handle_note(std::string_view body);
   void log_record(std::string_view content);
 
   static std::uint64_t most_output_of(const in_flight& flight);

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The part of a session through which its code reaches the application: calls and their answers,
-// what runs inside of a call, records of its log.
+// what runs inside of a call.
 
 #include "actors/session_core.hpp"
 #include "bridge/validate.hpp"
 #include "bridge/value_view.hpp"
-
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
@@ -36,8 +34,6 @@ constexpr std::size_t operand_slack = 64;
 constexpr std::string_view receive_name = "vivarium.receive";
 constexpr std::string_view send_name = "vivarium.send";
 constexpr auto longest_wait = std::chrono::hours{24};
-// Records of a session that reach the daemon's log in a second; its clients get all.
-constexpr unsigned most_logged = 20;
 
 // A name reaches environments of processes, logs and terminals: nothing in it may end or forge
 // anything there.
@@ -291,46 +287,6 @@ void session_core::put_back(std::uint64_t call) {
     it->what->within = 0;
   if (front_moves)
     start_front();
-}
-
-// -- what it tells
-
-bool session_core::handle_note(std::string_view body) {
-  auto message = bridge::decode_note(body);
-  bool is_log = message && message->kind == bridge::note::note_kind::log;
-  auto fine = !message ? status{message.why()}
-              : message->content.size() > bridge::max_note_bytes
-                  ? status{error{errc::malformed, "a note that is too large"}}
-              : is_log ? bridge::validate_log_record(message->content)
-                       : bridge::validate_progress(message->content);
-  if (!fine) {
-    violated(fine.why().detail);
-    return false;
-  }
-  auto* flight = message->execution == 0 ? nullptr : find(message->execution);
-  if (flight != nullptr && !flight->settled)
-    flight->what->append(is_log ? event::kind::log : event::kind::progress,
-                         std::string{message->content});
-  if (is_log)
-    log_record(message->content);
-  return true;
-}
-
-void session_core::log_record(std::string_view content) {
-  auto now = clock_type::now();
-  if (now >= log_again_at_) {
-    if (unlogged_ > 0)
-      spdlog::info("session {} of tenant {}: {} records of its code were not logged", info_.id,
-                   tenant_, unlogged_);
-    log_again_at_ = now + 1s;
-    logged_ = unlogged_ = 0;
-  }
-  if (logged_ >= most_logged) {
-    ++unlogged_;
-    return;
-  }
-  ++logged_;
-  watch_.code_logged(tenant_, info_.id, content);
 }
 
 } // namespace vivarium

@@ -50,7 +50,7 @@ result<switchboard::offer_id> switchboard::offer(const std::string& tenant, func
   auto id = ++last_offer_;
   for (auto& pattern : patterns_of(what))
     board.by_pattern[std::move(pattern)].push_back(id);
-  board.offers.emplace(id, offered{std::move(what), &by});
+  board.offers.emplace(id, offered{id, std::move(what), &by});
   return id;
 }
 
@@ -135,11 +135,8 @@ result<std::string> switchboard::place(const caller& who, function_call what,
   if (then)
     what.id = "call_" + std::to_string(++board->second.last_call);
   auto id = what.id;
-  if (then) {
-    auto at = std::find_if(board->second.offers.begin(), board->second.offers.end(),
-                           [found](const auto& one) { return &one.second == found; });
-    board->second.calls.emplace(id, open_call{at->first, std::move(then)});
-  }
+  if (then)
+    board->second.calls.emplace(id, open_call{found->id, std::move(then)});
   if (!found->by->on_call(std::make_shared<const function_call>(std::move(what)))) {
     if (id.empty())
       found->by->on_lost();

@@ -107,6 +107,7 @@ public:
 
 private:
   struct offered {
+    offer_id id;
     function_offer what;
     function_host* by;
     std::uint64_t last_used = 0;

@@ -310,7 +310,7 @@ bool put_str(std::string& out, std::uint32_t field, PyObject* text) {
   return true;
 }
 
-bool put_metadata(std::string& out, runtime& self, PyObject* metadata) {
+bool put_metadata(std::string& out, PyObject* metadata) {
   PyObject *key = nullptr, *value = nullptr;
   Py_ssize_t at = 0;
   while (PyDict_Next(metadata, &at, &key, &value) != 0) {
@@ -334,7 +334,6 @@ bool put_metadata(std::string& out, runtime& self, PyObject* metadata) {
     end_message(out, part);
     end_message(out, entry);
   }
-  static_cast<void>(self);
   return true;
 }
 
@@ -365,7 +364,7 @@ PyObject* tell_log(PyObject*, PyObject* arguments) {
   put_varint(content, 1, static_cast<std::uint64_t>(std::clamp(level, 1, 6)));
   if (!put_str(content, 2, logger) || !put_str(content, 3, message) || !put_str(content, 4, file)
       || !put_str(content, 6, function) || !put_str(content, 8, thread)
-      || !put_str(content, 9, traceback) || !put_metadata(content, self, metadata))
+      || !put_str(content, 9, traceback) || !put_metadata(content, metadata))
     return nullptr;
   put_varint(content, 5, line);
   put_varint(content, 7, time_us);

@@ -100,7 +100,6 @@ public:
   open_call& expect(std::uint64_t call, open_call how) {
     return calls_.emplace(call, std::move(how)).first->second;
   }
-  [[nodiscard]] std::size_t expected() const noexcept { return calls_.size(); }
   /// Takes the answer; nothing when it is not there yet or was never expected.
   std::optional<open_call> take(std::uint64_t call);
   /// Nobody waits any more. True: it had not been answered.
