@@ -92,7 +92,8 @@ int processors_of(pid_t thread) {
 TEST_CASE("all threads of a process go behind others and come back", "[sandbox][unit]") {
   priorities how;
   crowd of;
-  REQUIRE(of.threads().size() == 3);
+  // A sanitizer adds a thread of its own.
+  REQUIRE(of.threads().size() >= 3);
   auto usual = processors_of(0);
   CHECK(how.put(of.pid(), standing::behind));
   for (auto thread : of.threads()) {
