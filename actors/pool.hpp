@@ -15,6 +15,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,7 @@ struct pool_board {
   bool serves = false;   ///< A zygote runs, and it has made workers that pass, if any are wanted.
   std::string trouble;   ///< Why there are no workers; empty when there are or may soon be.
   bool hopeless = false; ///< It has never served, and enough attempts were made.
+  bool in_use = false;   ///< A session has, or wants, a worker of it.
 };
 
 /// What all pools of the daemon have in common.
@@ -45,11 +47,13 @@ struct pool_plan {
   load_gauge& load;
   pool_commons& commons;
   cpu_shares* shares; ///< Null where there is nothing to share.
-  std::string environment;
+  std::string environment; ///< For logs and metrics.
+  std::shared_ptr<const environment_settings> installation;
   std::string group; ///< Trust group: tenants that may share a zygote.
   pool_life life = pool_life::lasting;
   std::uint32_t uid_base = 0;
   std::shared_ptr<pool_board> board;
+  std::function<void()> closed; ///< Called once, when it has ended because it was told to close.
 };
 
 // A pool keeps workers ready: ordered from the zygote, sealed by themselves, attested from outside,
@@ -77,6 +81,8 @@ public:
   void on_greeted();
   void on_tick();
   void drain();
+  /// Lends no more workers, and ends when those that are lent are gone.
+  void close();
 
 private:
   enum class phase : std::uint8_t { ordered, greeting, idle, lent, dying };
@@ -115,6 +121,8 @@ private:
   [[nodiscard]] std::size_t live_in_all() const noexcept;
   [[nodiscard]] clock_type::time_point retire_at() const noexcept;
   void retire();
+  void end_if_closed();
+  [[nodiscard]] std::size_t ready_wanted() const noexcept;
   void judge(std::uint64_t number, entry& e);
   void move(entry& e, phase to);
   worker::release_function releaser() const;
@@ -131,6 +139,7 @@ private:
   bool zygote_up_ = false;
   bool zygote_starting_ = false;
   bool draining_ = false;
+  bool closing_ = false;
   bool proven_ = false;                   // some worker has passed
   clock_type::time_point zygote_since_{}; // since when it starts, then since when it is ready
   std::uint64_t zygote_forks_ = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "daemon/config.hpp"
+#include "daemon/environment_desk.hpp"
 #include "daemon/options.hpp"
 #include "daemon/server.hpp"
 
@@ -47,6 +48,7 @@ private:
   metrics meters_{book_};
   boost::asio::io_context reactor_{1};
   std::unique_ptr<service> core_;
+  std::unique_ptr<environment_desk> environments_;
   std::unique_ptr<authenticator> auth_;
   std::unique_ptr<server> server_;
   boost::asio::signal_set signals_{reactor_};

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "vivarium/v1/connection.pb.h"
+#include "vivarium/v1/environment.pb.h"
 #include "vivarium/v1/execution.pb.h"
 #include "vivarium/v1/host.pb.h"
 #include "vivarium/v1/message.pb.h"
@@ -78,6 +79,28 @@ const Message& prototype_of(message type) {
     case message::send_response: return v1::SendResponse::default_instance();
     case message::receive_request: return v1::ReceiveRequest::default_instance();
     case message::receive_response: return v1::ReceiveResponse::default_instance();
+    case message::register_environment_request:
+      return v1::RegisterEnvironmentRequest::default_instance();
+    case message::register_environment_response:
+      return v1::RegisterEnvironmentResponse::default_instance();
+    case message::build_environment_request:
+      return v1::BuildEnvironmentRequest::default_instance();
+    case message::build_environment_response:
+      return v1::BuildEnvironmentResponse::default_instance();
+    case message::get_environment_request:
+      return v1::GetEnvironmentRequest::default_instance();
+    case message::get_environment_response:
+      return v1::GetEnvironmentResponse::default_instance();
+    case message::list_environments_request:
+      return v1::ListEnvironmentsRequest::default_instance();
+    case message::list_environments_response:
+      return v1::ListEnvironmentsResponse::default_instance();
+    case message::verify_environment_request:
+      return v1::VerifyEnvironmentRequest::default_instance();
+    case message::verify_environment_response:
+      return v1::VerifyEnvironmentResponse::default_instance();
+    case message::remove_environment_request:
+      return v1::RemoveEnvironmentRequest::default_instance();
     case message::defaults: return v1::Defaults::default_instance();
     case message::execution_error: return v1::ExecutionError::default_instance();
     case message::client_frame: return v1::ClientFrame::default_instance();

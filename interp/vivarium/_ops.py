@@ -225,7 +225,8 @@ async def _leave_async(mine, then):
 
 def configure(settings):
     """Checks everything before anything takes effect."""
-    unknown = set(settings) - {"cwd", "env", "max_refs", "ref_ttl_ms", "egress", "children", "modules", "log_level", "dirs"}
+    unknown = set(settings) - {"cwd", "env", "max_refs", "ref_ttl_ms", "egress", "children", "modules", "log_level", "dirs",
+                               "enter", "repeats"}
     if unknown:
         raise _invalid(f"there is no setting {sorted(map(str, unknown))[0]!r}")
     env = settings.get("env") or {}
@@ -238,6 +239,16 @@ def configure(settings):
     policy, rules = settings.get("egress") or (None, ())
     if policy is not None or settings.get("children"):
         _denied.told(policy, tuple(rules), bool(settings.get("children")))
+    if settings.get("repeats"):
+        from vivarium import _determinism
+
+        wanted = settings["repeats"]
+        seed = wanted.get("seed")
+        _determinism.install(None if seed is None else int(seed), wanted.get("clock"), bool(wanted.get("advances")))
+    if settings.get("enter"):
+        from vivarium import _enter
+
+        _enter.enter(*settings["enter"])
     if settings.get("modules"):
         try:
             _host.install(settings["modules"])
