@@ -34,6 +34,18 @@ class Building(EnvironmentCase):
     more_config = '[environments.declared]\nrequirements = ["beta"]\npreload = ["beta"]\n'
 
     @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with cls.daemon.client() as client:
+            cls.wait_for_the_configured(client)
+
+    @staticmethod
+    def wait_for_the_configured(client):
+        """What the configuration wants built is built, before anybody takes stock."""
+        waiting.wait_for(lambda: client.call(SERVICE + "GetEnvironment", {"name": "declared"})[
+            "environment"]["state"] == "ENVIRONMENT_STATE_READY", "the build")
+
+    @classmethod
     def make_wheels(cls):
         super().make_wheels()
         wheels.wheel(cls.wheels, "needy", requires=["nowhere>=2"])
@@ -181,7 +193,7 @@ class Building(EnvironmentCase):
 
     def test_of_the_configuration(self):
         """Built when the daemon starts; it cannot be removed."""
-        waiting.wait_for(lambda: self.get("declared")["state"] == "ENVIRONMENT_STATE_READY", "the build")
+        self.assertEqual([p["name"] for p in self.get("declared")["packages"]], ["beta"])
         self.refused("failed_precondition", SERVICE + "RemoveEnvironment", {"name": "declared"})
         self.refused("failed_precondition", SERVICE + "RemoveEnvironment", {"name": "default"})
         self.refused("already_exists", SERVICE + "RegisterEnvironment", {
