@@ -53,17 +53,6 @@ class Building(EnvironmentCase):
         wheels.sdist(cls.wheels, "broken")
         cls.started, cls.release = f"{cls.top}/started", f"{cls.top}/release"
         wheels.sdist(cls.wheels, "slow", setup=SLOW_SETUP.format(started=cls.started, release=cls.release))
-        # What a source distribution is built with, so that setup.py is run at all.
-        wheels.wheel(cls.wheels, "setuptools", "68.0", files={
-            "setuptools/__init__.py": "",
-            "setuptools/build_meta.py": "def _run(*args, **kwargs):\n"
-                                        "    exec(open('setup.py').read(), {'__name__': '__main__'})\n"
-                                        "get_requires_for_build_wheel = _run\n"
-                                        "prepare_metadata_for_build_wheel = build_wheel = _run\n"
-                                        "class __legacy__: pass\n"
-                                        "__legacy__.__dict__\n",
-        })
-        wheels.wheel(cls.wheels, "wheel", "0.40")
 
     def test_build_lock_use_and_build_again(self):
         """What was built is used, told, and built from its lock to the same id."""
@@ -293,13 +282,6 @@ class Restarting(EnvironmentCase):
         cls.started = f"{cls.top}/started"
         wheels.sdist(cls.wheels, "slow", setup=SLOW_SETUP.format(started=cls.started,
                                                                 release=f"{cls.top}/never"))
-        wheels.wheel(cls.wheels, "setuptools", "68.0", files={
-            "setuptools/__init__.py": "",
-            "setuptools/build_meta.py": "def _run(*args, **kwargs):\n"
-                                        "    exec(open('setup.py').read(), {'__name__': '__main__'})\n"
-                                        "get_requires_for_build_wheel = _run\n"
-                                        "class __legacy__: pass\n"})
-        wheels.wheel(cls.wheels, "wheel", "0.40")
 
     def test_restarts(self):
         """A built one survives; a daemon that is killed in the middle of a build leaves no process, and

@@ -34,10 +34,12 @@ def wheel(folder, name, version="1.0", files=None, requires=(), extras=(), tag="
 
 
 def sdist(folder, name, version="1.0", setup="raise SystemExit('it does not build')\n"):
-    """Writes a source distribution with that setup.py and returns its path."""
+    """Writes a source distribution whose build runs that setup.py, and nothing else; returns its path."""
     path = os.path.join(folder, f"{name}-{version}.tar.gz")
     with tarfile.open(path, "w:gz") as archive:
         for inside, content in (("setup.py", setup),
+                                ("pyproject.toml", '[build-system]\nrequires = []\nbuild-backend = "setup"\n'
+                                                   'backend-path = ["."]\n'),
                                 ("PKG-INFO", f"Metadata-Version: 1.2\nName: {name}\nVersion: {version}\n")):
             data = content.encode()
             entry = tarfile.TarInfo(f"{name}-{version}/{inside}")
