@@ -638,9 +638,14 @@ void pool_core::tick_at(clock_type::time_point when) {
 }
 
 void pool_core::publish_level() {
+  auto& all = plan_.commons.levels[{plan_.environment, plan_.group}];
   plan_.commons.live += workers_.size();
-  plan_.commons.live -= std::exchange(told_, workers_.size());
-  plan_.watch.pool_level(plan_.environment, plan_.group, idle_.size(), workers_.size());
+  plan_.commons.live -= told_;
+  all.live += workers_.size();
+  all.live -= std::exchange(told_, workers_.size());
+  all.ready += idle_.size();
+  all.ready -= std::exchange(told_ready_, idle_.size());
+  plan_.watch.pool_level(plan_.environment, plan_.group, all.ready, all.live);
   plan_.board->in_use = lent_ > 0 || !waiting_.empty();
 }
 

@@ -16,10 +16,12 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 namespace vivarium {
 
@@ -33,7 +35,13 @@ struct pool_board {
 
 /// What all pools of the daemon have in common.
 struct pool_commons {
+  struct level {
+    std::size_t ready = 0;
+    std::size_t live = 0;
+  };
   std::size_t live = 0; ///< Workers.
+  /// By what metrics call an environment, and trust group: several pools may go by one name.
+  std::map<std::pair<std::string, std::string>, level> levels;
 };
 
 /// Whether a pool may end its jail when nobody has used it for a while.
@@ -154,6 +162,7 @@ private:
   std::size_t coming_ = 0;                          // entries in the phases ordered and greeting
   std::size_t lent_ = 0;                            // entries in the phase lent
   std::size_t told_ = 0;                            // of workers_, to the commons
+  std::size_t told_ready_ = 0;                      // of idle_, likewise
   bool dormant_ = false;                            // without a jail, until somebody asks
   clock_type::time_point used_ = clock_type::now(); // when somebody last had, or wanted, a worker
   std::unordered_map<std::uint64_t, entry> workers_;

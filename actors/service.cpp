@@ -229,13 +229,17 @@ struct service::impl {
       return;
     }
     struct last {
-      std::function<void()> then;
+      last() = default;
+      last(const last&) = delete;
+      last& operator=(const last&) = delete;
       ~last() {
         if (then)
           then();
       }
+      std::function<void()> then;
     };
-    auto end = std::make_shared<last>(last{std::move(then)});
+    auto end = std::make_shared<last>();
+    end->then = std::move(then);
     for (auto& [key, entry] : pools)
       if (key.first == was->key || key.first.starts_with(was->key + "#hash")) {
         gone[key.first].emplace_back([end] {});

@@ -11,8 +11,8 @@ namespace vivarium {
 namespace {
 
 constexpr std::size_t most_line = 2'000;
-constexpr std::size_t most_tail = 6;
-constexpr std::size_t most_words = 1'000;
+constexpr std::size_t most_tail = 16;
+constexpr std::size_t most_words = 2'000;
 
 // What foreign packages print goes to terminals: nothing in it may move a cursor.
 std::string printable(std::string_view text) {

@@ -15,7 +15,7 @@ def another_python(folder):
     """Another CPython 3.11 or newer: one of the machine's, else the usual one installed in a folder."""
     code = "import sys; print(sys.executable if sys.version_info >= (3, 11) else '')"
     for path in ("/usr/local/bin/python3", shutil.which("python3") or ""):
-        if not path or os.path.realpath(path) == os.path.realpath("/usr/bin/python3"):
+        if not os.access(path, os.X_OK) or os.path.realpath(path) == os.path.realpath("/usr/bin/python3"):
             continue
         done = subprocess.run([path, "-c", code], capture_output=True, text=True, check=False)
         if found := done.stdout.strip():

@@ -58,8 +58,19 @@ class EnvironmentCase(case.DaemonCase):
         client = client or self.client
         made = client.call(SERVICE + "RegisterEnvironment", {
             "name": name, "spec": spec, "force": force, "forAll": for_all})["environment"]
-        self.addCleanup(self.forget, name, client.headers)
+        self.registered.append((name, client.headers))
         return made
+
+    def setUp(self):
+        """Takes stock of nothing that a test registers."""
+        super().setUp()
+        self.registered = []
+
+    def tearDown(self):
+        """Leaves no environment behind, and with it no pool."""
+        for name, headers in self.registered:
+            self.forget(name, headers)
+        super().tearDown()
 
     def forget(self, name, headers):
         """Removes an environment that may have gone already."""
