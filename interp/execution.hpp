@@ -26,6 +26,7 @@ struct execution {
   std::uint64_t stream_credit = 0; ///< Above 0: its value is to be iterated.
   py_ref space;                    ///< The namespace that it runs in.
   bool is_scratch = false;         ///< Which ends with it.
+  bool of_app = false;             ///< A request to a web application.
   bool stop_waiting = false;       ///< It was interrupted while it waited for the host.
 };
 

@@ -215,8 +215,13 @@ void begin_stream(runtime& self, execution& begun, py_ref value, reached where) 
 
 void pull_stream(runtime& self, const bridge::pull& request) {
   auto found = self.executions.streams.find(request.execution);
-  if (found == self.executions.streams.end())
+  if (found == self.executions.streams.end()) {
+    if (request.credit == 0 && self.executions.waiting.contains(request.execution)) {
+      (void)py_ref::steal(PyObject_CallFunction(self.python.async_close, "K", request.execution));
+      PyErr_Clear();
+    }
     return;
+  }
   auto& stream = found->second;
   if (request.credit > 0)
     stream.rounds.push_back(request.credit);

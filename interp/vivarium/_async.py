@@ -24,6 +24,8 @@ _starting = set()  # Executions that have no task yet: importing asyncio takes a
 _cancelled = set()
 _closing = set()
 _credit = {}
+apps = {}  # Requests to web applications: they have credit and end in their own way.
+resting = set()  # Tasks that wait for the daemon and for nothing else.
 
 
 class _State:
@@ -38,7 +40,7 @@ def context():
     return _execution.get(None)
 
 
-def _the_loop():
+def the_loop():
     if _State.loop is None or _State.loop.is_closed():
         import asyncio
 
@@ -46,6 +48,11 @@ def _the_loop():
         _State.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(_State.loop)
     return _State.loop
+
+
+def the_asyncio():
+    """The module, which is there with the first execution that needs it."""
+    return _State.asyncio
 
 
 class Pending:
@@ -58,21 +65,67 @@ class Pending:
 
 
 def start(number, statements, value, namespace):
-    _launch(number, _run(statements, value, namespace))
+    launch(number, _run(statements, value, namespace))
 
 
 def start_pending(number, pending):
-    _launch(number, _wait_for(pending.awaitable))
+    launch(number, _wait_for(pending.awaitable))
 
 
 def start_stream(number, iterator):
-    _launch(number, _pump(number, iterator))
+    launch(number, _pump(number, iterator))
 
 
-def _launch(number, coroutine):
+def run_now(number, context, make):
+    """Has an execution's coroutine, which `make()` returns, take its first step at once: most requests to
+    applications are over with it, and none needs a pass of the loop. Returns the task, or None when the loop
+    is in use and will run it."""
     _starting.add(number)
     try:
-        loop = _the_loop()
+        loop = the_loop()
+    except BaseException:
+        _starting.discard(number)
+        _cancelled.discard(number)
+        raise
+    steps = []
+    nested = _State.asyncio._get_running_loop() is not None
+    if not nested:
+        loop.call_soon = lambda step, *args, context=None: steps.append(step)
+    try:
+        _tasks[number] = task = loop.create_task(make(), context=context)
+    finally:
+        _starting.discard(number)
+        if not nested:
+            del loop.call_soon
+    if number in _cancelled:
+        task.cancel()
+    if nested:
+        return task
+    _State.turning = True
+    set_running = _State.asyncio._set_running_loop
+    set_running(loop)
+    try:
+        context.run(steps[0])
+    except BaseException:
+        pass  # It is also the result of the task that raised it.
+    finally:
+        set_running(None)
+        _State.turning = False
+    return task
+
+
+def end_now(number, task):
+    """Takes a task that has ended off the books; returns its exception, or None."""
+    _tasks.pop(number, None)
+    error = _cancellation(number, task) if task.cancelled() else task.exception()
+    _cancelled.discard(number)
+    return error
+
+
+def launch(number, coroutine):
+    _starting.add(number)
+    try:
+        loop = the_loop()
     except BaseException:
         _starting.discard(number)
         _cancelled.discard(number)
@@ -162,12 +215,16 @@ async def _close(number, iterator):
 
 
 def resume_stream(number):
+    if number in apps:
+        return apps[number].resume()
     waiting = _credit.get(number)
     if waiting is not None and not waiting.done():
         waiting.set_result(None)
 
 
 def close_stream(number):
+    if number in apps:
+        return apps[number].leave()
     task = _tasks.get(number)
     if task is None or number in _closing:
         return
@@ -206,7 +263,9 @@ def cancel(number):
     """Interrupts an execution. True: it is its code that runs right now, raise there."""
     task = _tasks.get(number)
     if task is None:
-        if number in _starting:
+        if number in apps:  # Its response has not wholly left.
+            apps[number].interrupt()
+        elif number in _starting:
             _cancelled.add(number)
         elif _State.turning:  # A synchronous stream, which the worker's loop is to close.
             _State.loop.call_soon_threadsafe(_State.loop.stop)
@@ -225,8 +284,11 @@ def busy():
     loop = _State.loop
     if loop is None or loop.is_closed():
         return False
-    if _tasks or _State.asyncio.all_tasks(loop):
+    if _tasks:
         return True
+    for task in _State.asyncio.all_tasks(loop):
+        if task not in resting:
+            return True
     try:
         # The selector always has the loop's own wake-up pipe.
         return bool(loop._ready or loop._scheduled or len(loop._selector.get_map()) > 1)
@@ -241,7 +303,7 @@ def may_turn():
 
 def turn():
     """Runs the loop until a request has arrived or an execution has ended."""
-    loop = _the_loop()
+    loop = the_loop()
     loop.add_reader(_State.requests_fd, _arrived)
     try:
         _run_loop(loop)
