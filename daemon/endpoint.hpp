@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 namespace vivarium {
 
@@ -40,6 +41,8 @@ struct guest {
   turns::seat seat;
 };
 
+class streamed_route;
+
 /// What all conversations share. Owned by the server; outlives every connection.
 struct endpoint {
   side_thread aside;
@@ -51,6 +54,8 @@ struct endpoint {
   vivarium::metrics& meters;
   vivarium::log& journal;
   std::string date; ///< For responses; renewed by the server's sweep.
+  /// Who takes requests from the API; the first that does has it. Each outlives the server.
+  std::vector<streamed_route*> routes;
   bool show_metrics = true;
   bool draining = false; ///< Set once, when the daemon begins to stop.
 };

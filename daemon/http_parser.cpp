@@ -38,12 +38,16 @@ public:
     body_limit(boost::none); // Counted here.
   }
 
+  void take_pieces(std::uint64_t most) noexcept { pieces_ = most; }
+  /// Whether more is announced than is taken.
+  bool too_long() const noexcept { return request_.body_size > most(); }
+
 private:
   void on_request_impl(http::verb verb, string_view name, string_view target, int version,
                        error_code& ec) override {
     request_.verb = verb_of(verb);
     request_.http11 = version >= 11;
-    request_.set_target({target.data(), target.size()});
+    request_.set_target({target.data(), target.size()}, {name.data(), name.size()});
     spend(name.size() + target.size() + std::string_view{"  HTTP/1.1\r\n"}.size(), ec);
   }
 
@@ -71,8 +75,8 @@ private:
       ec = http::error::bad_transfer_encoding;
     else if (request_.count("content-length") > 1)
       ec = http::error::bad_content_length;
-    else if (content_length().value_or(0) > most_drained())
-      ec = http::error::body_limit;
+    // Not judged here: how long a body may be is known when somebody has looked at the head.
+    request_.body_size = content_length().value_or(0);
     request_.keep_alive = keep_alive();
     request_.upgrade = upgrade();
     auto expect = request_.header("expect");
@@ -80,16 +84,13 @@ private:
         beast::iequals(string_view{expect.data(), expect.size()}, "100-continue");
   }
 
-  void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code& ec) override {
-    if (!length)
-      return;
-    grow(*length, ec);
-    // A length is only a claim: what it may reserve is bounded.
-    if (kept())
-      request_.body.reserve(std::min<std::uint64_t>(*length, 1u << 20));
-  }
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
 
   std::size_t on_body_impl(string_view bytes, error_code&) override {
+    // A length is only a claim: what it may reserve is bounded.
+    if (kept() && request_.body.empty())
+      request_.body.reserve(
+          std::min<std::uint64_t>(pieces_ ? bytes.size() : request_.body_size, 1u << 20));
     if (kept())
       request_.body.append(bytes.data(), bytes.size());
     return bytes.size();
@@ -111,12 +112,14 @@ private:
 
   void on_finish_impl(error_code&) override {}
 
-  bool kept() const noexcept { return request_.body_size <= limits_.body_bytes; }
+  bool kept() const noexcept { return pieces_ || request_.body_size <= limits_.body_bytes; }
 
-  std::uint64_t most_drained() const noexcept { return limits_.body_bytes * body_drained_at_most; }
+  std::uint64_t most() const noexcept {
+    return pieces_ ? *pieces_ : limits_.body_bytes * body_drained_at_most;
+  }
 
   void grow(std::uint64_t n, error_code& ec) {
-    if (n > most_drained() || request_.body_size > most_drained() - n)
+    if (n > most() || request_.body_size > most() - n)
       ec = http::error::body_limit;
     else
       request_.body_size += n;
@@ -132,6 +135,7 @@ private:
   const http_limits& limits_;
   std::size_t fields_ = 0;
   std::size_t spent_ = 0;
+  std::optional<std::uint64_t> pieces_; // how long the body may be when it is taken in pieces
 };
 
 } // namespace
@@ -146,6 +150,16 @@ struct http_parser::impl {
   bool began = false;
   int status = 0;
   std::string reason;
+
+  progress refuse(error_code why) {
+    bool head = why == http::error::header_limit;
+    bool body = why == http::error::body_limit;
+    status = head ? 431 : body ? 413 : 400;
+    reason = head   ? "the request's head is too large"
+             : body ? "the request's body is far too large (server.body_bytes)"
+                    : "not a valid HTTP request: " + why.message();
+    return progress::refused;
+  }
 };
 
 http_parser::http_parser(http_limits limits) : impl_{std::make_unique<impl>(limits)} {}
@@ -157,6 +171,8 @@ http_parser::progress http_parser::feed(std::string_view bytes, std::size_t& con
   consumed = 0;
   auto& parser = *impl_->parser;
   error_code ec;
+  if (impl_->told_head && parser.too_long())
+    return impl_->refuse(http::error::body_limit);
   while (consumed < bytes.size() && !parser.is_done()) {
     impl_->began = true;
     // One step at a time until the head is complete, so that it can be judged before its body.
@@ -165,15 +181,8 @@ http_parser::progress http_parser::feed(std::string_view bytes, std::size_t& con
     consumed += n;
     if (ec == http::error::need_more)
       ec = {};
-    if (ec) {
-      bool head = ec == http::error::header_limit;
-      bool body = ec == http::error::body_limit;
-      impl_->status = head ? 431 : body ? 413 : 400;
-      impl_->reason = head   ? "the request's head is too large"
-                      : body ? "the request's body is far too large (server.body_bytes)"
-                             : "not a valid HTTP request: " + ec.message();
-      return progress::refused;
-    }
+    if (ec)
+      return impl_->refuse(ec);
     if (parser.is_header_done() && !parser.is_done() && !impl_->told_head) {
       impl_->told_head = true;
       return progress::head;
@@ -211,10 +220,18 @@ bool http_parser::head_done() const noexcept {
   return impl_->parser->is_header_done();
 }
 
+bool http_parser::complete() const noexcept {
+  return impl_->parser->is_done();
+}
+
 std::size_t http_parser::missing() const noexcept {
   if (!head_done() || impl_->parser->is_done())
     return 0;
   return static_cast<std::size_t>(impl_->parser->content_length_remaining().value_or(0));
+}
+
+void http_parser::take_pieces(std::uint64_t most) noexcept {
+  impl_->parser->take_pieces(most);
 }
 
 void http_parser::restart() {

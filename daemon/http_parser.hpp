@@ -45,11 +45,17 @@ public:
   [[nodiscard]] const http_request& request() const noexcept;
   [[nodiscard]] int status() const noexcept;
   [[nodiscard]] std::string_view reason() const noexcept;
-  /// Whether the first byte of a request has been seen, and whether its head is complete.
+  /// Whether the first byte of a request has been seen, whether its head is complete, and all of
+  /// it.
   [[nodiscard]] bool begun() const noexcept;
   [[nodiscard]] bool head_done() const noexcept;
+  [[nodiscard]] bool complete() const noexcept;
   /// Bytes of the body that are known to be missing still; 0 when that is not known.
   [[nodiscard]] std::size_t missing() const noexcept;
+
+  /// To be called when the head has come: whoever feeds takes the body out of `request().body`
+  /// after every piece, so that `most` bytes of it, and not `body_bytes`, are the bound.
+  void take_pieces(std::uint64_t most) noexcept;
 
   /// Prepares for the next request.
   void restart();

@@ -16,19 +16,25 @@ std::string_view name_of(http_verb verb) noexcept {
   return "other";
 }
 
+std::string_view http_request::method() const noexcept {
+  return std::string_view{text_}.substr(target_size_, method_size_);
+}
+
+std::string_view http_request::target() const noexcept {
+  return std::string_view{text_}.substr(0, target_size_);
+}
+
 std::string_view http_request::path() const noexcept {
-  auto target = std::string_view{text_}.substr(0, target_size_);
-  return target.substr(0, target.find('?'));
+  return target().substr(0, target().find('?'));
 }
 
 bool http_request::has_query() const noexcept {
-  return std::string_view{text_}.substr(0, target_size_).find('?') != std::string_view::npos;
+  return target().find('?') != std::string_view::npos;
 }
 
 std::string_view http_request::query() const noexcept {
-  auto target = std::string_view{text_}.substr(0, target_size_);
-  auto mark = target.find('?');
-  return mark == std::string_view::npos ? std::string_view{} : target.substr(mark + 1);
+  auto mark = target().find('?');
+  return mark == std::string_view::npos ? std::string_view{} : target().substr(mark + 1);
 }
 
 std::string_view http_request::header(std::string_view name) const noexcept {
@@ -43,9 +49,11 @@ std::size_t http_request::count(std::string_view name) const noexcept {
       headers_.begin(), headers_.end(), [&](const entry& e) { return name_of_entry(e) == name; }));
 }
 
-void http_request::set_target(std::string_view target) {
+void http_request::set_target(std::string_view target, std::string_view method) {
   text_.assign(target);
+  text_ += method;
   target_size_ = static_cast<std::uint32_t>(target.size());
+  method_size_ = static_cast<std::uint32_t>(method.size());
 }
 
 void http_request::add_header(std::string_view name, std::string_view value) {
@@ -70,7 +78,7 @@ void http_request::clear() {
   body.clear();
   body_size = 0;
   text_.clear();
-  target_size_ = 0;
+  target_size_ = method_size_ = 0;
   headers_.clear();
 }
 

@@ -25,6 +25,10 @@ public:
   std::string body;
   std::uint64_t body_size = 0; ///< What came or is announced; a body over the limit is not kept.
 
+  /// The method as sent, e.g. "PATCH".
+  [[nodiscard]] std::string_view method() const noexcept;
+  /// Path and query together, as sent.
+  [[nodiscard]] std::string_view target() const noexcept;
   /// Path and query of the target, the way they were sent.
   [[nodiscard]] std::string_view path() const noexcept;
   [[nodiscard]] std::string_view query() const noexcept;
@@ -34,7 +38,14 @@ public:
   [[nodiscard]] std::string_view header(std::string_view name) const noexcept;
   [[nodiscard]] std::size_t count(std::string_view name) const noexcept;
 
-  void set_target(std::string_view target);
+  /// Calls `each(name, value)` for every header, in their order; names in lower case.
+  template <class F>
+  void for_each_header(F&& each) const {
+    for (const auto& e : headers_)
+      each(name_of_entry(e), std::string_view{text_}.substr(e.value, e.value_size));
+  }
+
+  void set_target(std::string_view target, std::string_view method = {});
   void add_header(std::string_view name, std::string_view value);
   /// Forgets everything but keeps small memory for the next request.
   void clear();
@@ -50,8 +61,9 @@ private:
     return std::string_view{text_}.substr(e.name, e.name_size);
   }
 
-  std::string text_; // target, then names and values
+  std::string text_; // target, method, then names and values
   std::uint32_t target_size_ = 0;
+  std::uint32_t method_size_ = 0;
   std::vector<entry> headers_;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <optional>
 #include <string>
@@ -14,12 +14,13 @@ namespace vivarium {
 struct response_head {
   int status = 200;
   std::string_view content_type;
-  std::optional<std::size_t> length; ///< Absent: chunked, or up to the close for HTTP/1.0.
+  std::optional<std::uint64_t> length; ///< Absent: chunked, or up to the close for HTTP/1.0.
   std::string_view request_id;
   std::string_view date;  ///< Value of the Date header.
   std::string_view extra; ///< Complete header lines, each with its CRLF.
   bool keep_alive = true;
   bool http11 = true;
+  bool bodiless = false; ///< HTTP knows no body here: nothing is said of its framing.
 };
 
 void append_head(std::string& out, const response_head& head);

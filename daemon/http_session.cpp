@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/http_session.hpp"
 
+#include "daemon/key_file.hpp"
 #include "daemon/ws_session.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace vivarium {
@@ -10,6 +12,8 @@ namespace vivarium {
 namespace {
 
 constexpr std::size_t large_body = 64u << 10;
+// A body that is taken in pieces needs no more room than one of them.
+constexpr std::size_t large_piece = 256u << 10;
 
 } // namespace
 
@@ -19,12 +23,13 @@ http_session::http_session(connection& on, endpoint& at)
 bool http_session::wants_input() const noexcept {
   // While a request is being answered some of later ones is taken from the kernel, so that a close
   // behind them is noticed.
-  return !deferred_ && (!now_.answering || backlog_ < at_.limits.marks.read_high);
+  return !deferred_ && (!now_.answering || taking_body() || backlog_ < at_.limits.marks.read_high);
 }
 
 void http_session::on_input(byte_buffer& in) {
-  while (connection_ != nullptr && !connection_->closed() && !now_.answering && !in.empty()
-         && !connection_->congested() && !deferred_) {
+  bool head = false; // has just come: there may be something to say before any of the body
+  while (connection_ != nullptr && !connection_->closed() && (head || !in.empty()) && !deferred_
+         && !last_ && (taking_body() || (!now_.answering && !connection_->congested()))) {
     if (!seat_.enter()) {
       deferred_ = true;
       seat_.wait(connection_->weak_from_this());
@@ -37,6 +42,13 @@ void http_session::on_input(byte_buffer& in) {
     auto progress = parser_.feed(in.view(), used);
     in.consume(used);
     seat_.charge(used / bytes_per_turn);
+    head = progress == http_parser::progress::head;
+    if (now_.pieces) {
+      pass_body(progress);
+      if (progress == http_parser::progress::need_more)
+        break;
+      continue;
+    }
     if (progress == http_parser::progress::need_more)
       break;
     if (progress == http_parser::progress::refused) {
@@ -45,13 +57,18 @@ void http_session::on_input(byte_buffer& in) {
                            std::string{parser_.reason()}});
       return;
     }
+    auto tag = tag_;
     if (!judged_ && !judge_head())
       return;
-    if (progress == http_parser::progress::complete)
+    if (tag != tag_)
+      head = false; // Has been answered already.
+    else if (now_.pieces)
+      pass_body(progress);
+    else if (progress == http_parser::progress::complete)
       serve();
-    if (connection_ == nullptr)
-      return;
   }
+  if (connection_ == nullptr)
+    return;
   backlog_ = in.size();
   // Requests that came in one read and could be answered at once are answered in one write.
   if (!connection_->closed() && !connection_->out().empty())
@@ -67,7 +84,12 @@ bool http_session::judge_head() {
   now_.keep_alive = request.keep_alive && !at_.draining;
   now_.request_id = request_id_of(request);
   now_.traceparent = traceparent_of(request);
-  if (auto ok = at_.access.check(request); !ok) {
+  for (auto* route : at_.routes)
+    if (now_.route == nullptr && route->takes(request))
+      now_.route = route;
+  auto ok =
+      now_.route != nullptr ? now_.route->check(request, at_.access) : at_.access.check(request);
+  if (!ok) {
     reject(0, ok.why());
     return false;
   }
@@ -77,6 +99,8 @@ bool http_session::judge_head() {
     reject(417, error{errc::invalid_argument, "the only expectation known is 100-continue"});
     return false;
   }
+  if (now_.route != nullptr)
+    return begin_pieces();
   if (auto announced = parser_.missing();
       request.expects_continue && announced > at_.limits.http.body_bytes) {
     reject(413, wire::too_many_bytes("the request's body", announced, at_.limits.http.body_bytes,
@@ -95,7 +119,11 @@ bool http_session::let_in() {
   const auto& request = parser_.request();
   auto path = request.path();
   bool metrics = path == "/metrics" && at_.show_metrics;
-  if (path == "/healthz" || path == "/readyz" || (metrics && connection_->other_side().local))
+  if (now_.route != nullptr)
+    metrics = false;
+  else if (path == "/healthz" || path == "/readyz" || (metrics && connection_->other_side().local))
+    return true;
+  if (admits_stranger())
     return true;
   auto who = at_.auth.identify(request, connection_->other_side());
   if (!who) {
@@ -103,8 +131,10 @@ bool http_session::let_in() {
     return false;
   }
   now_.who = *std::move(who);
-  if (seated_ != now_.who.tenant && !seat(now_.who.tenant))
+  if (auto room = seat(now_.who.tenant); !room) {
+    reject(0, room.why());
     return false;
+  }
   if (metrics && now_.who.what != role::admin) {
     reject(0, error{errc::permission_denied, "/metrics needs a key with the role admin"});
     return false;
@@ -116,17 +146,26 @@ bool http_session::let_in() {
   return true;
 }
 
-/// Counts the connection as one of the tenant's.
-bool http_session::seat(const std::string& tenant) {
-  auto room = at_.calls.core.admit_connection(tenant);
-  if (!room) {
-    reject(0, room.why());
+// Who shows a key of ours means it, whatever is open.
+bool http_session::admits_stranger() const {
+  const auto& request = parser_.request();
+  if (now_.route == nullptr || !at_.auth.asks() || !now_.route->open_to_strangers(request))
     return false;
-  }
+  auto shown = bearer_of(request.header("authorization"));
+  return !shown || !parse_key(*shown);
+}
+
+/// Counts the connection as one of the tenant's.
+status http_session::seat(const std::string& tenant) {
+  if (seated_ == tenant)
+    return done{};
+  auto room = at_.calls.core.admit_connection(tenant);
+  if (!room)
+    return std::move(room).why();
   room_ = *std::move(room);
   seat_ = at_.shares.sit_with(tenant);
   seated_ = tenant;
-  return true;
+  return done{};
 }
 
 void http_session::serve() {
@@ -237,6 +276,10 @@ void http_session::prepared(std::uint64_t tag) {
     let_go_of_body();
 }
 
+std::size_t http_session::expected_input() const noexcept {
+  return now_.pieces ? std::min(parser_.missing(), large_piece) : parser_.missing();
+}
+
 void http_session::upgrade() {
   auto joined = ws_session::accept(parser_.request(), now_.request_id);
   if (joined.status != 101) {
@@ -247,16 +290,9 @@ void http_session::upgrade() {
     respond_error(0, error{errc::unavailable, "the daemon is draining"});
     return;
   }
-  std::string head;
-  append_head(head, {101, {}, {}, now_.request_id, at_.date, joined.extra, true, true});
-  at_.meters.responded(now_.verb, 101);
-  connection_->out().append(head);
-  auto next = std::make_shared<ws_session>(
-      *connection_, at_, joined, guest{std::move(now_.who), std::move(room_), std::move(seat_)},
-      now_.traceparent);
-  auto* on = std::exchange(connection_, nullptr);
-  on->speak(std::move(next));
-  on->flush();
+  hand_over(joined.extra, [&](connection& on, guest client) {
+    return std::make_shared<ws_session>(on, at_, joined, std::move(client), now_.traceparent);
+  });
 }
 
 std::size_t http_session::held_input() const noexcept {
@@ -271,6 +307,8 @@ void http_session::on_overload() {
 }
 
 void http_session::on_drained() {
+  if (auto handler = now_.pieces ? now_.pieces->handler_ : nullptr)
+    handler->on_room();
   if (now_.streaming)
     pump();
 }
@@ -280,6 +318,8 @@ void http_session::on_closed() {
   room_.release();
   seat_ = {};
   timer_.reset();
+  if (auto handler = release_pieces())
+    handler->on_gone(error{errc::cancelled, "the client closed the connection"});
   if (auto call = std::exchange(now_.call, nullptr)) {
     error gone{errc::cancelled, "the client closed the connection"};
     told(&gone);
@@ -288,8 +328,13 @@ void http_session::on_closed() {
 }
 
 void http_session::on_recheck() {
-  if (!now_.answering || at_.auth.still(now_.who))
+  // A stranger has no key that could end.
+  if (!now_.answering || now_.who.tenant.empty() || at_.auth.still(now_.who))
     return;
+  if (now_.pieces) {
+    spoil(0, key_is_gone());
+    return;
+  }
   auto call = std::exchange(now_.call, nullptr);
   now_.keep_alive = false;
   refuse(tag_, key_is_gone());
@@ -298,8 +343,12 @@ void http_session::on_recheck() {
 }
 
 void http_session::on_sweep(clock_type::time_point now) {
-  if (now_.answering)
-    return on_recheck();
+  if (now_.answering) {
+    on_recheck();
+    if (now_.pieces)
+      sweep_pieces(now);
+    return;
+  }
   const auto& limits = at_.limits;
   // Who has not said who they are has no claim to a place.
   bool stranger = at_.auth.asks() && seated_.empty();

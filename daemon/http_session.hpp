@@ -7,6 +7,7 @@
 #include "daemon/http_parser.hpp"
 #include "daemon/http_response.hpp"
 #include "daemon/rpc.hpp"
+#include "daemon/streamed_exchange.hpp"
 
 #include <boost/asio/steady_timer.hpp>
 
@@ -26,7 +27,7 @@ public:
 
   void on_input(byte_buffer& in) override;
   [[nodiscard]] bool wants_input() const noexcept override;
-  [[nodiscard]] std::size_t expected_input() const noexcept override { return parser_.missing(); }
+  [[nodiscard]] std::size_t expected_input() const noexcept override;
   [[nodiscard]] std::size_t held_input() const noexcept override;
   void on_overload() override;
   void on_drained() override;
@@ -42,6 +43,8 @@ public:
   void prepared(std::uint64_t tag) override;
 
 private:
+  friend class streamed_exchange;
+
   /// What is known of the request that is being answered.
   struct exchange {
     const rpc::method_info* method = nullptr;
@@ -49,6 +52,8 @@ private:
     std::string traceparent;
     identity who;
     std::shared_ptr<rpc::call> call;
+    streamed_route* route = nullptr;
+    std::shared_ptr<streamed_exchange> pieces; ///< Set while a handler serves it.
     clock_type::time_point started{};
     wire::codec codec = wire::codec::json;
     http_verb verb = http_verb::other;
@@ -61,7 +66,8 @@ private:
 
   bool judge_head();
   bool let_in();
-  bool seat(const std::string& tenant);
+  bool admits_stranger() const;
+  status seat(const std::string& tenant);
   void serve();
   void serve_method();
   void serve_call(const connect::request& asked, std::optional<connect::refusal> no);
@@ -80,6 +86,23 @@ private:
   void told(const error* why);
   void finish();
 
+  // Requests in pieces: http_session_pieces.cpp.
+  [[nodiscard]] bool taking_body() const noexcept;
+  bool begin_pieces();
+  void invite_body();
+  void pass_body(http_parser::progress how_far);
+  void sweep_pieces(clock_type::time_point now);
+  void spoil(int status, const error& why);
+  std::shared_ptr<streamed_handler> release_pieces();
+  void break_off();
+  void begin_answer(streamed_exchange& of, int status, std::string_view lines,
+                    std::optional<std::uint64_t> length);
+  void write_answer(streamed_exchange& of, std::string bytes);
+  void end_answer(streamed_exchange& of);
+  void fail_answer(const streamed_exchange& of, const error& why, int status);
+  void hand_over(std::string_view lines,
+                 const std::function<std::shared_ptr<conversation>(connection&, guest)>& make);
+
   connection* connection_; // null once it is closed
   endpoint& at_;
   http_parser parser_;
@@ -94,6 +117,7 @@ private:
   turns::seat seat_;
   bool deferred_ = false; // waits for its turn
   bool judged_ = false;
+  bool last_ = false; // has answered its last request: what comes behind it is not one
 };
 
 } // namespace vivarium

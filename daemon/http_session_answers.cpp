@@ -150,6 +150,7 @@ void http_session::finish() {
   parser_.restart();
   phase_since_ = clock_type::now();
   if (!keep) {
+    last_ = true;
     connection_->close_when_flushed();
     return;
   }

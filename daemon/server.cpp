@@ -26,7 +26,8 @@ server::server(boost::asio::io_context& reactor, service& core, access_rules acc
                                    limits,
                                    meters,
                                    journal,
-                                   http_date(std::time(nullptr))},
+                                   http_date(std::time(nullptr)),
+                                   {}},
       clock_{reactor} {}
 
 server::~server() {

@@ -25,6 +25,8 @@ public:
 
   /// Takes /metrics away.
   void hide_metrics() noexcept { endpoint_.show_metrics = false; }
+  /// Adds who takes requests from the API; it has to outlive the server. Before `start`.
+  void add_route(streamed_route& route) { endpoint_.routes.push_back(&route); }
   /// Opens one more listener.
   status listen(const listen_address& where, unsigned socket_mode,
                 std::shared_ptr<boost::asio::ssl::context> tls);

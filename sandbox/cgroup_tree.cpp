@@ -265,12 +265,11 @@ status cgroup_tree::limit_tenant(const std::string& tenant, const cgroup_limits&
       return ok;
   if (!site_.cpu || !limits.cpu_weight)
     return done{};
-  // A group that is idle has no weight to be changed.
-  bool behind = behind_.contains(tenant);
-  if (behind)
-    (void)put_behind(tenant, false);
-  auto ok = write_group_file(*path, "cpu.weight", std::to_string(*limits.cpu_weight));
-  return behind && ok ? put_behind(tenant, true) : ok;
+  weights_[tenant] = *limits.cpu_weight;
+  // A group that is idle has no weight to be changed; it gets its own when it comes back.
+  if (behind_.contains(tenant))
+    return done{};
+  return write_group_file(*path, "cpu.weight", std::to_string(*limits.cpu_weight));
 }
 
 status cgroup_tree::put_behind(const std::string& tenant, bool behind) {
@@ -282,6 +281,9 @@ status cgroup_tree::put_behind(const std::string& tenant, bool behind) {
     behind_.insert(tenant);
   else
     behind_.erase(tenant);
+  // The kernel gives a group that was idle the default one.
+  if (auto own = weights_.find(tenant); ok && !behind && own != weights_.end())
+    return write_group_file(*path, "cpu.weight", std::to_string(own->second));
   return ok;
 }
 

@@ -4,6 +4,7 @@
 #include "proto/unique_fd.hpp"
 #include "sandbox/cgroup.hpp"
 
+#include <map>
 #include <set>
 #include <string>
 
@@ -63,7 +64,8 @@ private:
   [[nodiscard]] status write_limits(const std::string& folder, const cgroup_limits& limits) const;
   result<std::string> folder_of(const std::string& tenant);
 
-  std::set<std::string> behind_; // tenants
+  std::set<std::string> behind_;                 // tenants
+  std::map<std::string, std::uint64_t> weights_; // of tenants
   cgroup_site site_;
   std::string folder_;
   unique_fd lock_;

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include <string>
+#include <utility>
 
 using namespace vivarium;
 using progress = http_parser::progress;
@@ -162,4 +163,54 @@ TEST_CASE("sizes are bounded", "[daemon][unit]") {
   REQUIRE(status_of(chunks + "1\r\nx\r\n", 11) == 413);
   auto extension = start + "Transfer-Encoding: chunked\r\n\r\n5;" + std::string(1u << 20, 'a');
   REQUIRE(status_of(extension, 1'000) != 0);
+}
+
+TEST_CASE("a body is taken in pieces, up to a bound of its own", "[daemon][unit]") {
+  auto read = [](std::string_view text, std::uint64_t most, std::string& body) {
+    http_limits limits;
+    limits.body_bytes = 4;
+    http_parser parser{limits};
+    auto last = progress::need_more;
+    std::size_t at = 0;
+    std::size_t size = 1; // of what is shown: a line is taken as a whole
+    while (last != progress::refused && last != progress::complete && at + size <= text.size()) {
+      std::size_t used = 0;
+      last = parser.feed(text.substr(at, size), used);
+      at += used;
+      size = used == 0 && last == progress::need_more ? size + 1 : 1;
+      if (last == progress::head)
+        parser.take_pieces(most);
+      body += std::exchange(parser.request().body, {});
+    }
+    if (last == progress::complete)
+      CHECK(parser.complete());
+    return last;
+  };
+  std::string start = "PATCH /a?b HTTP/1.1\r\nHost: x\r\n";
+  std::string long_body(1'000, 'x');
+  auto whole = start + "Content-Length: 1000\r\n\r\n" + long_body;
+  auto chunked = start + "Transfer-Encoding: chunked\r\n\r\n";
+  for (int i = 0; i < 100; ++i)
+    chunked += "a\r\n0123456789\r\n";
+  chunked += "0\r\n\r\n";
+  for (const auto& text : {whole, chunked}) {
+    std::string body;
+    CHECK(read(text, 1'000, body) == progress::complete);
+    CHECK(body.size() == 1'000);
+    body.clear();
+    CHECK(read(text, 999, body) == progress::refused);
+  }
+}
+
+TEST_CASE("method, target and headers can be had as they were sent", "[daemon][unit]") {
+  http_parser parser{{}};
+  std::size_t used = 0;
+  REQUIRE(parser.feed("PROPFIND /a%20b?c=d HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\n\r\n", used)
+          == progress::complete);
+  CHECK(parser.request().method() == "PROPFIND");
+  CHECK(parser.request().target() == "/a%20b?c=d");
+  std::string seen;
+  parser.request().for_each_header(
+      [&](auto name, auto value) { seen.append(name).append("=").append(value).append(";"); });
+  CHECK(seen == "host=x;x-a=1;x-a=2;");
 }

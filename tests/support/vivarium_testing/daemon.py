@@ -83,7 +83,7 @@ class Daemon:
             os.mkdir(self.group)
         with open(self.log_file, "ab") as log:
             told = self.other_log or log
-            enter = (["sh", "-c", "echo $$ >\"$0/cgroup.procs\" && exec \"$@\"", self.group]
+            enter = (["sh", "-c", "/bin/echo $$ >\"$0/cgroup.procs\" && exec \"$@\"", self.group]
                      if self.group else [])
             self.process = subprocess.Popen(
                 enter + self.arguments, stdin=subprocess.DEVNULL, stdout=told, stderr=told,
