@@ -118,6 +118,8 @@ void app_registry::boot(const std::string& tenant, app_plan what, const reply<ap
   info.name = what.name;
   info.tenant = tenant;
   info.host = what.host;
+  if (!what.host.empty() && !around_.config.app_domain.empty())
+    info.hosts.push_back(what.host + "." + around_.config.app_domain);
   info.kind = what.kind;
   info.access = what.access;
   info.created = std::chrono::system_clock::now();

@@ -166,11 +166,15 @@ app_part app_exchange::last() {
   return {.kind = part_kind::end};
 }
 
-app_part app_exchange::fail(int status, std::string why) {
+void app_exchange::spoil(const std::string& why) {
   over_ = true;
   source_->malformed = true;
   through_.malformed(source_, why);
   leave();
+}
+
+app_part app_exchange::fail(int status, std::string why) {
+  spoil(why);
   return {.kind = part_kind::failed, .status = status, .why = std::move(why)};
 }
 

@@ -67,6 +67,12 @@ public:
   /// The caller is gone, or wants no more: the application is told.
   void leave();
 
+  /// The response is none that HTTP can carry: tells its owner, and the application that nobody
+  /// waits.
+  void spoil(const std::string& why);
+  /// Has somebody else told of changes.
+  void tell(std::function<void()> on_change) { on_change_ = std::move(on_change); }
+
   /// Null until it has been submitted.
   [[nodiscard]] const execution_ptr& source() const noexcept { return source_; }
 

@@ -56,11 +56,12 @@ struct app_info {
   std::string id;
   std::string name;
   std::string tenant;
-  std::string host;
+  std::string host; ///< Its label.
   app_kind kind = app_kind::unknown;
   app_access access = app_access::key;
   app_state state = app_state::booting;
   std::vector<app_worker> workers;
+  std::vector<std::string> hosts; ///< Whole names.
   std::chrono::system_clock::time_point created;
   std::uint64_t requests = 0;
   std::uint64_t failures = 0;

@@ -280,8 +280,9 @@ void session_core::close_stream(in_flight& flight) {
   // What the generator does at its end has as long as any code that is asked to stop.
   // An application may have something to finish that its client does not wait for.
   const auto& request = flight.what->request();
-  auto patience =
-      request.mode == bridge::run_mode::app_request ? request.idle_timeout : config_.grace;
+  auto patience = request.mode == bridge::run_mode::app_request
+                      ? std::min(request.idle_timeout, config_.stream_idle)
+                      : config_.grace;
   flight.deadline = std::min(flight.deadline, clock_type::now() + patience);
   flight.rounds.clear();
   flight.ending = true;

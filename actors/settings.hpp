@@ -124,7 +124,8 @@ struct settings {
                   .body_bytes = 64u << 20,
                   .request_timeout = std::chrono::milliseconds{1'800'000},
                   .idle_timeout = std::chrono::milliseconds{120'000}};
-  std::size_t max_apps = 100; ///< Per tenant.
+  std::size_t max_apps = 100;                ///< Per tenant.
+  std::string app_domain = "apps.localhost"; ///< Below which applications have host names.
 
   std::size_t max_sessions = 10'000;    ///< Per tenant.
   std::size_t queue_bytes = 256u << 20; ///< Of sources and operands that wait, per tenant.

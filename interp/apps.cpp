@@ -60,7 +60,7 @@ PyObject* app_open(PyObject*, PyObject* arguments) {
     return nullptr;
   }
   auto& stream = self.executions.streams[number];
-  stream.is_async = true;
+  stream.is_async = stream.patient = true;
   stream.rounds.push_back(about->second.stream_credit);
   Py_RETURN_NONE;
 }

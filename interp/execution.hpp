@@ -38,6 +38,7 @@ struct open_stream {
   std::uint64_t round_bytes = 0;     ///< That the present one has brought.
   bool is_async = false;
   bool is_first = true; ///< The next item is the first one of its round.
+  bool patient = false; ///< Its items leave when whoever makes them rests, not each at once.
   bool told = false;    ///< The daemon knows that others may have the interpreter in between.
   bool stop = false;    ///< It was interrupted while nothing of it ran.
 };

@@ -80,7 +80,7 @@ bool hand_out(runtime& self, open_stream& stream, std::size_t item) {
     stream.is_first = true;
     self.out.close_items(); // The daemon counts by frames: none is of two rounds.
   }
-  if (!first)
+  if (!first || stream.patient)
     return self.out.send_soon();
   self.out.send();
   return false;
