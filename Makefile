@@ -8,9 +8,11 @@
 #   make bench    measures, against a floor measured in the same run
 #   make fuzz     runs every fuzz target for FUZZ_SECONDS (60) each
 #   make test-kernel  runs the sandbox suite and more on Debian 12's own kernel, emulated: slow; needs root
+#   make package  builds a Debian package in build/release
+#   make package-test  installs, uses, upgrades and purges it on a bare Debian 12; needs root
 #   make clean-root  runs the README on a bare Debian 12, as a new user would; needs root
 #   make format   formats the C++ sources in place
-.PHONY: run test test-kernel check bench fuzz clean-root format clean
+.PHONY: run test test-kernel check bench fuzz package package-test clean-root format clean
 .DEFAULT_GOAL := run
 
 JOBS ?= $(shell nproc)
@@ -47,6 +49,15 @@ fuzz:
 	cmake --preset fuzz
 	cmake --build --preset fuzz --target fuzzers -j $(JOBS)
 	scripts/run-fuzzers build/fuzz $(ARGS)
+
+package:
+	scripts/install-packages build run package
+	cmake --preset release -DVIVARIUM_TESTS=OFF -DVIVARIUM_BENCH=OFF
+	cmake --build --preset release -j $(JOBS)
+	cd build/release && cpack -G DEB
+
+package-test: package
+	scripts/package-test
 
 clean-root:
 	scripts/install-packages clean-root

@@ -20,7 +20,8 @@ std::size_t cost_of(const message& what) noexcept {
 struct mailbox::tenant_state {
   std::unordered_map<std::string, std::vector<mailbox*>> by_name;
   std::size_t open = 0;
-  std::size_t bytes = 0; // of all that wait
+  std::uint64_t closed = 0; // so far
+  std::size_t bytes = 0;    // of all that wait
 };
 
 mailbox::mailbox(mailboxes& all, std::shared_ptr<tenant_state> of, std::string tenant,
@@ -80,6 +81,7 @@ result<mailbox_ptr> mailboxes::open(const std::string& tenant, std::vector<std::
 void mailboxes::close(mailbox& which) {
   auto& state = *which.of_;
   state.bytes -= which.bytes_;
+  ++state.closed;
   for (const auto& name : which.names_)
     if (auto found = state.by_name.find(name); found != state.by_name.end()) {
       std::erase(found->second, &which);
@@ -136,12 +138,15 @@ result<std::uint64_t> mailboxes::publish(const std::string& tenant, std::string_
   watch_.message_ended(tenant, "delivered", readers);
   if (dropped > 0)
     watch_.message_ended(tenant, "dropped", dropped);
-  for (auto* box : to_tell) {
+  // Somebody who is told may close others, which is rare: only then are they looked up.
+  auto is_open = [&](mailbox* box) {
     auto still = of->by_name.find(destination);
-    if (still == of->by_name.end())
-      break;
-    if (std::find(still->second.begin(), still->second.end(), box) == still->second.end())
-      continue; // Somebody who was told before has closed it.
+    return still != of->by_name.end()
+           && std::find(still->second.begin(), still->second.end(), box) != still->second.end();
+  };
+  for (auto closed = of->closed; auto* box : to_tell) {
+    if (of->closed != closed && !is_open(box))
+      continue;
     auto tell = box->on_message_;
     tell();
   }

@@ -207,6 +207,18 @@ void application::announce_when_ready() {
     if (auto ok = write_port_file(options_.port_file, server_->port()); !ok)
       journal_.error("cannot write the port file", {{"detail", ok.why().detail}});
   notify_manager("READY=1");
+  if (auto timeout = watchdog_timeout())
+    say_alive(*timeout / 3);
+}
+
+// From the thread that does everything: while it is stuck nobody is told that it lives.
+void application::say_alive(std::chrono::microseconds every) {
+  notify_manager("WATCHDOG=1");
+  watchdog_.expires_after(every);
+  watchdog_.async_wait([this, every](const boost::system::error_code& why) {
+    if (!why)
+      say_alive(every);
+  });
 }
 
 void application::wait_for_signals() {

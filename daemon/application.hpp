@@ -10,6 +10,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -36,6 +37,7 @@ private:
   result<std::unique_ptr<sandbox::cgroup_tree>> open_cgroups();
   [[nodiscard]] std::vector<std::string> addresses(status& why) const;
   void announce_when_ready();
+  void say_alive(std::chrono::microseconds every);
   void wait_for_signals();
   void on_signal(int number);
   void reload();
@@ -53,6 +55,7 @@ private:
   std::unique_ptr<server> server_;
   boost::asio::signal_set signals_{reactor_};
   boost::asio::steady_timer poll_{reactor_};
+  boost::asio::steady_timer watchdog_{reactor_};
   status outcome_ = done{};
   bool draining_ = false;
 };

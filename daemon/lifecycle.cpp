@@ -4,6 +4,8 @@
 #include "proto/unique_fd.hpp"
 
 #include <cerrno>
+#include <charconv>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -61,6 +63,25 @@ void notify_manager(std::string_view state) noexcept {
   ::sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL,
            reinterpret_cast<const sockaddr*>(&address),
            static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size));
+}
+
+std::optional<std::chrono::microseconds> watchdog_timeout() {
+  auto number = [](const char* name) -> std::uint64_t {
+    const char* text = std::getenv(name);
+    std::uint64_t value = 0;
+    if (text == nullptr)
+      return 0;
+    const char* stop = text + std::strlen(text);
+    auto read = std::from_chars(text, stop, value);
+    return read.ec == std::errc{} && read.ptr == stop ? value : 0;
+  };
+  auto whose = number("WATCHDOG_PID");
+  auto timeout = number("WATCHDOG_USEC");
+  constexpr std::uint64_t longest = 24ull * 3600 * 1'000'000;
+  if (timeout == 0 || timeout > longest
+      || (whose != 0 && whose != static_cast<std::uint64_t>(::getpid())))
+    return std::nullopt;
+  return std::chrono::microseconds{timeout};
 }
 
 std::string program_directory() {

@@ -3,7 +3,9 @@
 
 #include "proto/result.hpp"
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,6 +20,10 @@ void prepare_process();
 
 /// Tells systemd, if it started us, e.g. "READY=1". Failure does not matter.
 void notify_manager(std::string_view state) noexcept;
+
+/// How long systemd, if it started us with a watchdog, waits for "WATCHDOG=1" before it starts us
+/// again.
+[[nodiscard]] std::optional<std::chrono::microseconds> watchdog_timeout();
 
 /// Directory of the running program.
 [[nodiscard]] std::string program_directory();

@@ -1,31 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator's Prometheus reads, checked with Prometheus' own tools."""
 
-import json
-import os
-import shutil
-import socket
 import subprocess
 import unittest
-import urllib.error
-import urllib.parse
-import urllib.request
 
 from vivarium_testing import processes, waiting
 from vivarium_testing.case import DaemonCase
+from vivarium_testing.prometheus import Prometheus, need
 
 ALLOWED_LABELS = {"tenant", "environment", "outcome", "cause", "layer", "method", "le", "quantile",
                   "version", "code"}
-
-
-def need(test, tool):
-    """Skips without a tool; where nothing may be skipped, fails."""
-    path = shutil.which(tool)
-    if path is None:
-        if os.environ.get("VIVARIUM_MUST_SANDBOX") == "1":
-            test.fail(f"{tool} is not installed")
-        test.skipTest(f"{tool} is not installed")
-    return path
 
 
 class Metrics(DaemonCase):
@@ -92,47 +76,12 @@ class Metrics(DaemonCase):
 
     def test_a_real_prometheus_scrapes(self):
         """Prometheus from the distribution finds the target up and the figures right."""
-        prometheus = need(self, "prometheus")
-        folder = f"{self.daemon.folder}/prometheus"
-        os.mkdir(folder)
-        self.addCleanup(shutil.rmtree, folder, True)
-        with open(f"{folder}/prometheus.yml", "w", encoding="ascii") as file:
-            file.write("global: {scrape_interval: 100ms, scrape_timeout: 100ms}\n"
-                       "scrape_configs:\n- job_name: vivarium\n  static_configs:\n"
-                       f"  - targets: ['127.0.0.1:{self.daemon.port}']\n")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        with open(f"{folder}/log", "wb") as log:
-            process = subprocess.Popen(
-                [prometheus, f"--config.file={folder}/prometheus.yml",
-                 f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            self.watch(process, port, f"{folder}/log")
-        finally:
-            process.terminate()
-            process.wait(waiting.WATCHDOG)
-
-    def watch(self, process, port, log):
-        """Asks Prometheus until it has seen what it should."""
-
-        def query(expression):
-            if process.poll() is not None:
-                with open(log, encoding="utf-8") as text:
-                    self.fail(text.read())
-            try:
-                with urllib.request.urlopen(
-                        f"http://127.0.0.1:{port}/api/v1/query?query="
-                        + urllib.parse.quote(expression), timeout=waiting.WATCHDOG) as answer:
-                    return json.load(answer)["data"]["result"]
-            except (urllib.error.URLError, ConnectionError):
-                return []
-
-        waiting.wait_for(lambda: [r for r in query("up") if r["value"][1] == "1"],
-                         "Prometheus to see the target up")
-        waiting.wait_for(
-            lambda: [r for r in query("sum(vivarium_executions_total)")
-                     if float(r["value"][1]) >= 1], "the executions in Prometheus")
+        with Prometheus(self, self.daemon) as watched:
+            waiting.wait_for(lambda: [r for r in watched.query("up") if r["value"][1] == "1"],
+                             "Prometheus to see the target up")
+            waiting.wait_for(
+                lambda: [r for r in watched.query("sum(vivarium_executions_total)")
+                         if float(r["value"][1]) >= 1], "the executions in Prometheus")
 
     def test_descriptors_of_the_fixture(self):
         """The fixture itself sees what it is meant to see."""

@@ -133,6 +133,29 @@ class Manager(unittest.TestCase):
         name = f"vivarium-test-{os.getpid()}"
         self.assertEqual(self.told(f"\0{name}", f"@{name}"), ["READY=1", "STOPPING=1"])
 
+    def test_watchdog(self):
+        """A manager that wants to hear that the daemon lives does, until it ends."""
+        with tempfile.TemporaryDirectory(prefix="vivarium-test-") as folder, \
+                socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(f"{folder}/notify")
+            manager.settimeout(waiting.WATCHDOG)
+            with Daemon(variables={"NOTIFY_SOCKET": f"{folder}/notify",
+                                   "WATCHDOG_USEC": "30000"}) as daemon:
+                self.assertEqual([manager.recv(4096) for _ in range(4)],
+                                 [b"READY=1"] + [b"WATCHDOG=1"] * 3)
+                self.assertEqual(daemon.terminate(), 0)
+            for variables in ({"WATCHDOG_USEC": "30000", "WATCHDOG_PID": "1"},
+                              {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "30s"}):
+                address = f"{folder}/{len(variables)}{variables['WATCHDOG_USEC']}"
+                with self.subTest(variables), \
+                        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+                    manager.bind(address)
+                    manager.settimeout(waiting.WATCHDOG)
+                    with Daemon(variables={"NOTIFY_SOCKET": address, **variables}) as daemon:
+                        self.assertEqual(daemon.terminate(), 0)
+                    self.assertEqual([manager.recv(4096) for _ in range(2)],
+                                     [b"READY=1", b"STOPPING=1"])
+
     def test_nobody_listens(self):
         """A manager that is gone is no reason to fail."""
         with Daemon(variables={"NOTIFY_SOCKET": "/nowhere/notify"}) as daemon:
