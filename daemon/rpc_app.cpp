@@ -5,7 +5,7 @@
 #include "daemon/rpc_calls.hpp"
 #include "daemon/wire_app.hpp"
 
-#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <utility>
 
@@ -15,6 +15,8 @@ namespace {
 
 using part_kind = app_part::part_kind;
 
+// How long the verdict may come behind the end of a response, before that is told without.
+constexpr auto verdict_patience = std::chrono::milliseconds{500};
 // What is held of a response that is given in one piece.
 constexpr std::size_t most_gathered = 32u << 20;
 
@@ -43,7 +45,9 @@ wire::app_reply reply_of(const bridge::app_response& from) {
 }
 
 /// Whoever asks an application through the API.
-class asking_call : public basic_call, public std::enable_shared_from_this<asking_call> {
+class asking_call : public basic_call,
+                    public follower,
+                    public std::enable_shared_from_this<asking_call> {
 public:
   asking_call(const context& with, const question& asked, std::shared_ptr<asker> who,
               std::uint64_t tag)
@@ -98,17 +102,25 @@ protected:
     return source && source->end() && !source->malformed;
   }
 
-  /// Whether the verdict is there, or will be long in coming because the application goes on. Else
-  /// `on_change` is called again: it is mostly right behind the end of the response.
+  /// Whether the verdict is there, or is long in coming because the application goes on. Else
+  /// `on_change` is called again.
   [[nodiscard]] bool settled() {
     if (asking_->source()->end() || settled_)
       return true;
-    settled_ = true;
-    boost::asio::post(executor_, [self = shared_from_this()] {
+    if (timer_)
+      return false; // It is being waited for.
+    timer_.emplace(executor_, verdict_patience);
+    timer_->async_wait([self = shared_from_this()](boost::system::error_code) {
+      self->settled_ = true;
       if (!self->over() && self->asking_)
         self->on_change();
     });
+    asking_->source()->subscribe(shared_from_this());
     return false;
+  }
+  void on_progress(execution& source) override {
+    if (source.end() && timer_)
+      timer_->cancel();
   }
 
   std::shared_ptr<app_exchange> asking_;
@@ -148,6 +160,7 @@ private:
   std::string tenant_;
   std::string request_id_;
   method what_;
+  std::optional<boost::asio::steady_timer> timer_;
   bool settled_ = false;
 };
 

@@ -45,7 +45,7 @@ def begin(number, app, what):
     one = _Http(number, what[12], what[13]) if what[1] == "http" else _WebSocket(number)
     context = _copy_context()
     context.run(_set_execution, number)
-    task = _async.run_now(number, context, lambda: app.call(scope, one.receive, one.send))
+    task = _async.run_now(number, context, app.call(scope, one.receive, one.send))
     if task.done():
         one.end(_async.end_now(number, task))
         return

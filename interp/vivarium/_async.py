@@ -30,6 +30,7 @@ resting = set()  # Tasks that wait for the daemon and for nothing else.
 
 class _State:
     asyncio = None
+    known = None  # Every task there is, where asyncio has such a set: it is quicker to count than to look.
     loop = None
     requests_fd = 3
     turning = False
@@ -45,6 +46,7 @@ def the_loop():
         import asyncio
 
         _State.asyncio = asyncio
+        _State.known = getattr(asyncio.tasks, "_all_tasks", None)
         _State.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(_State.loop)
     return _State.loop
@@ -76,42 +78,38 @@ def start_stream(number, iterator):
     launch(number, _pump(number, iterator))
 
 
-def run_now(number, context, make):
-    """Has an execution's coroutine, which `make()` returns, take its first step at once: most requests to
-    applications are over with it, and none needs a pass of the loop. Returns the task, or None when the loop
-    is in use and will run it."""
-    _starting.add(number)
+def run_now(number, context, coroutine):
+    """Has an execution's coroutine take its first step at once: most requests to applications are over with
+    it, and none needs a pass of the loop. Returns the task, which has a step to go when the loop runs already."""
+    loop = the_loop()
+    if _State.asyncio._get_running_loop() is not None:
+        _tasks[number] = task = loop.create_task(coroutine, context=context)
+        return task
+    loop.call_soon = _keep_step
     try:
-        loop = the_loop()
-    except BaseException:
-        _starting.discard(number)
-        _cancelled.discard(number)
-        raise
-    steps = []
-    nested = _State.asyncio._get_running_loop() is not None
-    if not nested:
-        loop.call_soon = lambda step, *args, context=None: steps.append(step)
-    try:
-        _tasks[number] = task = loop.create_task(make(), context=context)
+        _tasks[number] = task = _State.asyncio.Task(coroutine, loop=loop, context=context)
     finally:
-        _starting.discard(number)
-        if not nested:
-            del loop.call_soon
+        del loop.call_soon
     if number in _cancelled:
         task.cancel()
-    if nested:
-        return task
     _State.turning = True
-    set_running = _State.asyncio._set_running_loop
-    set_running(loop)
+    _set_running = _State.asyncio._set_running_loop
+    _set_running(loop)
     try:
-        context.run(steps[0])
+        context.run(_steps.pop())
     except BaseException:
         pass  # It is also the result of the task that raised it.
     finally:
-        set_running(None)
+        _set_running(None)
         _State.turning = False
     return task
+
+
+_steps = []
+
+
+def _keep_step(step, *, context=None):
+    _steps.append(step)
 
 
 def end_now(number, task):
@@ -286,9 +284,10 @@ def busy():
         return False
     if _tasks:
         return True
-    for task in _State.asyncio.all_tasks(loop):
-        if task not in resting:
-            return True
+    if _State.known is None or len(_State.known) > len(resting):  # Some may have ended.
+        for task in _State.asyncio.all_tasks(loop):
+            if task not in resting:
+                return True
     try:
         # The selector always has the loop's own wake-up pipe.
         return bool(loop._ready or loop._scheduled or len(loop._selector.get_map()) > 1)
