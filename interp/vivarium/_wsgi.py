@@ -7,9 +7,9 @@ import io
 import sys
 
 import _vivarium
-from vivarium import _asgi, _async
+from vivarium import _async
+from vivarium._exchange import DISCONNECT, END, checked_status
 
-_END, _DISCONNECT = 2, 5  # bridge::app_input::input_kind
 _HOLD_AT_MOST = 256 << 10  # A larger chunk is an item of its own.
 
 
@@ -57,13 +57,13 @@ class _Upload:
         self.done = _async.the_loop().create_future()
 
     def take(self, kind, code, content):
-        if kind == _DISCONNECT:
+        if kind == DISCONNECT:
             return self.leave()
         self.parts.append(content)
         if content:
             _vivarium.app_taken(self.number, len(content))
             _vivarium.host_flush()
-        if kind == _END and not self.done.done():
+        if kind == END and not self.done.done():
             self.done.set_result(True)
 
     def resume(self):
@@ -101,7 +101,7 @@ class _Response:
             raise AssertionError("start_response() was called twice")
         code = status.split(" ", 1)[0]
         self.head = (
-            _asgi.checked_status(int(code)),
+            checked_status(int(code)),
             [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
         )
         return self._written.append
