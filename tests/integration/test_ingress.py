@@ -273,7 +273,7 @@ class Ingress(WebCase):
 
     def test_a_path_without_its_slash_leads_to_the_one_with_it(self):
         """So that relative links of a page are right."""
-        app = self.bare(ECHO, name="shop")
+        self.bare(ECHO, name="shop")
         status, headers, _ = self.client.request("GET", "/apps/shop?x=1")
         self.assertEqual((status, headers["location"]), (308, "/apps/shop/?x=1"))
         self.assertEqual(self.client.request("GET", "/apps/shop/")[2], b"root")
