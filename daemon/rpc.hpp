@@ -50,6 +50,10 @@ enum class method : std::uint8_t {
   set_routes,
   send,
   receive,
+  get_value,
+  set_value,
+  delete_value,
+  list_keys,
 };
 
 /// What is known of a method.
@@ -64,7 +68,7 @@ struct method_info {
   bool safe;                   ///< Has no side effects: Connect allows GET.
 };
 
-inline constexpr std::size_t method_count = 31;
+inline constexpr std::size_t method_count = 35;
 [[nodiscard]] const method_info& info_of(method id) noexcept;
 /// Each returns nothing when there is no such method.
 [[nodiscard]] const method_info* find_by_path(std::string_view path) noexcept;

@@ -11,6 +11,7 @@
 #include "vivarium/v1/message.pb.h"
 #include "vivarium/v1/pool.pb.h"
 #include "vivarium/v1/session.pb.h"
+#include "vivarium/v1/store.pb.h"
 
 namespace vivarium::wire {
 
@@ -78,6 +79,13 @@ const Message& prototype_of(message type) {
     case message::send_response: return v1::SendResponse::default_instance();
     case message::receive_request: return v1::ReceiveRequest::default_instance();
     case message::receive_response: return v1::ReceiveResponse::default_instance();
+    case message::get_value_request: return v1::GetValueRequest::default_instance();
+    case message::get_value_response: return v1::GetValueResponse::default_instance();
+    case message::set_value_request: return v1::SetValueRequest::default_instance();
+    case message::delete_value_request: return v1::DeleteValueRequest::default_instance();
+    case message::delete_value_response: return v1::DeleteValueResponse::default_instance();
+    case message::list_keys_request: return v1::ListKeysRequest::default_instance();
+    case message::list_keys_response: return v1::ListKeysResponse::default_instance();
     case message::defaults: return v1::Defaults::default_instance();
     case message::execution_error: return v1::ExecutionError::default_instance();
     case message::client_frame: return v1::ClientFrame::default_instance();
