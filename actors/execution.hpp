@@ -80,6 +80,16 @@ struct event {
 
 class execution;
 
+/// A piece of a request to an application that follows its beginning.
+struct app_feed {
+  bridge::app_input::input_kind kind = bridge::app_input::input_kind::body;
+  std::uint32_t code = 0;
+  std::string content;
+
+  /// What it takes of bridge::app_input_window.
+  [[nodiscard]] std::size_t weight() const noexcept;
+};
+
 /// Somebody who wants to know of an execution's progress. Called on the reactor thread; must not
 /// block and must not throw. A follower may unsubscribe itself inside the call.
 class follower {
@@ -221,6 +231,15 @@ public:
   bridge::value_options values;
   /// Rounds of a stream that were ordered before the worker had it.
   std::vector<std::uint64_t> early_rounds;
+  /// Input of a request to an application: that came before the worker had the request, that was
+  /// sent, and that the application has taken.
+  std::vector<app_feed> early_input;
+  std::uint64_t input_sent = 0;
+  std::uint64_t input_taken = 0;
+  bool client_gone = false; ///< Who asked has left before the response was complete.
+  bool malformed = false;   ///< The response is none that HTTP can carry.
+  /// The application has taken more of its input: tells followers.
+  void input_wanted() { notify(); }
 
 private:
   void drop_oldest();

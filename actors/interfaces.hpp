@@ -30,6 +30,8 @@ using session_actor = caf::typed_actor<
     caf::reacts_to<atom::cancel, execution_ptr, stop_mode, reply<bool>>,
     // Orders a round of a stream; 0 ends it.
     caf::reacts_to<atom::pull, execution_ptr, std::uint64_t>,
+    // Passes on more of a request to an application.
+    caf::reacts_to<atom::feed, execution_ptr, app_feed>,
     // Tells how the session stands: now, or (true) once it has started or failed to.
     caf::reacts_to<atom::describe, bool, reply<session_info>>,
     // Makes a namespace.
@@ -141,6 +143,8 @@ using tenant_actor = caf::typed_actor<
     caf::reacts_to<atom::cancel, std::string, reply<bool>>,
     // Orders a round of a stream; 0 ends it.
     caf::reacts_to<atom::pull, execution_ptr, std::uint64_t>,
+    // Passes on more of a request to an application.
+    caf::reacts_to<atom::feed, execution_ptr, app_feed>,
     // Makes a namespace in a session.
     caf::reacts_to<atom::create, namespace_request, reply<namespace_info>>,
     // Ends a namespace of a session.

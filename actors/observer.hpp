@@ -92,6 +92,10 @@ public:
                                   std::int64_t busy, std::int64_t waiting) = 0;
   /// A session of a pool has ended by itself and is replaced.
   virtual void session_pool_replaced(const session_pool_label& pool) = 0;
+  /// A request to an application ended. `outcome`: "ok", "failed", "timeout", "lost", "malformed"
+  /// or "refused".
+  virtual void app_request_ended(const std::string& tenant, std::string_view outcome,
+                                 std::chrono::microseconds took) = 0;
   /// Messages of a tenant met that fate. `outcome`: "delivered", "dropped", "nobody" or "refused".
   virtual void message_ended(const std::string& tenant, std::string_view outcome,
                              std::uint64_t count) = 0;

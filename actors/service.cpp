@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/service.hpp"
 
+#include "actors/app_registry.hpp"
 #include "actors/asio_coordinator.hpp"
 #include "actors/cpu_shares.hpp"
 #include "actors/interfaces.hpp"
@@ -221,8 +222,20 @@ struct service::impl {
 
   tenant_actor spawn_tenant(const std::string& name, allowance& quotas) {
     return system.spawn(
-        tenant, tenant_plan{reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr,
-                            &*shares, gate, functions, mail, store, databases, name, quotas,
+        tenant, tenant_plan{reactor,
+                            config,
+                            watch,
+                            load,
+                            workers,
+                            cgroups ? &*cgroups : nullptr,
+                            &*shares,
+                            gate,
+                            functions,
+                            mail,
+                            store,
+                            databases,
+                            name,
+                            quotas,
                             [this, name] { return group_of(name); },
                             [this](const std::string& environment, const std::string& group) {
                               return pool_of(environment, group, pool_life::retiring);
@@ -233,6 +246,7 @@ struct service::impl {
                             [this, name](const std::string& function) {
                               return session_pools.route(name, function);
                             },
+                            [this](const session_info& ended) { apps.on_session_ended(ended); },
                             [this](const std::string& other) {
                               return caf::actor_cast<caf::actor>(tenant_of(other));
                             }});
@@ -281,6 +295,26 @@ struct service::impl {
        [this](const std::string& name) { return tenant_of(name); },
        [this](const std::string& tenant) { return group_of(tenant); }}};
   std::uint64_t last_owner = 0;
+  app_registry apps{
+      {reactor, config, watch,
+       [this](const std::string& tenant, session_request what, reply<session_info> to) {
+         caf::anon_send(tenant_of(tenant), atom::create_v, std::move(what), std::move(to));
+       },
+       [this](const std::string& tenant, const std::string& session) {
+         caf::anon_send(tenant_of(tenant), atom::close_v, session, reply<done>{});
+       },
+       [this](const std::string& tenant, const std::string& session, reply<session_info> to) {
+         caf::anon_send(tenant_of(tenant), atom::describe_v, session, std::move(to));
+       },
+       [this](const std::string& tenant, submission&& what, reply<execution_ptr> to) {
+         caf::anon_send(tenant_of(tenant), atom::submit_v, std::move(what), std::move(to));
+       },
+       [this](const std::string& tenant, const execution_ptr& what, std::uint64_t credit) {
+         caf::anon_send(tenant_of(tenant), atom::pull_v, what, credit);
+       },
+       [this](const std::string& tenant, const execution_ptr& what, app_feed more) {
+         caf::anon_send(tenant_of(tenant), atom::feed_v, what, std::move(more));
+       }}};
 };
 
 service::service(boost::asio::io_context& reactor, settings config, observer& watch,
@@ -428,6 +462,10 @@ void service::memory_of(const std::string& tenant, const std::string& session,
   caf::anon_send(impl_->tenant_of(tenant), atom::memory_v, session, std::move(to));
 }
 
+app_registry& service::apps() noexcept {
+  return impl_->apps;
+}
+
 switchboard& service::functions() noexcept {
   return impl_->functions;
 }
@@ -472,6 +510,7 @@ void service::drain(clock_type::time_point deadline, std::function<void()> then)
       gather->then();
   };
   impl_->session_pools.drain();
+  impl_->apps.drain();
   for (auto& [name, entry] : impl_->tenants)
     caf::anon_send(entry.handle, atom::drain_v, deadline, std::function<void()>{one_done});
   one_done();

@@ -168,6 +168,8 @@ struct compiled {
   std::string error;
 };
 
+class app_registry;
+
 /// The door between the network side of the daemon and its actors. Every call names the tenant and
 /// is answered through its `reply`, on the reactor thread, possibly before the call returns. All
 /// methods are called on the reactor thread.
@@ -253,6 +255,8 @@ public:
                        reply<std::vector<namespace_info>> to);
   void memory_of(const std::string& tenant, const std::string& session, reply<worker_memory> to);
 
+  /// Web applications that live in sessions.
+  [[nodiscard]] app_registry& apps() noexcept;
   /// Where clients offer functions to the code of their sessions, and answer its calls.
   [[nodiscard]] switchboard& functions() noexcept;
   /// Sends a message of a client's; `value` is an encoded and validated Value. See `mailboxes`.

@@ -162,6 +162,9 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
       [then_flush](atom::pull, const execution_ptr& what, std::uint64_t credit) {
         then_flush([&](session_core& core) { core.pull(what, credit); });
       },
+      [then_flush](atom::feed, const execution_ptr& what, app_feed& more) {
+        then_flush([&](session_core& core) { core.feed(what, std::move(more)); });
+      },
       [then_flush](atom::describe, bool when_started, const reply<session_info>& to) {
         then_flush([&](session_core& core) { core.describe(when_started, to); });
       },

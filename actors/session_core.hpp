@@ -103,6 +103,8 @@ public:
   void cancel(const execution_ptr& what, stop_mode mode, const reply<bool>& to);
   /// Orders a round of a stream; 0 ends it in order.
   void pull(const execution_ptr& what, std::uint64_t credit);
+  /// Passes on more of a request to an application.
+  void feed(const execution_ptr& what, app_feed more);
   /// Answers at once, or once the session has started or failed to.
   void describe(bool when_started, const reply<session_info>& to);
   void create_namespace(const namespace_request& what, const reply<namespace_info>& to);
@@ -260,6 +262,10 @@ private:
   bool handle_items(std::string_view body);
   bool handle_parked(std::string_view body);
   bool handle_finished(std::string_view body);
+
+  // session_apps.cpp: web applications that live in it.
+  void send_feed(execution& what, app_feed more);
+  bool handle_app_taken(std::string_view body);
 
   // session_host.cpp: its code and the application.
   bool handle_host_call(std::string_view body);

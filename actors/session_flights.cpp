@@ -115,6 +115,8 @@ void session_core::send(const execution_ptr& what, clock_type::time_point now) {
     for (auto credit : std::exchange(what->early_rounds, {}))
       add_round(stream, credit);
   }
+  for (auto& more : std::exchange(what->early_input, {}))
+    send_feed(*what, std::move(more));
   if (sent == &sent_.front())
     start_front(now);
 }
@@ -276,7 +278,12 @@ void session_core::end_round(in_flight& flight) {
 void session_core::close_stream(in_flight& flight) {
   (void)bridge::append_pull(worker_->outgoing(), {flight.what->number, 0});
   // What the generator does at its end has as long as any code that is asked to stop.
-  flight.deadline = std::min(flight.deadline, clock_type::now() + config_.grace);
+  // An application may have something to finish that its client does not wait for.
+  const auto& request = flight.what->request();
+  auto patience = request.mode == bridge::run_mode::app_request
+                      ? std::min(request.idle_timeout, config_.stream_idle)
+                      : config_.grace;
+  flight.deadline = std::min(flight.deadline, clock_type::now() + patience);
   flight.rounds.clear();
   flight.ending = true;
   wake_by(flight.deadline);

@@ -73,6 +73,8 @@ bool session_core::handle(const bridge::frame& frame) {
     case bridge::frame_type::host_call: return handle_host_call(frame.body);
     case bridge::frame_type::host_drop: return handle_host_drop(frame.body);
     case bridge::frame_type::note: return handle_note(frame.body);
+    case bridge::frame_type::app_taken: return handle_app_taken(frame.body);
+    case bridge::frame_type::app_input:
     case bridge::frame_type::host_result:
     case bridge::frame_type::pull:
     case bridge::frame_type::hello:

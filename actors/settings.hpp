@@ -84,6 +84,14 @@ struct timeout_profile {
   std::chrono::milliseconds stream{0}; ///< Of a whole stream.
 };
 
+/// Bounds on what is asked of an application. In a plan 0 stands for what holds for all.
+struct app_limits {
+  std::size_t concurrent = 0;                   ///< Requests at once.
+  std::uint64_t body_bytes = 0;                 ///< Of a request.
+  std::chrono::milliseconds request_timeout{0}; ///< Of a request in all.
+  std::chrono::milliseconds idle_timeout{0};    ///< Until something comes that is awaited.
+};
+
 /// The tenant that everybody is where nobody has to say who they are.
 inline constexpr const char* local_tenant = "local";
 
@@ -117,6 +125,13 @@ struct settings {
   std::uint64_t zygote_max_forks = 100'000;
   std::chrono::milliseconds zygote_timeout{60'000}; ///< For a zygote to import what it preloads.
   std::chrono::seconds start_timeout{30};           ///< For a session to get its worker.
+
+  app_limits apps{.concurrent = 1'000,
+                  .body_bytes = 64u << 20,
+                  .request_timeout = std::chrono::milliseconds{1'800'000},
+                  .idle_timeout = std::chrono::milliseconds{120'000}};
+  std::size_t max_apps = 100;                ///< Per tenant.
+  std::string app_domain = "apps.localhost"; ///< Below which applications have host names.
 
   std::size_t max_sessions = 10'000;    ///< Per tenant.
   std::size_t queue_bytes = 256u << 20; ///< Of sources and operands that wait, per tenant.

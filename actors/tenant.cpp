@@ -311,6 +311,8 @@ void tenant_core::on_ended(const session_info& info) {
   tidy_orphans();
   if (!was.one_shot && !was.member)
     bury(info);
+  if (plan_.session_ended)
+    plan_.session_ended(info);
   if (draining_)
     drain_step();
 }
@@ -408,6 +410,9 @@ tenant_actor::behavior_type tenant(tenant_actor::stateful_pointer<tenant_actor_s
       },
       [self](atom::pull, const execution_ptr& what, std::uint64_t credit) {
         self->state.core->pull(what, credit);
+      },
+      [self](atom::feed, const execution_ptr& what, app_feed& more) {
+        self->state.core->feed(what, std::move(more));
       },
       [self](atom::create, const namespace_request& what, const reply<namespace_info>& to) {
         self->state.core->create_namespace(what, to);

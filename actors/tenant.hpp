@@ -43,6 +43,8 @@ struct tenant_plan {
   std::function<result<runner_actor>(const std::string&)> session_pool;
   /// Where a function is routed to: name of a session pool, or nothing.
   std::function<std::string(const std::string&)> route;
+  /// Told of each session that has ended.
+  std::function<void(const session_info&)> session_ended;
   /// Another tenant, for what only that one keeps.
   std::function<caf::actor(const std::string&)> other;
 };
@@ -66,6 +68,7 @@ public:
   void find(const std::string& id, const reply<execution_ptr>& to);
   void cancel(const std::string& id, const reply<bool>& to);
   void pull(const execution_ptr& what, std::uint64_t credit);
+  void feed(const execution_ptr& what, app_feed more);
   void abandoned(const execution_ptr& what);
   void list_executions(const std::string& session, const reply<std::vector<execution_info>>& to);
 

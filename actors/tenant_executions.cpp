@@ -234,6 +234,14 @@ void tenant_core::pull(const execution_ptr& what, std::uint64_t credit) {
     caf::anon_send(it->second.where, atom::pull_v, what, credit);
 }
 
+void tenant_core::feed(const execution_ptr& what, app_feed more) {
+  if (what->end())
+    return;
+  auto home = sessions_.find(what->session_id());
+  if (home != sessions_.end())
+    caf::anon_send(home->second.handle, atom::feed_v, what, std::move(more));
+}
+
 void tenant_core::abandoned(const execution_ptr& what) {
   auto it = executions_.find(what->id());
   if (it == executions_.end() || what->end())

@@ -29,6 +29,8 @@ constexpr bool is_known(unsigned char type) noexcept {
     case frame_type::items:
     case frame_type::parked:
     case frame_type::host_result:
+    case frame_type::app_input:
+    case frame_type::app_taken:
     case frame_type::host_call:
     case frame_type::host_drop:
     case frame_type::note: return true;

@@ -18,6 +18,7 @@ enum class frame_type : std::uint8_t {
   evaluate = 1,    ///< daemon -> worker
   pull = 2,        ///< daemon -> worker
   host_result = 3, ///< daemon -> worker
+  app_input = 10,  ///< daemon -> worker
   hello = 16,      ///< worker -> daemon, once, first
   output = 17,
   display = 18,
@@ -27,6 +28,7 @@ enum class frame_type : std::uint8_t {
   host_call = 22,
   host_drop = 23,
   note = 24,
+  app_taken = 30,
 };
 
 inline constexpr std::size_t frame_header_bytes = 8;

@@ -29,6 +29,10 @@ enum class evaluate_field : std::uint32_t {
 
 enum class pull_field : std::uint32_t { execution = 1, credit };
 
+enum class app_input_field : std::uint32_t { execution = 1, kind, code, content };
+
+enum class app_taken_field : std::uint32_t { execution = 1, bytes };
+
 enum class hello_field : std::uint32_t { protocol = 1, python_version };
 
 enum class output_field : std::uint32_t { execution = 1, is_stderr, text };

@@ -167,6 +167,24 @@ status append_hello(std::string& out, const hello& message) {
   return end_frame(out, start);
 }
 
+status append_app_input(std::string& out, const app_input& message) {
+  using f = app_input_field;
+  make_room(out, message.content.size());
+  auto start = begin_frame(out, frame_type::app_input);
+  put(out, f::execution, message.execution);
+  put(out, f::kind, static_cast<std::uint64_t>(message.kind));
+  put(out, f::code, std::uint64_t{message.code});
+  put(out, f::content, message.content);
+  return end_frame(out, start);
+}
+
+status append_app_taken(std::string& out, const app_taken& message) {
+  auto start = begin_frame(out, frame_type::app_taken);
+  put(out, app_taken_field::execution, message.execution);
+  put(out, app_taken_field::bytes, message.bytes);
+  return end_frame(out, start);
+}
+
 status append_output(std::string& out, const output& message) {
   auto start = begin_frame(out, frame_type::output);
   put(out, output_field::execution, message.execution);
@@ -300,6 +318,30 @@ result<hello> decode_hello(std::string_view body) {
         to.protocol = static_cast<std::uint32_t>(in.number(0, any32));
         break;
       case hello_field::python_version: to.python_version = in.bytes(); break;
+      default: in.reject();
+    }
+  });
+}
+
+result<app_input> decode_app_input(std::string_view body) {
+  using f = app_input_field;
+  return decode<app_input>(body, "app_input", f::content, [](auto& in, app_input& to) {
+    switch (in.field()) {
+      case f::execution: to.execution = in.number(1, any64); break;
+      case f::kind: to.kind = static_cast<app_input::input_kind>(in.number(1, 5)); break;
+      case f::code: to.code = static_cast<std::uint32_t>(in.number(0, any32)); break;
+      case f::content: to.content = in.bytes(); break;
+      default: in.reject();
+    }
+  });
+}
+
+result<app_taken> decode_app_taken(std::string_view body) {
+  using f = app_taken_field;
+  return decode<app_taken>(body, "app_taken", f::bytes, [](auto& in, app_taken& to) {
+    switch (in.field()) {
+      case f::execution: to.execution = in.number(1, any64); break;
+      case f::bytes: to.bytes = in.number(1, any64); break;
       default: in.reject();
     }
   });

@@ -40,8 +40,18 @@ enum class run_mode : std::uint8_t {
   /// [what, arguments...]: "variables"; "interpreter"; "memory"; "collect", generation or None;
   /// "tracemalloc", enabled, frames. The result is a dict.
   inspect = 11,
+  // Web applications, which have numbers that the daemon gives them, see app_messages.hpp.
+  /// [number, name of a module or None, name of the application, kind or ""]: runs the source, if
+  /// there is any, and starts what then has that name. The result is its kind.
+  boot_app = 20,
+  /// See `append_app_request`. With credit: what comes back are the items of a response.
+  app_request = 21,
+  close_app = 22, ///< [number]
+  /// Boots, asks, closes: [name of a module or None, name, kind or "", a request]. The result is a
+  /// whole response.
+  invoke_app = 23,
 };
-inline constexpr std::uint32_t last_run_mode = 11;
+inline constexpr std::uint32_t last_run_mode = 23;
 
 /// In which form the result is wanted.
 enum class value_form : std::uint8_t { none = 1, typed = 2, repr = 3 };
@@ -96,6 +106,31 @@ inline constexpr std::uint64_t stream_round_bytes = 1u << 20;
 struct pull {
   std::uint64_t execution = 0;
   std::uint64_t credit = 0; ///< 0: close the iterator and finish.
+};
+
+/// More of a request to a web application, whose execution waits for it or will.
+struct app_input {
+  enum class input_kind : std::uint8_t {
+    body = 1, ///< A piece of the body; more follows.
+    end = 2,  ///< The last one.
+    // Of a WebSocket.
+    text = 3,       ///< A message: UTF-8, checked.
+    binary = 4,     ///< A message.
+    disconnect = 5, ///< The client has left, with `code`.
+  };
+  std::uint64_t execution = 0;
+  input_kind kind = input_kind::body;
+  std::uint32_t code = 0;
+  std::string_view content;
+};
+
+/// How much input of an application may be on its way: what it has not said that it took.
+inline constexpr std::size_t app_input_window = 256u << 10;
+
+/// Bytes of input that an application has taken.
+struct app_taken {
+  std::uint64_t execution = 0;
+  std::uint64_t bytes = 0; ///< At least 1.
 };
 
 /// The host's answer to a call.
@@ -207,6 +242,8 @@ struct finished {
 status append_evaluate(std::string& out, const evaluate& message);
 status append_pull(std::string& out, const pull& message);
 status append_host_result(std::string& out, const host_result& message);
+status append_app_input(std::string& out, const app_input& message);
+status append_app_taken(std::string& out, const app_taken& message);
 status append_hello(std::string& out, const hello& message);
 status append_output(std::string& out, const output& message);
 status append_display(std::string& out, const display& message);
@@ -220,6 +257,8 @@ status append_note(std::string& out, const note& message);
 result<evaluate> decode_evaluate(std::string_view body);
 result<pull> decode_pull(std::string_view body);
 result<host_result> decode_host_result(std::string_view body);
+result<app_input> decode_app_input(std::string_view body);
+result<app_taken> decode_app_taken(std::string_view body);
 result<hello> decode_hello(std::string_view body);
 result<output> decode_output(std::string_view body);
 result<display> decode_display(std::string_view body);

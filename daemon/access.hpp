@@ -23,6 +23,10 @@ public:
   /// Refuses with `permission_denied` a `Host` that is not ours or an `Origin` that was not
   /// configured, and with `invalid_argument` a request without exactly one `Host`.
   [[nodiscard]] status check(const http_request& request) const;
+  // Its parts.
+  [[nodiscard]] status check_host(const http_request& request) const;
+  [[nodiscard]] status check_origin(const http_request& request) const;
+  [[nodiscard]] static status check_one_host(const http_request& request);
 
 private:
   [[nodiscard]] bool known_host(std::string_view host) const;

@@ -141,6 +141,8 @@ status application::run() {
   server_ = std::make_unique<server>(
       reactor_, *core_, access_rules{config_.hosts, config_.origins, config_.auth.asked()}, *auth_,
       config_.network, meters_, journal_);
+  ingress_ = std::make_unique<app_ingress>(*core_, *auth_, config_.core.app_domain);
+  server_->add_route(*ingress_);
   if (!config_.metrics)
     server_->hide_metrics();
   if (auto ok = open_doors(); ok) {
@@ -155,6 +157,7 @@ status application::run() {
   }
   core_->run();
   server_.reset();
+  ingress_.reset();
   auth_.reset();
   core_.reset();
   broker_.reset();

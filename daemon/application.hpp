@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "daemon/app_ingress.hpp"
 #include "daemon/config.hpp"
 #include "daemon/options.hpp"
 #include "daemon/server.hpp"
@@ -53,6 +54,7 @@ private:
   std::unique_ptr<http_broker> broker_;
   std::unique_ptr<service> core_;
   std::unique_ptr<authenticator> auth_;
+  std::unique_ptr<app_ingress> ingress_;
   std::unique_ptr<server> server_;
   boost::asio::signal_set signals_{reactor_};
   boost::asio::steady_timer poll_{reactor_};

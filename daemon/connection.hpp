@@ -116,6 +116,7 @@ public:
   void sweep(clock_type::time_point now);
   void stop(stopping how);
   void recheck();
+  [[nodiscard]] const boost::asio::any_io_executor& executor() const noexcept { return executor_; }
   /// Who is on the other side.
   [[nodiscard]] const peer& other_side() const noexcept { return stream_->other_side(); }
 

@@ -208,6 +208,11 @@ struct metrics::families {
                                                    "From a call of a pool until it had a session.");
   Family<Counter>& messages =
       counter("vivarium_messages_total", "Messages between sessions and clients, by outcome.");
+  Family<Counter>& app_requests =
+      counter("vivarium_app_requests_total", "Requests to web applications, by outcome.");
+  Family<Histogram>& app_request_latency =
+      histogram("vivarium_app_request_duration_seconds",
+                "From a request to a web application until it has ended.");
   Family<Counter>& auth_failures =
       counter("vivarium_auth_failures_total", "Requests that were not let in, by reason.");
   Gauge& auth_keys = gauge("vivarium_auth_keys", "API keys in the key file.").Add({});
@@ -240,6 +245,7 @@ struct metrics::families {
   label_cache<3, Counter*> pool_cache;
   label_cache<2, Counter*> quota_cache;
   label_cache<2, std::pair<Counter*, Histogram*>> host_cache;
+  label_cache<2, std::pair<Counter*, Histogram*>> app_cache;
   label_cache<1, Counter*> record_cache;
   label_cache<2, Counter*> message_cache;
   label_cache<3, Counter*> session_pool_cache;
@@ -498,6 +504,18 @@ void metrics::session_pool_level(const session_pool_label& pool, std::int64_t re
 
 void metrics::session_pool_replaced(const session_pool_label& pool) {
   families_->session_pool_of(pool).replaced->Increment();
+}
+
+void metrics::app_request_ended(const std::string& tenant, std::string_view outcome,
+                                std::chrono::microseconds took) {
+  auto& [count, latency] = families_->app_cache.find({tenant, outcome}, [&] {
+    prometheus::Labels who{{"tenant", tenant}, {"outcome", std::string{outcome}}};
+    return std::pair{&families_->app_requests.Add(who),
+                     &families_->app_request_latency.Add(who, seconds_buckets())};
+  });
+  count->Increment();
+  if (took.count() > 0) // One that was refused took nothing.
+    latency->Observe(seconds_of(took));
 }
 
 void metrics::message_ended(const std::string& tenant, std::string_view outcome,

@@ -72,6 +72,8 @@ public:
   void session_pool_level(const session_pool_label& pool, std::int64_t ready, std::int64_t busy,
                           std::int64_t waiting) override;
   void session_pool_replaced(const session_pool_label& pool) override;
+  void app_request_ended(const std::string& tenant, std::string_view outcome,
+                         std::chrono::microseconds took) override;
   void message_ended(const std::string& tenant, std::string_view outcome,
                      std::uint64_t count) override;
   void actor_restarted(const std::string& kind) override;

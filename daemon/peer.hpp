@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,7 +16,10 @@ struct peer_certificate {
 
 /// What a transport knows of the other side.
 struct peer {
-  bool local = false; ///< It came through loopback or a Unix socket.
+  bool local = false;  ///< It came through loopback or a Unix socket.
+  bool secure = false; ///< It came by TLS.
+  std::string address; ///< Of IP; empty for a Unix socket.
+  std::uint16_t port = 0;
   std::optional<peer_certificate> certificate;
 };
 

@@ -23,6 +23,13 @@ std::shared_ptr<basic_call> begin_any(const context& with, const question& asked
     case method::serve: return begin_serve(with, asked, std::move(who), tag);
     case method::wait: return begin_wait(with, asked, std::move(who), tag);
     case method::follow: return begin_follow(with, asked, std::move(who), tag);
+    case method::boot_app:
+    case method::get_app:
+    case method::list_apps:
+    case method::close_app:
+    case method::handle:
+    case method::handle_stream:
+    case method::invoke: return begin_app(with, asked, std::move(who), tag);
     case method::receive: return begin_receive(with, asked, std::move(who), tag);
     default: return begin_simple(with, asked, std::move(who), tag);
   }
@@ -42,6 +49,10 @@ bool may_be_long(method what) noexcept {
     case method::send:
     case method::set_value:
     case method::create_namespace:
+    case method::boot_app:
+    case method::handle:
+    case method::handle_stream:
+    case method::invoke:
     case method::serve:
     case method::answer:
     case method::release_refs: return true;

@@ -120,6 +120,9 @@ std::shared_ptr<basic_call> begin_batch(const context& with, const question& ask
                                         std::shared_ptr<asker> who, std::uint64_t tag);
 std::shared_ptr<basic_call> begin_serve(const context& with, const question& asked,
                                         std::shared_ptr<asker> who, std::uint64_t tag);
+/// Web applications.
+std::shared_ptr<basic_call> begin_app(const context& with, const question& asked,
+                                      std::shared_ptr<asker> who, std::uint64_t tag);
 /// Messages to a client.
 std::shared_ptr<basic_call> begin_receive(const context& with, const question& asked,
                                           std::shared_ptr<asker> who, std::uint64_t tag);

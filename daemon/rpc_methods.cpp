@@ -11,6 +11,7 @@ namespace {
 #define SESSION "/vivarium.v1.SessionService/"
 #define HOST "/vivarium.v1.HostService/"
 #define POOL "/vivarium.v1.PoolService/"
+#define APP "/vivarium.v1.AppService/"
 #define MESSAGE "/vivarium.v1.MessageService/"
 #define STORE "/vivarium.v1.StoreService/"
 constexpr std::array<method_info, method_count> methods{{
@@ -62,6 +63,14 @@ constexpr std::array<method_info, method_count> methods{{
     {method::delete_value, "delete_value", STORE "DeleteValue", "deleteValue", 242, 242, false,
      false},
     {method::list_keys, "list_keys", STORE "ListKeys", "listKeys", 243, 243, false, true},
+    {method::boot_app, "boot_app", APP "BootApp", "bootApp", 260, 260, false, false},
+    {method::get_app, "get_app", APP "GetApp", "getApp", 261, 261, false, true},
+    {method::list_apps, "list_apps", APP "ListApps", "listApps", 262, 262, false, true},
+    {method::close_app, "close_app", APP "CloseApp", "closeApp", 263, 263, false, false},
+    {method::handle, "handle", APP "Handle", "handle", 264, 264, false, false},
+    {method::handle_stream, "handle_stream", APP "HandleStream", "handleStream", 265, 265, true,
+     false},
+    {method::invoke, "invoke", APP "Invoke", "invoke", 266, 266, false, false},
 }};
 #undef EXECUTION
 #undef SESSION
@@ -69,6 +78,7 @@ constexpr std::array<method_info, method_count> methods{{
 #undef POOL
 #undef MESSAGE
 #undef STORE
+#undef APP
 
 template <class Matches>
 const method_info* find(Matches matches) noexcept {

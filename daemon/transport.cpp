@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -22,25 +23,31 @@ namespace {
 
 using buffers = std::span<const asio::const_buffer>;
 
-/// Whether a connection cannot have come from another machine.
-bool is_local(const stream_socket& socket) {
+/// Who is on the other side, and whether it cannot be another machine.
+peer peer_of(const stream_socket& socket) {
+  peer out;
   error_code why;
   auto from = socket.remote_endpoint(why);
   if (why)
-    return false;
+    return out;
   const auto* address = from.data();
-  if (address->sa_family == AF_UNIX)
-    return true;
-  if (address->sa_family == AF_INET) {
+  char text[INET6_ADDRSTRLEN] = {};
+  if (address->sa_family == AF_UNIX) {
+    out.local = true;
+  } else if (address->sa_family == AF_INET) {
     sockaddr_in v4{};
     std::memcpy(&v4, address, sizeof(v4));
-    return (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
+    out.local = (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
+    out.port = ntohs(v4.sin_port);
+    out.address = ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
+  } else if (address->sa_family == AF_INET6) {
+    sockaddr_in6 v6{};
+    std::memcpy(&v6, address, sizeof(v6));
+    out.local = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+    out.port = ntohs(v6.sin6_port);
+    out.address = ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
   }
-  sockaddr_in6 v6{};
-  if (address->sa_family != AF_INET6)
-    return false;
-  std::memcpy(&v6, address, sizeof(v6));
-  return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+  return out;
 }
 
 class plain_transport final : public transport {
@@ -48,7 +55,7 @@ public:
   explicit plain_transport(stream_socket socket) : socket_{std::move(socket)} {
     error_code ignored;
     socket_.non_blocking(true, ignored);
-    other_.local = is_local(socket_);
+    other_ = peer_of(socket_);
   }
 
   [[nodiscard]] const peer& other_side() const noexcept override { return other_; }
@@ -92,7 +99,8 @@ private:
 class tls_transport final : public transport {
 public:
   tls_transport(stream_socket socket, asio::ssl::context& tls) : stream_{std::move(socket), tls} {
-    other_.local = is_local(stream_.next_layer());
+    other_ = peer_of(stream_.next_layer());
+    other_.secure = true;
   }
 
   [[nodiscard]] const peer& other_side() const noexcept override { return other_; }

@@ -21,6 +21,7 @@ enum kind : std::uint32_t {
   kind_not_found = 10,
   kind_permission = 11,
   kind_session_lost = 12,
+  kind_route_not_found = 13,
   kind_internal = 14,
   kind_invalid_argument = 15,
   kind_value = 16,
@@ -123,6 +124,7 @@ failure_face face_of(errc code) noexcept {
     case errc::cancelled: return {"canceled", 499, kind_cancelled};
     case errc::permission_denied: return {"permission_denied", 403, kind_permission};
     case errc::unauthenticated: return {"unauthenticated", 401, kind_permission};
+    case errc::route_not_found: return {"not_found", 404, kind_route_not_found};
     case errc::session_lost: return {"aborted", 409, kind_session_lost};
     case errc::worker_busy: return {"resource_exhausted", 429, kind_busy};
     case errc::session_worker_unavailable: return {"aborted", 409, kind_session_lost};

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "vivarium/v1/app.pb.h"
 #include "vivarium/v1/connection.pb.h"
 #include "vivarium/v1/execution.pb.h"
 #include "vivarium/v1/host.pb.h"
@@ -86,6 +87,19 @@ const Message& prototype_of(message type) {
     case message::delete_value_response: return v1::DeleteValueResponse::default_instance();
     case message::list_keys_request: return v1::ListKeysRequest::default_instance();
     case message::list_keys_response: return v1::ListKeysResponse::default_instance();
+    case message::boot_app_request: return v1::BootAppRequest::default_instance();
+    case message::boot_app_response: return v1::BootAppResponse::default_instance();
+    case message::get_app_request: return v1::GetAppRequest::default_instance();
+    case message::get_app_response: return v1::GetAppResponse::default_instance();
+    case message::list_apps_request: return v1::ListAppsRequest::default_instance();
+    case message::list_apps_response: return v1::ListAppsResponse::default_instance();
+    case message::close_app_request: return v1::CloseAppRequest::default_instance();
+    case message::handle_request: return v1::HandleRequest::default_instance();
+    case message::handle_response: return v1::HandleResponse::default_instance();
+    case message::handle_stream_request: return v1::HandleStreamRequest::default_instance();
+    case message::handle_stream_response: return v1::HandleStreamResponse::default_instance();
+    case message::invoke_request: return v1::InvokeRequest::default_instance();
+    case message::invoke_response: return v1::InvokeResponse::default_instance();
     case message::defaults: return v1::Defaults::default_instance();
     case message::execution_error: return v1::ExecutionError::default_instance();
     case message::client_frame: return v1::ClientFrame::default_instance();

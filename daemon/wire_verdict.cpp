@@ -172,7 +172,7 @@ void append_verdict(std::string& out, std::uint32_t field, const execution& sour
   std::string converted;
   std::string_view content = end.content;
   std::uint32_t form = 0; // field of Result; 0: Result is empty, or it is an error
-  if (end.outcome == verdict::kind::value) {
+  if (end.outcome == verdict::kind::value && format != result_format::none) {
     form = 1;
     if (format == result_format::json) {
       bridge::append_struct_value(converted, content);

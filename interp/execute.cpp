@@ -4,8 +4,10 @@
 #include "bridge/frame.hpp"
 #include "bridge/worker_fields.hpp"
 #include "interp/answer.hpp"
+#include "interp/apps.hpp"
 #include "interp/compile.hpp"
 #include "interp/decode_value.hpp"
+#include "interp/operation_error.hpp"
 #include "interp/operations.hpp"
 #include "interp/py_ref.hpp"
 #include "interp/streams.hpp"
@@ -78,21 +80,25 @@ void start_task(runtime& self, execution& begun, Start start) {
     tell_parked(self, number);
 }
 
-// What is done when the value is there, or null with a Python error set.
-void conclude(runtime& self, execution& ended, py_ref value,
-              reached where = reached::on_main_thread) {
+bool bind_operands(runtime& self, const bridge::evaluate& request, PyObject* space) {
+  auto variables = decode_value(self, request.operands, request.values);
+  return variables && bind_variables(space, variables.get());
+}
+
+} // namespace
+
+void conclude(runtime& self, execution& ended, py_ref value, reached where) {
   if (self.forked)
     leave_forked_child();
+  if (value && ended.of_app && PyTuple_CheckExact(value.get()))
+    ended.stream_credit = 0; // It is whole: a value, and not what is iterated.
   if (value && ended.stream_credit > 0)
     begin_stream(self, ended, std::move(value), where);
   else
     finish(self, ended, std::move(value));
 }
 
-bool bind_operands(runtime& self, const bridge::evaluate& request, PyObject* space) {
-  auto variables = decode_value(self, request.operands, request.values);
-  return variables && bind_variables(space, variables.get());
-}
+namespace {
 
 void run_source(runtime& self, const bridge::evaluate& request, execution& begun) {
   const auto* code = find_or_compile(self, request);
@@ -108,7 +114,8 @@ void run_source(runtime& self, const bridge::evaluate& request, execution& begun
   if (!request.operands.empty() && !bind_operands(self, request, begun.space.get()))
     return finish(self, begun, {});
   if (!is_async)
-    return conclude(self, begun, run(begun.space.get(), std::move(statements), std::move(value)));
+    return conclude(self, begun, run(begun.space.get(), std::move(statements), std::move(value)),
+                    reached::on_main_thread);
   auto space = py_ref::share(begun.space.get());
   auto or_none = [](const py_ref& part) { return part ? part.get() : Py_None; };
   start_task(self, begun, [&](std::uint64_t number) {
@@ -117,10 +124,31 @@ void run_source(runtime& self, const bridge::evaluate& request, execution& begun
   });
 }
 
+// Of an application that is booted from source: what it is found in.
+bool run_app_source(runtime& self, const bridge::evaluate& request, execution& begun) {
+  const auto* code = find_or_compile(self, request);
+  if (code == nullptr)
+    return false;
+  if (code->is_async) {
+    raise_failure(failure_kind::invalid_argument, "top_level_await",
+                  "the source of an application has no `await` at its top level");
+    return false;
+  }
+  return static_cast<bool>(run(begun.space.get(), py_ref::share(code->statements.get()),
+                               py_ref::share(code->value.get())));
+}
+
 void run_operation(runtime& self, const bridge::evaluate& request, execution& begun) {
+  if (!request.source.empty()) {
+    begun.space =
+        py_ref::steal(PyObject_CallFunction(self.python.app_space, "s#", request.filename.data(),
+                                            static_cast<Py_ssize_t>(request.filename.size())));
+    if (!begun.space || !run_app_source(self, request, begun))
+      return finish(self, begun, {});
+  }
   auto value = operate(self, request, begun.space.get());
   if (!value || reinterpret_cast<PyObject*>(Py_TYPE(value.get())) != self.python.pending)
-    return conclude(self, begun, std::move(value));
+    return conclude(self, begun, std::move(value), reached::on_main_thread);
   start_task(self, begun, [&](std::uint64_t number) {
     return PyObject_CallFunction(self.python.async_await, "KO", number, value.get());
   });
@@ -158,7 +186,9 @@ void execute(runtime& self, const bridge::evaluate& request) {
   begun.is_scratch = request.name_space == bridge::scratch_namespace;
   if (!begun.space)
     return finish(self, begun, {});
-  if (request.mode <= bridge::run_mode::compile)
+  if (request.mode == bridge::run_mode::app_request)
+    ask_app(self, request, begun);
+  else if (request.mode <= bridge::run_mode::compile)
     run_source(self, request, begun);
   else
     run_operation(self, request, begun);

@@ -4,12 +4,17 @@
 #include "bridge/worker_protocol.hpp"
 #include "interp/execution.hpp"
 #include "interp/runtime.hpp"
+#include "interp/streams.hpp"
 
 namespace vivarium::interp {
 
 /// Does what a request asks. A synchronous execution has put its answer on the channel when this
 /// returns; an asynchronous one has become a task, whose end calls `finish_waiting`.
 void execute(runtime& self, const bridge::evaluate& request);
+
+/// What is done when the value of an execution is there, or null with a Python error set: it is
+/// iterated, or the answer.
+void conclude(runtime& self, execution& ended, py_ref value, reached where);
 
 /// Ends the asynchronous execution `number` with the value, or, when it is null, with the Python
 /// error that is set.

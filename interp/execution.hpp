@@ -26,6 +26,7 @@ struct execution {
   std::uint64_t stream_credit = 0; ///< Above 0: its value is to be iterated.
   py_ref space;                    ///< The namespace that it runs in.
   bool is_scratch = false;         ///< Which ends with it.
+  bool of_app = false;             ///< A request to a web application.
   bool stop_waiting = false;       ///< It was interrupted while it waited for the host.
 };
 
@@ -37,6 +38,7 @@ struct open_stream {
   std::uint64_t round_bytes = 0;     ///< That the present one has brought.
   bool is_async = false;
   bool is_first = true; ///< The next item is the first one of its round.
+  bool patient = false; ///< Its items leave when whoever makes them rests, not each at once.
   bool told = false;    ///< The daemon knows that others may have the interpreter in between.
   bool stop = false;    ///< It was interrupted while nothing of it ran.
 };

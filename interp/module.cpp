@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The native module `_vivarium`, loaded by the environment's own interpreter inside the jail.
 #include "bridge/validate.hpp"
+#include "interp/apps.hpp"
 #include "interp/execute.hpp"
 #include "interp/host_calls.hpp"
 #include "interp/message_writer.hpp"
@@ -73,6 +74,9 @@ PyObject* setup(PyObject*, PyObject*, PyObject* keywords) {
       {"async_wake", &python.async_wake},
       {"host_failure", &python.host_failure},
       {"operation_error", &python.operation_error},
+      {"app_request", &python.app_request},
+      {"app_space", &python.app_space},
+      {"app_input", &python.app_input},
       {"operate", &python.operate},
       {"pending", &python.pending},
       {"globals", &globals},
@@ -361,6 +365,9 @@ PyMethodDef methods[] = {
     {"host_forget", guarded<host_forget>, METH_VARARGS, nullptr},
     {"host_cast", guarded<host_cast>, METH_VARARGS, nullptr},
     {"host_flush", guarded<host_flush>, METH_NOARGS, nullptr},
+    {"app_open", guarded<app_open>, METH_VARARGS, nullptr},
+    {"app_finish", guarded<app_finish>, METH_VARARGS, nullptr},
+    {"app_taken", guarded<app_taken>, METH_VARARGS, nullptr},
     {"take_in", guarded<take_in>, METH_NOARGS, nullptr},
     {"tell_log", guarded<tell_log>, METH_VARARGS, nullptr},
     {"tell_progress", guarded<tell_progress>, METH_VARARGS, nullptr},

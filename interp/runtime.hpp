@@ -35,6 +35,9 @@ struct python_parts {
   PyObject* async_wake = nullptr;      ///< (): ends the turn that runs
   PyObject* host_failure = nullptr;    ///< (outcome, type, message, traceback, data) -> exception
   PyObject* operation_error = nullptr; ///< The type: (kind, code, message)
+  PyObject* app_request = nullptr;     ///< (number, request): asks a web application, see apps.hpp
+  PyObject* app_space = nullptr;       ///< (filename) -> namespace for an application's source
+  PyObject* app_input = nullptr;       ///< (number, kind, code, bytes): more of such a request
   PyObject* operate = nullptr; ///< (mode, operands, namespace, owner) -> value or a `pending`
   PyObject* pending = nullptr; ///< The type of what is still to be awaited.
   PyObject* int_bit_length = nullptr;

@@ -80,7 +80,7 @@ bool hand_out(runtime& self, open_stream& stream, std::size_t item) {
     stream.is_first = true;
     self.out.close_items(); // The daemon counts by frames: none is of two rounds.
   }
-  if (!first)
+  if (!first || stream.patient)
     return self.out.send_soon();
   self.out.send();
   return false;
@@ -215,8 +215,13 @@ void begin_stream(runtime& self, execution& begun, py_ref value, reached where) 
 
 void pull_stream(runtime& self, const bridge::pull& request) {
   auto found = self.executions.streams.find(request.execution);
-  if (found == self.executions.streams.end())
+  if (found == self.executions.streams.end()) {
+    if (request.credit == 0 && self.executions.waiting.contains(request.execution)) {
+      (void)py_ref::steal(PyObject_CallFunction(self.python.async_close, "K", request.execution));
+      PyErr_Clear();
+    }
     return;
+  }
   auto& stream = found->second;
   if (request.credit > 0)
     stream.rounds.push_back(request.credit);

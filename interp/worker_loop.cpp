@@ -2,6 +2,7 @@
 #include "interp/worker_loop.hpp"
 
 #include "bridge/frame.hpp"
+#include "interp/apps.hpp"
 #include "interp/execute.hpp"
 #include "interp/py_ref.hpp"
 #include "interp/streams.hpp"
@@ -25,6 +26,10 @@ void run_request(runtime& self, const bridge::frame& frame) {
     auto request = bridge::decode_pull(frame.body);
     if (request)
       return pull_stream(self, *request);
+  } else if (frame.type == bridge::frame_type::app_input) {
+    auto input = bridge::decode_app_input(frame.body);
+    if (input)
+      return take_app_input(self, *input);
   }
   ::_exit(exit_protocol);
 }

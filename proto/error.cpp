@@ -19,6 +19,7 @@ std::string_view name_of(errc code) noexcept {
     case errc::cancelled: return "cancelled";
     case errc::permission_denied: return "permission_denied";
     case errc::unauthenticated: return "unauthenticated";
+    case errc::route_not_found: return "route_not_found";
     case errc::session_lost: return "session_lost";
     case errc::worker_busy: return "worker_busy";
     case errc::session_worker_unavailable: return "session_worker_unavailable";

@@ -24,6 +24,7 @@ enum class errc : std::uint8_t {
   cancelled,
   permission_denied,
   unauthenticated,
+  route_not_found, ///< There is no application there.
   session_lost,
   worker_busy,                ///< No session of a pool is free, and the call would not wait.
   session_worker_unavailable, ///< The session that a key of a pool stands for has ended.

@@ -20,6 +20,7 @@ constexpr std::string_view prefix_of(id_kind kind) noexcept {
     case id_kind::request: return "req_";
     case id_kind::name_space: return "ns_";
     case id_kind::mailbox: return "box_";
+    case id_kind::app: return "app_";
   }
   return "";
 }

@@ -9,7 +9,7 @@
 namespace vivarium {
 
 /// Kinds of ids; each has its own prefix on the wire.
-enum class id_kind { session, execution, request, name_space, mailbox };
+enum class id_kind { session, execution, request, name_space, mailbox, app };
 
 /// Makes a fresh id: prefix, node and generation part ("0"), then 128 random bits in base32, e.g.
 /// "ses_0k3vq…". Unguessable. Any thread.

@@ -58,6 +58,21 @@ int cancel_command(const std::string& server, const std::string& execution);
 /// Lists the executions that run or are kept.
 int jobs_command(const run_request& how);
 int pools_command(const std::string& server);
+
+/// What a web application is to be, beside its code.
+struct app_request {
+  std::string name;
+  std::string host;
+  std::uint32_t workers = 1;
+  bool everybody = false;
+};
+/// Boots an application from FILE.py or MODULE, each with :NAME or without; prints its path.
+int app_boot_command(const run_request& how, const std::string& what, const app_request& wish);
+int app_list_command(const std::string& server);
+/// Prints where an application is served.
+int app_url_command(const std::string& server, const std::string& app);
+int app_close_command(const std::string& server, const std::string& app);
+
 /// Sends a message, JSON, to a session or to who receives.
 int send_command(const std::string& server, const std::string& to, const std::string& content);
 /// Writes the messages that come under a name, one in a line, until it is interrupted.

@@ -35,6 +35,7 @@ struct command_line {
   bool once = false;
   run_request how;
   host_request host;
+  app_request app;
 };
 
 void add_place_options(CLI::App& command, command_line& line) {
@@ -109,6 +110,16 @@ bool read_durations(command_line& line) {
   return true;
 }
 
+int dispatch_app(const CLI::App& app, const command_line& line) {
+  if (app.got_subcommand("boot"))
+    return app_boot_command(line.how, line.subject, line.app);
+  if (app.got_subcommand("url"))
+    return app_url_command(line.how.server, line.subject);
+  if (app.got_subcommand("close"))
+    return app_close_command(line.how.server, line.subject);
+  return app_list_command(line.how.server);
+}
+
 int dispatch(const CLI::App& app, command_line& line) {
   if (app.got_subcommand("version")) {
     std::cout << "vivarium " VIVARIUM_VERSION "\n";
@@ -145,6 +156,8 @@ int dispatch(const CLI::App& app, command_line& line) {
     return jobs_command(line.how);
   if (app.got_subcommand("pools"))
     return pools_command(line.how.server);
+  if (const auto* apps = app.get_subcommand("app"); apps->parsed())
+    return dispatch_app(*apps, line);
   if (app.got_subcommand("send"))
     return send_command(line.how.server, line.subject, line.name);
   if (app.got_subcommand("receive"))
@@ -187,6 +200,27 @@ void add_store_command(CLI::App& app, command_line& line) {
       ->check(CLI::IsMember({"get", "set", "delete", "list"}));
   store->add_option("KEY", line.subject, "The key; of list the beginning of keys");
   store->add_option("JSON", line.name, "The value, of set");
+}
+
+void add_app_commands(CLI::App& app, command_line& line) {
+  auto* all = app.add_subcommand("app", "Web applications: boot, list, url, close");
+  all->require_subcommand(1);
+  auto* boot = all->add_subcommand("boot", "Starts an application and prints its path");
+  boot->add_option("WHAT", line.subject,
+                   "FILE.py or MODULE; after a colon the name of the application there")
+      ->required();
+  boot->add_option("--name", line.app.name, "Its name");
+  boot->add_option("--host", line.app.host, "First label of a host name of its own");
+  boot->add_option("--workers", line.app.workers, "Sessions that each have it");
+  boot->add_flag("--public", line.app.everybody, "Everybody may ask it");
+  boot->add_option("--session", line.how.session, "Name or id of a session that it shall live in");
+  boot->add_option("--environment", line.how.environment, "Environment of its own sessions");
+  boot->add_option("--egress", line.how.egress, "Egress policy of its own sessions");
+  all->add_subcommand("list", "Lists the applications");
+  auto* url = all->add_subcommand("url", "Prints where an application is served");
+  url->add_option("APP", line.subject, "Name or id of the application")->required();
+  auto* close = all->add_subcommand("close", "Ends an application");
+  close->add_option("APP", line.subject, "Name or id of the application")->required();
 }
 
 void add_commands(CLI::App& app, command_line& line) {
@@ -235,6 +269,7 @@ void add_commands(CLI::App& app, command_line& line) {
   app.add_subcommand("sessions", "Lists the live sessions");
   add_job_commands(app, line);
   add_store_command(app, line);
+  add_app_commands(app, line);
   auto* namespaces = app.add_subcommand("namespaces", "Lists the namespaces of a session");
   namespaces->add_option("SESSION", line.subject, "Name or id of the session")->required();
   auto* close = app.add_subcommand("close", "Ends a session");

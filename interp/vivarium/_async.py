@@ -24,10 +24,13 @@ _starting = set()  # Executions that have no task yet: importing asyncio takes a
 _cancelled = set()
 _closing = set()
 _credit = {}
+apps = {}  # Requests to web applications: they have credit and end in their own way.
+resting = set()  # Tasks that wait for the daemon and for nothing else.
 
 
 class _State:
     asyncio = None
+    known = None  # Every task there is, where asyncio has such a set: it is quicker to count than to look.
     loop = None
     requests_fd = 3
     turning = False
@@ -38,14 +41,20 @@ def context():
     return _execution.get(None)
 
 
-def _the_loop():
+def the_loop():
     if _State.loop is None or _State.loop.is_closed():
         import asyncio
 
         _State.asyncio = asyncio
+        _State.known = getattr(asyncio.tasks, "_all_tasks", None)
         _State.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(_State.loop)
     return _State.loop
+
+
+def the_asyncio():
+    """The module, which is there with the first execution that needs it."""
+    return _State.asyncio
 
 
 class Pending:
@@ -58,21 +67,63 @@ class Pending:
 
 
 def start(number, statements, value, namespace):
-    _launch(number, _run(statements, value, namespace))
+    launch(number, _run(statements, value, namespace))
 
 
 def start_pending(number, pending):
-    _launch(number, _wait_for(pending.awaitable))
+    launch(number, _wait_for(pending.awaitable))
 
 
 def start_stream(number, iterator):
-    _launch(number, _pump(number, iterator))
+    launch(number, _pump(number, iterator))
 
 
-def _launch(number, coroutine):
+def run_now(number, context, coroutine):
+    """Has an execution's coroutine take its first step at once: most requests to applications are over with
+    it, and none needs a pass of the loop. Returns the task, which has a step to go when the loop runs already."""
+    loop = the_loop()
+    if _State.asyncio._get_running_loop() is not None:
+        _tasks[number] = task = loop.create_task(coroutine, context=context)
+        return task
+    loop.call_soon = _keep_step
+    try:
+        _tasks[number] = task = _State.asyncio.Task(coroutine, loop=loop, context=context)
+    finally:
+        del loop.call_soon
+    if number in _cancelled:
+        task.cancel()
+    _State.turning = True
+    _set_running = _State.asyncio._set_running_loop
+    _set_running(loop)
+    try:
+        context.run(_steps.pop())
+    except BaseException:
+        pass  # It is also the result of the task that raised it.
+    finally:
+        _set_running(None)
+        _State.turning = False
+    return task
+
+
+_steps = []
+
+
+def _keep_step(step, *, context=None):
+    _steps.append(step)
+
+
+def end_now(number, task):
+    """Takes a task that has ended off the books; returns its exception, or None."""
+    _tasks.pop(number, None)
+    error = _cancellation(number, task) if task.cancelled() else task.exception()
+    _cancelled.discard(number)
+    return error
+
+
+def launch(number, coroutine):
     _starting.add(number)
     try:
-        loop = _the_loop()
+        loop = the_loop()
     except BaseException:
         _starting.discard(number)
         _cancelled.discard(number)
@@ -162,12 +213,16 @@ async def _close(number, iterator):
 
 
 def resume_stream(number):
+    if number in apps:
+        return apps[number].resume()
     waiting = _credit.get(number)
     if waiting is not None and not waiting.done():
         waiting.set_result(None)
 
 
 def close_stream(number):
+    if number in apps:
+        return apps[number].leave()
     task = _tasks.get(number)
     if task is None or number in _closing:
         return
@@ -206,7 +261,9 @@ def cancel(number):
     """Interrupts an execution. True: it is its code that runs right now, raise there."""
     task = _tasks.get(number)
     if task is None:
-        if number in _starting:
+        if number in apps:  # Its response has not wholly left.
+            apps[number].interrupt()
+        elif number in _starting:
             _cancelled.add(number)
         elif _State.turning:  # A synchronous stream, which the worker's loop is to close.
             _State.loop.call_soon_threadsafe(_State.loop.stop)
@@ -225,8 +282,12 @@ def busy():
     loop = _State.loop
     if loop is None or loop.is_closed():
         return False
-    if _tasks or _State.asyncio.all_tasks(loop):
+    if _tasks:
         return True
+    if _State.known is None or len(_State.known) > len(resting):  # Some may have ended.
+        for task in _State.asyncio.all_tasks(loop):
+            if task not in resting:
+                return True
     try:
         # The selector always has the loop's own wake-up pipe.
         return bool(loop._ready or loop._scheduled or len(loop._selector.get_map()) > 1)
@@ -241,7 +302,7 @@ def may_turn():
 
 def turn():
     """Runs the loop until a request has arrived or an execution has ended."""
-    loop = _the_loop()
+    loop = the_loop()
     loop.add_reader(_State.requests_fd, _arrived)
     try:
         _run_loop(loop)

@@ -7,7 +7,7 @@ import os
 import sys
 
 import _vivarium
-from vivarium import Interrupted, _denied, _dirs, _gated, _host, _inspect
+from vivarium import Interrupted, _apps, _denied, _dirs, _gated, _host, _inspect
 from vivarium._async import Pending
 from vivarium._errors import OperationError
 
@@ -42,6 +42,8 @@ def operate(mode, operands, namespace, owner):
     if mode == _RELEASE_OWNER:
         _arity(operands, 1)
         return release_owner(operands[0])
+    if mode in _apps.MODES:
+        return _apps.operate(mode, operands, namespace)
     if mode == _LEAVE_CONTEXTS:
         return leave(lambda _: True, lambda: None)
     raise _invalid(f"there is no mode {mode}")

@@ -11,7 +11,7 @@ import types
 
 import _vivarium
 import vivarium
-from vivarium import _async, _compile, _denied, _display, _errors, _gated, _host, _ops, _streams, _values
+from vivarium import _apps, _async, _compile, _denied, _display, _errors, _gated, _host, _ops, _streams, _values
 
 WARM_UP = """
 import vivarium
@@ -128,6 +128,9 @@ def prepare():
         context=_async.context,
         interrupted=vivarium.Interrupted,
         cancel=_async.cancel,
+        app_request=_apps.request,
+        app_space=_apps.space_for,
+        app_input=_apps.take_input,
         operate=_ops.operate,
         pending=_async.Pending,
         operation_error=_errors.OperationError,

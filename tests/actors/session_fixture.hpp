@@ -169,6 +169,11 @@ struct session_fixture {
         REQUIRE(answer);
         out.push_back("result " + std::to_string(answer->call) + " " + names.at(answer->kind));
         texts.emplace_back(answer->content);
+      } else if ((*frame)->type == bridge::frame_type::app_input) {
+        auto input = bridge::decode_app_input((*frame)->body);
+        REQUIRE(input);
+        out.push_back("input " + std::to_string(input->execution) + " "
+                      + std::string{input->content});
       } else {
         auto order = bridge::decode_pull((*frame)->body);
         REQUIRE(order);

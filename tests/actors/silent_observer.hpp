@@ -63,9 +63,14 @@ struct silent_observer : observer {
     pool_waiting += waiting;
   }
   void session_pool_replaced(const session_pool_label&) override { ++replaced; }
+  void app_request_ended(const std::string&, std::string_view outcome,
+                         std::chrono::microseconds) override {
+    ++app_requests[std::string{outcome}];
+  }
   void message_ended(const std::string&, std::string_view outcome, std::uint64_t count) override {
     mail[std::string{outcome}] += count;
   }
+  std::map<std::string, int> app_requests;
   void actor_restarted(const std::string&) override { ++restarted; }
   void audit(audit_event what, const audit_subject&, audit_fields) override {
     audited.push_back(what);

@@ -149,6 +149,29 @@ TEST_CASE("calls to the application and their answers make the round trip", "[br
   CHECK(decode_evaluate(body_of(out))->within == 7);
 }
 
+TEST_CASE("input of a web application makes the round trip", "[bridge]") {
+  using kind = app_input::input_kind;
+  std::string out;
+  REQUIRE(append_app_input(out, {3, kind::disconnect, 1001, "content"}));
+  auto input = decode_app_input(body_of(out));
+  REQUIRE(input);
+  CHECK((input->execution == 3 && input->kind == kind::disconnect && input->code == 1001));
+  CHECK(input->content == "content");
+  refuse_damage(out, [](std::string_view body) { return decode_app_input(body); });
+  out.clear();
+  REQUIRE(append_app_taken(out, {3, 70'000}));
+  auto taken = decode_app_taken(body_of(out));
+  REQUIRE(taken);
+  CHECK((taken->execution == 3 && taken->bytes == 70'000));
+  refuse_damage(out, [](std::string_view body) { return decode_app_taken(body); });
+  out.clear();
+  REQUIRE(append_app_input(out, {3, static_cast<kind>(6), 0, ""}));
+  CHECK_FALSE(decode_app_input(body_of(out)));
+  out.clear();
+  REQUIRE(append_app_taken(out, {3, 0}));
+  CHECK_FALSE(decode_app_taken(body_of(out)));
+}
+
 TEST_CASE("damaged calls to the application are malformed", "[bridge]") {
   std::string out;
   REQUIRE(append_host_call(out, {3, 9, host_call::call_kind::call, true, 5, "f", "x", 1}));

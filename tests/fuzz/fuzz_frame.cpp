@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stream of frames as a worker sends it, cut at arbitrary places.
+#include "bridge/app_messages.hpp"
 #include "bridge/frame.hpp"
 #include "bridge/validate.hpp"
 #include "bridge/worker_protocol.hpp"
@@ -39,11 +40,16 @@ void decode(const frame& one) {
       break;
     case frame_type::finished:
       if (auto finished = decode_finished(one.body)) {
-        (void)validate_value(finished->content);
+        if (validate_value(finished->content)) {
+          (void)read_app_response(finished->content);
+          (void)read_app_piece(finished->content);
+        }
         (void)validate_error(finished->content);
       }
       break;
     case frame_type::host_result: (void)decode_host_result(one.body); break;
+    case frame_type::app_input: (void)decode_app_input(one.body); break;
+    case frame_type::app_taken: (void)decode_app_taken(one.body); break;
     case frame_type::host_drop: (void)decode_host_drop(one.body); break;
     case frame_type::host_call:
       if (auto call = decode_host_call(one.body)) {

@@ -77,6 +77,7 @@ class Worker:
         self.parked = set()
         self.calls, self.dropped, self.notes = [], set(), []  # Calls that nobody has taken.
         self.rounds, self.round_bytes = {}, {}
+        self.taken = {}  # Bytes of input, by execution.
         kind, body = self.read_frame()
         assert kind == wire.HELLO, kind
         self.hello = wire.record(body)
@@ -157,6 +158,9 @@ class Worker:
             return kind, number
         if kind == wire.HOST_DROP:
             self.dropped.add(number)
+            return kind, number
+        if kind == wire.APP_TAKEN:
+            self.taken[number] = self.taken.get(number, 0) + told[2]
             return kind, number
         if kind == wire.NOTE:
             self.notes.append((number, told[2], told[3]))

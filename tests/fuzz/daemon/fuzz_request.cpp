@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests, in both codecs. What is accepted is what a worker accepts, and the hand-written reader
 // of JSON never takes what libprotobuf would not.
+#include "bridge/app_messages.hpp"
 #include "bridge/validate.hpp"
 #include "daemon/wire.hpp"
+#include "daemon/wire_app.hpp"
 #include "daemon/wire_eval_json.hpp"
 
 #include <cstdint>
@@ -78,7 +80,15 @@ void decode(unsigned which, wire::codec as, std::string_view bytes) {
     case 11: (void)wire::decode_create_pool(as, bytes); break;
     case 12: (void)wire::decode_set_routes(as, bytes); break;
     case 13: (void)wire::decode_send(as, bytes); break;
-    default: (void)wire::decode_receive(as, bytes); break;
+    case 14: (void)wire::decode_receive(as, bytes); break;
+    case 15: (void)wire::decode_boot_app(as, bytes); break;
+    case 16:
+      if (auto asked = wire::decode_handle(wire::message::handle_request, as, bytes))
+        for (const auto& [name, value] : asked->what.headers)
+          if (!bridge::is_header_name(name) || !bridge::is_header_value(value))
+            std::abort();
+      break;
+    default: check(wire::decode_invoke(as, bytes)); break;
   }
 }
 
@@ -88,6 +98,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0)
     return 0;
   auto as = (data[0] & 1) != 0 ? wire::codec::json : wire::codec::proto;
-  decode(data[0] / 2u % 15, as, {reinterpret_cast<const char*>(data) + 1, size - 1});
+  decode(data[0] / 2u % 18, as, {reinterpret_cast<const char*>(data) + 1, size - 1});
   return 0;
 }

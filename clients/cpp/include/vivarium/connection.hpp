@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <vivarium/app.hpp>
 #include <vivarium/host.hpp>
 #include <vivarium/message.hpp>
 #include <vivarium/pool.hpp>
@@ -57,6 +58,14 @@ public:
   /// Handle of a session pool, without asking for it.
   [[nodiscard]] session_pool use_pool(std::string name) const { return {core_, std::move(name)}; }
   /// Makes a session pool, which stays until it is closed.
+  /// Starts a web application; it lives until it is closed. See docs/apps.md.
+  app_info boot_app(const app_options& how) const { return prepare_boot_app(how).get(); }
+  [[nodiscard]] app_info app(std::string_view id_or_name) const {
+    return prepare_app(id_or_name).get();
+  }
+  [[nodiscard]] std::vector<app_info> apps() const { return prepare_apps().get(); }
+  void close_app(std::string_view id_or_name) const { (void)prepare_close_app(id_or_name).get(); }
+
   [[nodiscard]] session_pool pool(const pool_options& how) const { return prepare_pool(how).get(); }
   [[nodiscard]] std::vector<pool_info> pools() const { return prepare_pools().get(); }
   void close_pool(std::string_view name) const { (void)prepare_close_pool(name).get(); }
@@ -123,6 +132,10 @@ public:
   prepare_executions(std::string_view session) const;
   [[nodiscard]] request<compiled> prepare_compile(std::string_view source,
                                                   std::string_view filename) const;
+  [[nodiscard]] request<app_info> prepare_boot_app(const app_options& how) const;
+  [[nodiscard]] request<app_info> prepare_app(std::string_view id_or_name) const;
+  [[nodiscard]] request<std::vector<app_info>> prepare_apps() const;
+  [[nodiscard]] request<done> prepare_close_app(std::string_view id_or_name) const;
   [[nodiscard]] request<session_pool> prepare_pool(const pool_options& how) const;
   [[nodiscard]] request<std::vector<pool_info>> prepare_pools() const;
   [[nodiscard]] request<std::map<std::string, std::string>> prepare_routes() const;

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// How applications are started, started again, and shut down.
+
+#include "actors/app_registry.hpp"
+#include "actors/verdicts.hpp"
+#include "bridge/value_view.hpp"
+#include "bridge/value_writer.hpp"
+#include "proto/ids.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+
+namespace vivarium {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t most_workers = 64;
+constexpr std::uint64_t most_body = 1u << 30;
+constexpr std::size_t most_concurrent = 100'000;
+// Sessions that end by themselves are replaced so often in so long, each a little later.
+constexpr std::size_t most_restarts = 5;
+constexpr auto restart_window = 1min;
+constexpr auto restart_delay = 50ms;
+// What a lifespan's shutdown may take.
+constexpr auto shutdown_timeout = 10s;
+
+/// Tells once when an execution has ended.
+class at_end final : public follower {
+public:
+  explicit at_end(std::function<void(const verdict&)> then) : then_{std::move(then)} {}
+  void on_progress(execution& source) override {
+    if (source.end())
+      if (auto then = std::exchange(then_, nullptr))
+        then(*source.end());
+  }
+
+private:
+  std::function<void(const verdict&)> then_;
+};
+
+void follow(const execution_ptr& what, std::function<void(const verdict&)> then) {
+  auto watching = std::make_shared<at_end>(std::move(then));
+  if (what->end())
+    watching->on_progress(*what);
+  else
+    what->subscribe(std::move(watching));
+}
+
+std::string boot_operands(std::uint64_t number, const app_plan& plan) {
+  const char* kind = plan.kind == app_kind::asgi   ? "asgi"
+                     : plan.kind == app_kind::wsgi ? "wsgi"
+                                                   : "";
+  std::array items{bridge::int_value(static_cast<std::int64_t>(number)),
+                   plan.module.empty() ? bridge::none_value() : bridge::text_value(plan.module),
+                   bridge::text_value(plan.attribute), bridge::text_value(kind)};
+  return bridge::list_value(items);
+}
+
+error boot_error(const verdict& how) {
+  auto kind = static_cast<error_kind>(how.error_kind);
+  auto code = kind == error_kind::timeout        ? errc::deadline_exceeded
+              : kind == error_kind::session_lost ? errc::session_lost
+                                                 : errc::failed_precondition;
+  return error{code, "the application did not start: " + text_of_error(how.content, 5),
+               how.content};
+}
+
+} // namespace
+
+status app_registry::check(const std::string& tenant, const app_plan& what) const {
+  if (draining_)
+    return error{errc::unavailable, "the daemon is stopping and takes no new applications"};
+  if (!what.name.empty()) {
+    if (auto ok = check_name(what.name); !ok)
+      return ok;
+    if (names_.contains({tenant, what.name}))
+      return error{errc::already_exists,
+                   "there is an application '" + what.name + "' already; close it first"};
+  }
+  if (!what.host.empty()) {
+    if (auto ok = check_name(what.host); !ok)
+      return ok;
+    if (hosts_.contains(what.host))
+      return error{errc::already_exists, "the host '" + what.host + "' is taken"};
+  }
+  if (what.workers < 1 || what.workers > most_workers)
+    return error{errc::invalid_argument,
+                 "an application has 1 to " + std::to_string(most_workers) + " workers"};
+  if (!what.session.empty() && what.workers > 1)
+    return error{errc::invalid_argument, "an application in one `session` has one worker"};
+  if (what.limits.body_bytes > most_body || what.limits.concurrent > most_concurrent)
+    return error{errc::invalid_argument,
+                 "`limits`: at most 1 GiB of a body and 100,000 requests at once"};
+  auto own =
+      static_cast<std::size_t>(std::count_if(apps_.begin(), apps_.end(), [&](const auto& one) {
+        return one.second->info.tenant == tenant;
+      }));
+  if (own >= around_.config.max_apps)
+    return error{errc::limit_exceeded,
+                 "a tenant may have " + std::to_string(around_.config.max_apps)
+                     + " applications; close one",
+                 {},
+                 {"apps", own, around_.config.max_apps, 1s}};
+  return done{};
+}
+
+void app_registry::boot(const std::string& tenant, app_plan what, const reply<app_info>& to) {
+  if (auto ok = check(tenant, what); !ok)
+    return to.refuse(std::move(ok).why());
+  auto made = std::make_shared<entry>();
+  auto& info = made->info;
+  info.id = make_id(id_kind::app);
+  info.name = what.name;
+  info.tenant = tenant;
+  info.host = what.host;
+  if (!what.host.empty() && !around_.config.app_domain.empty())
+    info.hosts.push_back(what.host + "." + around_.config.app_domain);
+  info.kind = what.kind;
+  info.access = what.access;
+  info.created = std::chrono::system_clock::now();
+  info.limits = what.limits;
+  const auto& usual = around_.config.apps;
+  if (info.limits.concurrent == 0)
+    info.limits.concurrent = usual.concurrent;
+  if (info.limits.body_bytes == 0)
+    info.limits.body_bytes = usual.body_bytes;
+  if (info.limits.request_timeout.count() <= 0)
+    info.limits.request_timeout = usual.request_timeout;
+  if (info.limits.idle_timeout.count() <= 0)
+    info.limits.idle_timeout = usual.idle_timeout;
+  if (what.attribute.empty())
+    what.attribute = "app";
+  if (what.filename.empty())
+    what.filename = (what.name.empty() ? "app" : what.name) + ".py";
+  if (what.boot_timeout.count() <= 0)
+    what.boot_timeout = around_.config.init_timeout;
+  if (what.wish.idle_timeout.count() <= 0)
+    what.wish.idle_timeout = std::chrono::hours{24 * 365}; // Idle is what it may be.
+  what.wish.request_id = what.request_id;
+  made->number = ++last_number_;
+  made->missing = what.workers;
+  made->plan = std::move(what);
+  made->booted = to;
+  apps_[info.id] = made;
+  if (!info.name.empty())
+    names_[{tenant, info.name}] = info.id;
+  if (!info.host.empty())
+    hosts_[info.host] = info.id;
+  for (std::size_t n = made->missing; n > 0 && apps_.contains(info.id); --n)
+    boot_worker(info.id);
+}
+
+void app_registry::boot_worker(const std::string& id) {
+  const auto& app = *apps_.at(id);
+  auto made = [this, id, tenant = app.info.tenant,
+               owned = app.owns()](result<session_info> session) {
+    if (!session)
+      boot_failed(id, std::move(session).why());
+    else if (apps_.contains(id))
+      boot_in(id, session->id);
+    else if (owned) // It was given up meanwhile.
+      around_.close_session(tenant, session->id);
+  };
+  if (app.owns())
+    around_.create_session(app.info.tenant, app.plan.wish, reply<session_info>{made});
+  else
+    around_.get_session(app.info.tenant, app.plan.session, reply<session_info>{made});
+}
+
+void app_registry::boot_in(const std::string& id, const std::string& session) {
+  auto& app = *apps_.at(id);
+  app.info.workers.push_back({.session = session});
+  sessions_.emplace(session, id);
+  submission order;
+  order.session = session;
+  order.mode = bridge::run_mode::boot_app;
+  order.source = app.plan.source;
+  order.filename = app.plan.filename;
+  order.operands = boot_operands(app.number, app.plan);
+  order.timeout = app.plan.boot_timeout;
+  order.request_id = app.plan.request_id;
+  around_.submit(app.info.tenant, std::move(order),
+                 reply<execution_ptr>{[this, id, session](result<execution_ptr> made) {
+                   if (!made)
+                     return boot_failed(id, std::move(made).why());
+                   follow(*made,
+                          [this, id, session](const verdict& how) { on_booted(id, session, how); });
+                 }});
+}
+
+void app_registry::on_booted(const std::string& id, const std::string& session,
+                             const verdict& how) {
+  auto found = apps_.find(id);
+  if (found == apps_.end() || found->second->closing)
+    return;
+  auto& app = *found->second;
+  if (how.outcome == verdict::kind::error)
+    return boot_failed(id, boot_error(how));
+  auto kind = bridge::value_view::open(how.content);
+  app.info.kind = kind.content == "wsgi" ? app_kind::wsgi : app_kind::asgi;
+  for (auto& worker : app.info.workers)
+    if (worker.session == session)
+      worker.ready = true;
+  app.info.state = app_state::ready;
+  if (--app.missing > 0)
+    return;
+  app.first_boot = false;
+  app.info.trouble.clear();
+  app.booted.give(app.info);
+}
+
+void app_registry::boot_failed(const std::string& id, error why) {
+  auto found = apps_.find(id);
+  if (found == apps_.end() || found->second->closing)
+    return;
+  auto app = found->second;
+  if (!app->first_boot) {
+    app->info.trouble = why.detail;
+    // A session in which it did not start is of no use; another one may be tried.
+    for (const auto& worker : app->info.workers)
+      if (!worker.ready && app->owns())
+        around_.close_session(app->info.tenant, worker.session);
+    return;
+  }
+  app->closing = true;
+  forget(*app);
+  if (app->owns())
+    for (const auto& worker : app->info.workers)
+      around_.close_session(app->info.tenant, worker.session);
+  app->booted.refuse(std::move(why));
+}
+
+void app_registry::replace_worker(entry& app) {
+  auto now = clock_type::now();
+  while (!app.restarts.empty() && app.restarts.front() + restart_window < now)
+    app.restarts.pop_front();
+  bool again = app.owns() && !draining_ && app.restarts.size() < most_restarts;
+  bool any = std::any_of(app.info.workers.begin(), app.info.workers.end(),
+                         [](const auto& worker) { return worker.ready; });
+  if (!any)
+    app.info.state = again ? app_state::booting : app_state::dead;
+  if (!again)
+    return;
+  app.restarts.push_back(now);
+  ++app.missing;
+  spdlog::warn("application {} of tenant {} is started again in a new session", app.info.id,
+               app.info.tenant);
+  auto delay = restart_delay * (std::size_t{1} << app.restarts.size());
+  app.timer = std::make_unique<boost::asio::steady_timer>(around_.reactor, delay);
+  app.timer->async_wait([this, id = app.info.id](boost::system::error_code bad) {
+    auto found = bad ? apps_.end() : apps_.find(id);
+    if (found == apps_.end() || found->second->closing)
+      return;
+    auto& again = *found->second;
+    auto there = again.info.workers.size();
+    for (; there < again.plan.workers; ++there)
+      boot_worker(id);
+  });
+}
+
+void app_registry::close(const std::string& tenant, const std::string& which,
+                         const reply<done>& to) {
+  auto app = entry_of(tenant, which);
+  if (!app)
+    return to.refuse(no_such_app(which));
+  app->closing = true;
+  app->timer.reset();
+  if (app->first_boot)
+    app->booted.refuse(error{errc::cancelled, "the application was closed while it was started"});
+  forget(*app);
+  shut_down(app, to);
+}
+
+void app_registry::shut_down(const std::shared_ptr<entry>& app, const reply<done>& to) {
+  // The last word, of whichever session, is the answer.
+  struct gathering {
+    reply<done> to;
+    ~gathering() { to.give(done{}); }
+  };
+  auto gather = std::make_shared<gathering>();
+  gather->to = to;
+  for (const auto& worker : app->info.workers) {
+    auto through = [this, gather, app, session = worker.session] {
+      if (app->owns())
+        around_.close_session(app->info.tenant, session);
+    };
+    submission order;
+    order.session = worker.session;
+    order.mode = bridge::run_mode::close_app;
+    order.form = bridge::value_form::none;
+    std::array number{bridge::int_value(static_cast<std::int64_t>(app->number))};
+    order.operands = bridge::list_value(number);
+    order.timeout = shutdown_timeout;
+    around_.submit(app->info.tenant, std::move(order),
+                   reply<execution_ptr>{[through](result<execution_ptr> made) {
+                     if (!made)
+                       through();
+                     else
+                       follow(*made, [through](const verdict&) { through(); });
+                   }});
+  }
+}
+
+} // namespace vivarium
