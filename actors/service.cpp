@@ -222,21 +222,43 @@ struct service::impl {
 
   tenant_actor spawn_tenant(const std::string& name, allowance& quotas) {
     return system.spawn(
-        tenant,
-        tenant_plan{
-            reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, &*shares, gate,
-            functions, mail, name, quotas, [this, name] { return group_of(name); },
-            [this](const std::string& environment, const std::string& group) {
-              return pool_of(environment, group, pool_life::retiring);
-            },
-            [this, name](const std::string& pool) { return session_pools.find(name, pool); },
-            [this, name](const std::string& function) {
-              return session_pools.route(name, function);
-            },
-            [this](const session_info& ended) { apps.on_session_ended(ended); },
-            [this](const std::string& other) {
-              return caf::actor_cast<caf::actor>(tenant_of(other));
-            }});
+        tenant, tenant_plan{reactor,
+                            config,
+                            watch,
+                            load,
+                            workers,
+                            cgroups ? &*cgroups : nullptr,
+                            &*shares,
+                            gate,
+                            functions,
+                            mail,
+                            store,
+                            databases,
+                            name,
+                            quotas,
+                            [this, name] { return group_of(name); },
+                            [this](const std::string& environment, const std::string& group) {
+                              return pool_of(environment, group, pool_life::retiring);
+                            },
+                            [this, name](const std::string& pool) {
+                              return session_pools.find(name, pool);
+                            },
+                            [this, name](const std::string& function) {
+                              return session_pools.route(name, function);
+                            },
+                            [this](const session_info& ended) { apps.on_session_ended(ended); },
+                            [this](const std::string& other) {
+                              return caf::actor_cast<caf::actor>(tenant_of(other));
+                            }});
+  }
+
+  [[nodiscard]] store_quota store_quota_of(const std::string& tenant) const {
+    store_quota out{config.store.tenant_bytes, config.store.tenant_keys};
+    if (auto may = config.tenants.find(tenant); may != config.tenants.end()) {
+      out.bytes = may->second.store_bytes.value_or(out.bytes);
+      out.keys = may->second.store_keys.value_or(out.keys);
+    }
+    return out;
   }
 
   /// The first pool of those that start with the daemon whose board fits; null when none does.
@@ -258,6 +280,9 @@ struct service::impl {
   egress_gate gate;
   switchboard functions;
   mailboxes mail{config.mail, watch};
+  key_value_store store{reactor, config.store,
+                        [this](const std::string& tenant) { return store_quota_of(tenant); }};
+  sql_gate databases{gate};
   pool_commons commons;
   std::vector<sandbox::uid_claim> claims;
   system_config system_settings;
@@ -453,6 +478,14 @@ result<std::uint64_t> service::send_message(const std::string& tenant, const std
 result<mailbox_ptr> service::open_mailbox(const std::string& tenant, std::vector<std::string> names,
                                           std::function<void()> on_message) {
   return impl_->mail.open(tenant, std::move(names), std::move(on_message));
+}
+
+key_value_store& service::store() noexcept {
+  return impl_->store;
+}
+
+void service::speak_http_through(http_gate& gate) noexcept {
+  impl_->gate.http = &gate;
 }
 
 std::uint64_t service::new_owner() noexcept {

@@ -13,6 +13,7 @@ namespace {
 #define POOL "/vivarium.v1.PoolService/"
 #define APP "/vivarium.v1.AppService/"
 #define MESSAGE "/vivarium.v1.MessageService/"
+#define STORE "/vivarium.v1.StoreService/"
 constexpr std::array<method_info, method_count> methods{{
     {method::eval, "eval", EXECUTION "Eval", "eval", 2, 2, false, false},
     {method::start, "start", EXECUTION "Start", "start", 3, 3, false, false},
@@ -57,6 +58,11 @@ constexpr std::array<method_info, method_count> methods{{
     {method::set_routes, "set_routes", POOL "SetRoutes", "setRoutes", 43, 43, false, false},
     {method::send, "send", MESSAGE "Send", "send", 44, 44, false, false},
     {method::receive, "receive", MESSAGE "Receive", "receive", 45, 45, true, false},
+    {method::get_value, "get_value", STORE "GetValue", "getValue", 240, 240, false, true},
+    {method::set_value, "set_value", STORE "SetValue", "setValue", 241, 241, false, false},
+    {method::delete_value, "delete_value", STORE "DeleteValue", "deleteValue", 242, 242, false,
+     false},
+    {method::list_keys, "list_keys", STORE "ListKeys", "listKeys", 243, 243, false, true},
     {method::boot_app, "boot_app", APP "BootApp", "bootApp", 260, 260, false, false},
     {method::get_app, "get_app", APP "GetApp", "getApp", 261, 261, false, true},
     {method::list_apps, "list_apps", APP "ListApps", "listApps", 262, 262, false, true},
@@ -71,6 +77,7 @@ constexpr std::array<method_info, method_count> methods{{
 #undef HOST
 #undef POOL
 #undef MESSAGE
+#undef STORE
 #undef APP
 
 template <class Matches>
