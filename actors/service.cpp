@@ -316,7 +316,7 @@ struct service::impl {
         tenant,
         tenant_plan{
             reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, &*shares, gate,
-            functions, mail, name, quotas, [this, name] { return group_of(name); },
+            functions, mail, store, databases, name, quotas, [this, name] { return group_of(name); },
             book,
             [this](const environment_ref& environment, const std::string& group) {
               return pool_of(environment, group, pool_life::retiring);
@@ -332,6 +332,15 @@ struct service::impl {
             [this](const std::string& other) {
               return caf::actor_cast<caf::actor>(tenant_of(other));
             }});
+  }
+
+  [[nodiscard]] store_quota store_quota_of(const std::string& tenant) const {
+    store_quota out{config.store.tenant_bytes, config.store.tenant_keys};
+    if (auto may = config.tenants.find(tenant); may != config.tenants.end()) {
+      out.bytes = may->second.store_bytes.value_or(out.bytes);
+      out.keys = may->second.store_keys.value_or(out.keys);
+    }
+    return out;
   }
 
   /// The first pool of those that start with the daemon whose board fits; null when none does.
@@ -353,6 +362,9 @@ struct service::impl {
   egress_gate gate;
   switchboard functions;
   mailboxes mail{config.mail, watch};
+  key_value_store store{reactor, config.store,
+                        [this](const std::string& tenant) { return store_quota_of(tenant); }};
+  sql_gate databases{gate};
   pool_commons commons;
   std::vector<sandbox::uid_claim> claims;
   system_config system_settings;
@@ -590,6 +602,14 @@ std::vector<std::pair<std::string, std::string>> service::environment_troubles()
     if (entry.life == pool_life::retiring && !entry.board->trouble.empty())
       out.emplace_back(entry.environment.label, entry.board->trouble);
   return out;
+}
+
+key_value_store& service::store() noexcept {
+  return impl_->store;
+}
+
+void service::speak_http_through(http_gate& gate) noexcept {
+  impl_->gate.http = &gate;
 }
 
 std::uint64_t service::new_owner() noexcept {

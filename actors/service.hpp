@@ -3,6 +3,8 @@
 
 #include "actors/environment_book.hpp"
 #include "actors/execution.hpp"
+#include "actors/http_gate.hpp"
+#include "actors/key_value_store.hpp"
 #include "actors/mailboxes.hpp"
 #include "actors/observer.hpp"
 #include "actors/reply.hpp"
@@ -88,6 +90,7 @@ struct session_request {
   std::vector<host_module> modules;
   std::uint8_t log_level = 0; ///< vivarium.v1.LogLevel; 0: the usual one.
   determinism repeats;
+  capability_request capabilities;
   std::string request_id;
 };
 
@@ -285,6 +288,10 @@ public:
   /// Why environments that were used could not start, by name: those that do not keep the daemon from
   /// being ready.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> environment_troubles() const;
+  /// The tenants' key-value store.
+  [[nodiscard]] key_value_store& store() noexcept;
+  /// Who speaks HTTP for sessions that have rules for it; outlives the service.
+  void speak_http_through(http_gate& gate) noexcept;
 
   /// A number for a connection that may own sessions, namespaces and refs; never 0.
   [[nodiscard]] std::uint64_t new_owner() noexcept;

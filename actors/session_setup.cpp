@@ -122,15 +122,19 @@ void session_core::begin_setup() {
     wishes.emplace_back("cwd", text_value(wish_.working_directory));
   std::map<std::string, std::string> own{environment_->variables.begin(),
                                          environment_->variables.end()};
+  std::vector<std::pair<std::string, std::string>> variables;
+  for (const auto& [name, value] : own)
+    variables.emplace_back(name, text_value(value));
+  for (auto& granted : variables_of_grants())
+    variables.push_back(std::move(granted));
   for (const auto& [name, value] : wish_.environment_variables)
-    own.insert_or_assign(name, value);
-  if (!own.empty()) {
-    std::vector<std::pair<std::string, std::string>> variables;
-    variables.reserve(own.size());
-    for (const auto& [name, value] : own)
-      variables.emplace_back(name, text_value(value));
+    variables.emplace_back(name, text_value(value));
+  if (!variables.empty())
     wishes.emplace_back("env", bridge::dict_value(variables));
-  }
+  if (const auto& aws = wish_.capabilities.aws)
+    wishes.emplace_back("aws", text_value(aws->endpoint));
+  if (!http_certificate_.empty())
+    wishes.emplace_back("trust", text_value(http_certificate_));
   if (limits_[limit::refs] != facts_of(limit::refs).usual)
     wishes.emplace_back("max_refs", int_value(static_cast<std::int64_t>(limits_[limit::refs])));
   if (wish_.ref_ttl.count() > 0)
@@ -199,6 +203,26 @@ void session_core::begin_setup() {
     add(bridge::run_mode::keep_initial, list_of({}), timeout);
   }
   step_setup();
+}
+
+// What clients of services find in their environment. What the session's own variables say goes
+// before.
+std::vector<std::pair<std::string, std::string>> session_core::variables_of_grants() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty())
+      out.emplace_back(name, text_value(value));
+  };
+  if (const auto& aws = wish_.capabilities.aws) {
+    add("AWS_ACCESS_KEY_ID", aws->key_id);
+    add("AWS_SECRET_ACCESS_KEY", aws->secret);
+    add("AWS_SESSION_TOKEN", aws->token);
+    add("AWS_DEFAULT_REGION", aws->region);
+    add("AWS_REGION", aws->region);
+    add("AWS_ENDPOINT_URL", aws->endpoint);
+    add("AWS_EC2_METADATA_DISABLED", "true"); // There is none, and looking for it takes seconds.
+  }
+  return out;
 }
 
 void session_core::step_setup() {

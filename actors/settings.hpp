@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/capabilities.hpp"
 #include "actors/egress_policy.hpp"
 #include "actors/environment.hpp"
 #include "actors/mail_limits.hpp"
@@ -33,6 +34,9 @@ struct tenant_settings {
   unsigned cpu_weight = 100;                         ///< Against that of others, from 1 to 10,000.
   std::optional<std::set<std::string>> environments; ///< Absent: all.
   std::optional<std::set<std::string>> egress;       ///< Policies it may ask for; absent: all.
+  std::optional<std::set<std::string>> databases;    ///< That it may ask for; absent: all.
+  std::optional<std::uint64_t> store_bytes;          ///< Else store_settings::tenant_bytes.
+  std::optional<std::uint64_t> store_keys;           ///< Else store_settings::tenant_keys.
   std::uint64_t group_memory = 0;                    ///< Of its control group, where there is one.
   std::uint64_t group_pids = 0;                      ///< The same of processes and threads.
   process_mode processes = process_mode::children;   ///< At most, where the environment has them.
@@ -85,6 +89,8 @@ struct settings {
   std::map<std::string, session_pool_settings> session_pools; ///< By name.
   std::map<std::string, tenant_settings> tenants; ///< By name; holds "local" when nobody is asked.
   mail_limits mail;
+  std::map<std::string, database_settings> databases; ///< By name; sessions ask for one.
+  store_settings store;
   std::string launcher;          ///< Path of vivarium-zygote.
   std::string runtime;           ///< Directory with the native module and its package.
   session_limits limits;         ///< Of sessions that ask for nothing else.

@@ -17,6 +17,8 @@
 
 namespace vivarium {
 
+class http_broker;
+
 /// Returns the configuration that the command line asks for. `invalid_argument` with all problems.
 [[nodiscard]] result<config> load(const options& chosen);
 
@@ -50,6 +52,7 @@ private:
   audit_log book_;
   metrics meters_{book_};
   boost::asio::io_context reactor_{1};
+  std::unique_ptr<http_broker> broker_;
   std::unique_ptr<service> core_;
   std::unique_ptr<environment_desk> environments_;
   std::unique_ptr<authenticator> auth_;

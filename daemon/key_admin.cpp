@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/key_admin.hpp"
 
+#include "daemon/lifecycle.hpp"
 #include "proto/ids.hpp"
 #include "proto/unique_fd.hpp"
 
@@ -174,17 +175,10 @@ result<key_file> list_keys(const std::string& path) {
 }
 
 result<std::string> default_key_path() {
-  std::string folder;
-  if (::geteuid() == 0) {
-    folder = "/var/lib/vivarium";
-  } else if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
-    folder = std::string{state} + "/vivarium";
-  } else if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
-    folder = std::string{home} + "/.local/state/vivarium";
-  } else {
+  auto folder = state_directory();
+  if (folder.empty())
     return error{errc::failed_precondition,
                  "neither XDG_STATE_HOME nor HOME is set: say where the keys are with --file"};
-  }
   std::error_code why;
   std::filesystem::create_directories(folder, why);
   if (why)

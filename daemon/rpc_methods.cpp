@@ -14,6 +14,7 @@ namespace {
 #define APP "/vivarium.v1.AppService/"
 #define MESSAGE "/vivarium.v1.MessageService/"
 #define ENVIRONMENT "/vivarium.v1.EnvironmentService/"
+#define STORE "/vivarium.v1.StoreService/"
 constexpr std::array<method_info, method_count> methods{{
     {method::eval, "eval", EXECUTION "Eval", "eval", 2, 2, false, false},
     {method::start, "start", EXECUTION "Start", "start", 3, 3, false, false},
@@ -70,6 +71,11 @@ constexpr std::array<method_info, method_count> methods{{
      "verifyEnvironment", 224, 224, false, false},
     {method::remove_environment, "remove_environment", ENVIRONMENT "RemoveEnvironment",
      "removeEnvironment", 225, 225, false, false},
+    {method::get_value, "get_value", STORE "GetValue", "getValue", 240, 240, false, true},
+    {method::set_value, "set_value", STORE "SetValue", "setValue", 241, 241, false, false},
+    {method::delete_value, "delete_value", STORE "DeleteValue", "deleteValue", 242, 242, false,
+     false},
+    {method::list_keys, "list_keys", STORE "ListKeys", "listKeys", 243, 243, false, true},
     {method::boot_app, "boot_app", APP "BootApp", "bootApp", 260, 260, false, false},
     {method::get_app, "get_app", APP "GetApp", "getApp", 261, 261, false, true},
     {method::list_apps, "list_apps", APP "ListApps", "listApps", 262, 262, false, true},
@@ -85,6 +91,7 @@ constexpr std::array<method_info, method_count> methods{{
 #undef POOL
 #undef MESSAGE
 #undef ENVIRONMENT
+#undef STORE
 #undef APP
 
 template <class Matches>

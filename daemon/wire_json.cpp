@@ -13,6 +13,7 @@
 #include "vivarium/v1/message.pb.h"
 #include "vivarium/v1/pool.pb.h"
 #include "vivarium/v1/session.pb.h"
+#include "vivarium/v1/store.pb.h"
 
 namespace vivarium::wire {
 
@@ -102,6 +103,13 @@ const Message& prototype_of(message type) {
       return v1::VerifyEnvironmentResponse::default_instance();
     case message::remove_environment_request:
       return v1::RemoveEnvironmentRequest::default_instance();
+    case message::get_value_request: return v1::GetValueRequest::default_instance();
+    case message::get_value_response: return v1::GetValueResponse::default_instance();
+    case message::set_value_request: return v1::SetValueRequest::default_instance();
+    case message::delete_value_request: return v1::DeleteValueRequest::default_instance();
+    case message::delete_value_response: return v1::DeleteValueResponse::default_instance();
+    case message::list_keys_request: return v1::ListKeysRequest::default_instance();
+    case message::list_keys_response: return v1::ListKeysResponse::default_instance();
     case message::boot_app_request: return v1::BootAppRequest::default_instance();
     case message::boot_app_response: return v1::BootAppResponse::default_instance();
     case message::get_app_request: return v1::GetAppRequest::default_instance();

@@ -18,6 +18,8 @@ struct run_request {
   std::string space;   ///< Namespace of the session; empty for its base one.
   std::string environment;
   std::string egress;    ///< Of a session that is made; empty for none.
+  bool store = false;    ///< Whether a session that is made has the tenant's store.
+  std::string database;  ///< Of a session that is made: name or URL; empty for none.
   bool children = false; ///< Whether a session that is made may have processes.
   std::chrono::milliseconds timeout{0};
   std::chrono::milliseconds cpu{0};
@@ -75,6 +77,9 @@ int app_close_command(const std::string& server, const std::string& app);
 int send_command(const std::string& server, const std::string& to, const std::string& content);
 /// Writes the messages that come under a name, one in a line, until it is interrupted.
 int receive_command(const std::string& server, const std::string& name);
+/// Gets, sets, deletes or lists what the tenant's key-value store has.
+int store_command(const std::string& server, const std::string& order, const std::string& key,
+                  const std::string& json);
 int sessions_command(const std::string& server);
 int namespaces_command(const std::string& server, const std::string& session);
 int close_command(const std::string& server, const std::string& session);

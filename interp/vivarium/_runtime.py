@@ -11,7 +11,7 @@ import types
 
 import _vivarium
 import vivarium
-from vivarium import _apps, _async, _compile, _denied, _display, _errors, _host, _ops, _streams, _uuid7, _values
+from vivarium import _apps, _async, _compile, _denied, _display, _errors, _gated, _host, _ops, _streams, _uuid7, _values
 
 WARM_UP = """
 import vivarium
@@ -92,6 +92,7 @@ def prepare():
     os._exit = _leave
     _uuid7.install()
     _denied.install()
+    _gated.install()
     builtins.exit, builtins.quit = _Exit("exit"), _Exit("quit")
     sys.argv = [""]
     sys.unraisablehook = _unraisable

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <vivarium/capability.hpp>
 #include <vivarium/value.hpp>
 
 #include <chrono>
@@ -165,6 +166,7 @@ struct session_options {
   /// What `vivarium.LoggingHandler` drops is below this; unset: info.
   enum log_level log_level = log_level::unset;
   struct determinism determinism = {};
+  struct capabilities capabilities = {}; ///< A database, the store, web servers.
 };
 
 /// A namespace to copy names from.
