@@ -156,8 +156,7 @@ struct service::impl {
     return claims[n / each].base_of(static_cast<std::uint32_t>(n % each));
   }
 
-  pool_actor pool_of(const environment_ref& environment, const std::string& group,
-                     pool_life life) {
+  pool_actor pool_of(const environment_ref& environment, const std::string& group, pool_life life) {
     pool_key key{environment.key, group};
     if (auto it = pools.find(key); it != pools.end())
       return it->second.handle;
@@ -263,9 +262,9 @@ struct service::impl {
     if (seeded < config.hash_seeds)
       return done{};
     if (unused == nullptr)
-      return error{errc::limit_exceeded,
-                   std::to_string(seeded) + " zygotes have a hash seed, which is the maximum "
-                                            "(pool.hash_seeds), and all are in use"};
+      return error{errc::limit_exceeded, std::to_string(seeded)
+                                             + " zygotes have a hash seed, which is the maximum "
+                                               "(pool.hash_seeds), and all are in use"};
     close_pool(*unused);
     return done{};
   }
@@ -313,25 +312,38 @@ struct service::impl {
 
   tenant_actor spawn_tenant(const std::string& name, allowance& quotas) {
     return system.spawn(
-        tenant,
-        tenant_plan{
-            reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, &*shares, gate,
-            functions, mail, store, databases, name, quotas, [this, name] { return group_of(name); },
-            book,
-            [this](const environment_ref& environment, const std::string& group) {
-              return pool_of(environment, group, pool_life::retiring);
-            },
-            [this](const environment_ref& environment, const std::string& group) {
-              return admit_pool(environment, group);
-            },
-            [this, name](const std::string& pool) { return session_pools.find(name, pool); },
-            [this, name](const std::string& function) {
-              return session_pools.route(name, function);
-            },
-            [this](const session_info& ended) { apps.on_session_ended(ended); },
-            [this](const std::string& other) {
-              return caf::actor_cast<caf::actor>(tenant_of(other));
-            }});
+        tenant, tenant_plan{reactor,
+                            config,
+                            watch,
+                            load,
+                            workers,
+                            cgroups ? &*cgroups : nullptr,
+                            &*shares,
+                            gate,
+                            functions,
+                            mail,
+                            store,
+                            databases,
+                            name,
+                            quotas,
+                            [this, name] { return group_of(name); },
+                            book,
+                            [this](const environment_ref& environment, const std::string& group) {
+                              return pool_of(environment, group, pool_life::retiring);
+                            },
+                            [this](const environment_ref& environment, const std::string& group) {
+                              return admit_pool(environment, group);
+                            },
+                            [this, name](const std::string& pool) {
+                              return session_pools.find(name, pool);
+                            },
+                            [this, name](const std::string& function) {
+                              return session_pools.route(name, function);
+                            },
+                            [this](const session_info& ended) { apps.on_session_ended(ended); },
+                            [this](const std::string& other) {
+                              return caf::actor_cast<caf::actor>(tenant_of(other));
+                            }});
   }
 
   [[nodiscard]] store_quota store_quota_of(const std::string& tenant) const {
@@ -372,7 +384,7 @@ struct service::impl {
   supervisor_actor root;
   environment_book book{config.environments};
   std::map<pool_key, pool_entry> pools;
-  std::set<std::size_t> slots; // of host uids that pools have
+  std::set<std::size_t> slots;                                    // of host uids that pools have
   std::map<std::string, std::vector<std::function<void()>>> gone; // by the key of an environment
   std::map<std::string, tenant_entry> tenants;
   session_pool_registry session_pools{

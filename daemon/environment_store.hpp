@@ -11,8 +11,8 @@
 
 namespace vivarium {
 
-/// Where built environments are, and the list of what was registered: `STATE/environments`. Once the
-/// daemon runs, everything that touches the disk is done on a thread.
+/// Where built environments are, and the list of what was registered: `STATE/environments`. Once
+/// the daemon runs, everything that touches the disk is done on a thread.
 class environment_store {
 public:
   explicit environment_store(boost::asio::any_io_executor reactor) : files_{std::move(reactor)} {}

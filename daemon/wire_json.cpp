@@ -85,16 +85,12 @@ const Message& prototype_of(message type) {
       return v1::RegisterEnvironmentRequest::default_instance();
     case message::register_environment_response:
       return v1::RegisterEnvironmentResponse::default_instance();
-    case message::build_environment_request:
-      return v1::BuildEnvironmentRequest::default_instance();
+    case message::build_environment_request: return v1::BuildEnvironmentRequest::default_instance();
     case message::build_environment_response:
       return v1::BuildEnvironmentResponse::default_instance();
-    case message::get_environment_request:
-      return v1::GetEnvironmentRequest::default_instance();
-    case message::get_environment_response:
-      return v1::GetEnvironmentResponse::default_instance();
-    case message::list_environments_request:
-      return v1::ListEnvironmentsRequest::default_instance();
+    case message::get_environment_request: return v1::GetEnvironmentRequest::default_instance();
+    case message::get_environment_response: return v1::GetEnvironmentResponse::default_instance();
+    case message::list_environments_request: return v1::ListEnvironmentsRequest::default_instance();
     case message::list_environments_response:
       return v1::ListEnvironmentsResponse::default_instance();
     case message::verify_environment_request:
