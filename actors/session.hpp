@@ -5,6 +5,7 @@
 #include "actors/interfaces.hpp"
 #include "actors/session_core.hpp"
 #include "actors/switchboard.hpp"
+#include "actors/volume_store.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -35,6 +36,8 @@ struct session_surroundings {
   egress_gate& gate;
   switchboard& functions;
   mailboxes& mail;
+  std::shared_ptr<file_threads> files;
+  volume_store& volumes;
   std::function<pool_actor()> pool; ///< The pool of its environment, as it is now.
   std::function<void(session_info)> report_end;
   std::function<void(const execution_ptr&)> report_large;

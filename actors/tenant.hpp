@@ -5,6 +5,7 @@
 #include "actors/code_store.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/session.hpp"
+#include "actors/volume_store.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -31,6 +32,8 @@ struct tenant_plan {
   egress_gate& gate;
   switchboard& functions;
   mailboxes& mail;
+  std::shared_ptr<file_threads> files;
+  volume_store& volumes;
   std::string name;
   allowance& quotas;
   std::function<std::string()> group; ///< Its trust group, as it is now.
@@ -74,7 +77,10 @@ public:
   void create_member(session_request what, const reply<session_actor>& to);
   void describe(const std::string& session, const reply<session_info>& to);
   void list_sessions(const reply<std::vector<session_info>>& to);
-  void close(const std::string& session, const reply<done>& to);
+  void close(const std::string& session, bool discard, const reply<done>& to);
+  void files(const std::string& session, const reply<session_files_ptr>& to);
+  void commit(const std::string& session, const std::string& volume, bool force,
+              const reply<volume_info>& to);
 
   void create_namespace(const namespace_request& what, const reply<namespace_info>& to);
   void destroy_namespace(const std::string& session, const std::string& which,
