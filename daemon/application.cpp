@@ -2,6 +2,8 @@
 #include "daemon/application.hpp"
 
 #include "daemon/doctor.hpp"
+#include "daemon/file_route.hpp"
+#include "daemon/key_admin.hpp"
 #include "daemon/lifecycle.hpp"
 #include "daemon/version.hpp"
 
@@ -46,6 +48,8 @@ result<config> load(const options& chosen) {
     return error{errc::invalid_argument, std::move(all)};
   }
   auto beside = program_directory();
+  if (out.core.state_dir.empty())
+    out.core.state_dir = default_state_dir();
   out.core.launcher = beside + "/vivarium-zygote";
   out.core.runtime = beside + "/../lib/vivarium";
   return out;
@@ -140,6 +144,9 @@ status application::run() {
   server_->add_route(*ingress_);
   if (!config_.metrics)
     server_->hide_metrics();
+  files_ = std::make_unique<file_route>(
+      *core_, wider(config_.core.limits, config_.core.limits_max)[limit::workspace]);
+  server_->add_route(*files_);
   if (auto ok = open_doors(); ok) {
     core_->keep_from_sessions(server_->endpoints());
     server_->start();
@@ -152,6 +159,7 @@ status application::run() {
   }
   core_->run();
   server_.reset();
+  files_.reset();
   ingress_.reset();
   auth_.reset();
   core_.reset();

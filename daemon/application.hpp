@@ -16,6 +16,8 @@
 
 namespace vivarium {
 
+class file_route;
+
 /// Returns the configuration that the command line asks for. `invalid_argument` with all problems.
 [[nodiscard]] result<config> load(const options& chosen);
 
@@ -51,6 +53,7 @@ private:
   boost::asio::io_context reactor_{1};
   std::unique_ptr<service> core_;
   std::unique_ptr<authenticator> auth_;
+  std::unique_ptr<file_route> files_;
   std::unique_ptr<app_ingress> ingress_;
   std::unique_ptr<server> server_;
   boost::asio::signal_set signals_{reactor_};

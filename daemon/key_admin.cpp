@@ -173,18 +173,21 @@ result<key_file> list_keys(const std::string& path) {
   return read_file(path);
 }
 
+std::string default_state_dir() {
+  if (::geteuid() == 0)
+    return "/var/lib/vivarium";
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
+    return std::string{state} + "/vivarium";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
+    return std::string{home} + "/.local/state/vivarium";
+  return {};
+}
+
 result<std::string> default_key_path() {
-  std::string folder;
-  if (::geteuid() == 0) {
-    folder = "/var/lib/vivarium";
-  } else if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
-    folder = std::string{state} + "/vivarium";
-  } else if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
-    folder = std::string{home} + "/.local/state/vivarium";
-  } else {
+  auto folder = default_state_dir();
+  if (folder.empty())
     return error{errc::failed_precondition,
                  "neither XDG_STATE_HOME nor HOME is set: say where the keys are with --file"};
-  }
   std::error_code why;
   std::filesystem::create_directories(folder, why);
   if (why)
