@@ -3,6 +3,8 @@
 
 #include "clients/cpp/src/wire.hpp"
 
+#include <vivarium/files.hpp>
+
 #include <google/protobuf/util/json_util.h>
 
 namespace vivarium {
@@ -56,6 +58,15 @@ std::shared_ptr<const verdict> unpack(v1::ServerFrame& frame, const origin& at,
   out.push_back({from.sequence(), from.sender(), from.to(), std::move(content),
                  system_clock::time_point{duration_cast<system_clock::duration>(when)},
                  from.lost_before()});
+  return nullptr;
+}
+
+std::shared_ptr<const verdict> unpack(v1::ServerFrame& frame, const origin&,
+                                      std::vector<file_piece>& out) {
+  auto& from = *frame.mutable_read_file();
+  if (from.has_file()) // It is open.
+    return nullptr;
+  out.push_back({std::move(*from.mutable_data()), from.sha256(), from.size()});
   return nullptr;
 }
 
@@ -229,6 +240,7 @@ std::shared_ptr<const verdict> feed<T>::end_verdict() {
 template class feed<value>;
 template class feed<event>;
 template class feed<message>;
+template class feed<file_piece>;
 
 } // namespace detail
 
@@ -290,6 +302,7 @@ std::shared_ptr<const verdict> basic_stream<T>::end_verdict() const {
 template class basic_stream<value>;
 template class basic_stream<event>;
 template class basic_stream<message>;
+template class basic_stream<file_piece>;
 
 } // namespace client_v1
 } // namespace vivarium
