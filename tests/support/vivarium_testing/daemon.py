@@ -25,6 +25,9 @@ low = 1
 [limits]
 grace = "1000ms"
 start_timeout = "{waiting.scaled(30)}s"
+
+[server]
+state_dir = "{{folder}}/kept"
 """
 
 
