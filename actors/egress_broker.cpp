@@ -5,6 +5,7 @@
 
 #include "actors/egress_broker.hpp"
 
+#include "actors/outbound.hpp"
 #include "sandbox/attest.hpp"
 #include "sandbox/hosts_file.hpp"
 
@@ -54,6 +55,7 @@ struct egress_broker::attempt {
   sandbox::connect_order order;
   std::string name; // What the worker asked for, for the record.
   std::vector<endpoint> candidates;
+  std::optional<http_origin> visit; // Whose place the daemon takes.
   std::size_t next = 0;
   clock_type::time_point ends;
   boost::asio::posix::stream_descriptor socket; // The one that is being connected.
@@ -110,7 +112,10 @@ worker::fate egress_broker::connect(const sandbox::caught_call& call) {
   what->ends = clock_type::now() + policy_.connect_timeout;
   attempts_.push_back(what);
   auto fixed = policy_.resolve.find(found->name);
-  if (found->name.empty()) {
+  const auto& host = found->name.empty() ? found->where.address.text() : found->name;
+  if (const auto* rule = rule_for(host, found->where.port)) {
+    begin_visit(what, rule->origin);
+  } else if (found->name.empty()) {
     begin(what, {found->where.address});
   } else if (fixed != policy_.resolve.end()) {
     begin(what, fixed->second);
@@ -137,6 +142,60 @@ void egress_broker::await(const attempt_ptr& what) {
     if (auto self = weak.lock(); self && !ec)
       self->finish(what, egress_outcome::timed_out, ETIMEDOUT);
   });
+}
+
+result<std::string> egress_broker::speak_http(std::shared_ptr<const std::vector<http_rule>> rules) {
+  if (gate_.http == nullptr)
+    return error{errc::unimplemented, "nobody here speaks HTTP for sessions"};
+  http_rules_ = std::move(rules);
+  bool secure = std::any_of(http_rules_->begin(), http_rules_->end(),
+                            [](const http_rule& one) { return one.origin.secure; });
+  return secure ? gate_.http->authority_certificate() : result<std::string>{std::string{}};
+}
+
+const http_rule* egress_broker::rule_for(const std::string& host, std::uint16_t port) const {
+  if (!http_rules_)
+    return nullptr;
+  auto found = std::find_if(http_rules_->begin(), http_rules_->end(), [&](const http_rule& one) {
+    return one.origin.host == host && one.origin.port == port;
+  });
+  return found == http_rules_->end() ? nullptr : &*found;
+}
+
+// The session is connected to the daemon, which then speaks for it. What the server's name
+// resolves to is checked when the daemon connects.
+void egress_broker::begin_visit(const attempt_ptr& what, const http_origin& origin) {
+  auto door = gate_.http->address();
+  if (!door)
+    return finish(what, egress_outcome::unreachable, ECONNREFUSED);
+  auto& own = gate_.own_listeners;
+  if (std::none_of(own.begin(), own.end(), [&](const endpoint& one) {
+        return one.port == door->port && one.address == door->address;
+      }))
+    own.push_back(*door); // Nobody comes there in another way.
+  what->visit = origin;
+  what->candidates = {*door};
+  try_next(what);
+}
+
+http_visit egress_broker::visit_of(const http_origin& origin) {
+  http_visit out;
+  out.origin = origin;
+  out.rules = http_rules_;
+  out.ca = policy_.http_ca;
+  out.timeout = policy_.http_timeout;
+  out.connect = [&gate = gate_, &policy = policy_, origin](http_visit::connected then) {
+    connect_outbound(gate, {origin.host, origin.port, &policy},
+                     clock_type::now() + policy.connect_timeout, std::move(then));
+  };
+  out.report = [&watch = watch_, whom = whom_, policy = policy_name_,
+                server = origin.text()](std::string_view outcome, std::string_view method) {
+    watch.http_brokered(whom.tenant, whom.environment, outcome);
+    watch.audit(outcome == "allowed" ? audit_event::egress_allowed : audit_event::egress_refused,
+                {whom.tenant, whom.session},
+                {{"policy", policy}, {"outcome", outcome}, {"to", server}, {"method", method}});
+  };
+  return out;
 }
 
 // Every address that a name has is checked, and those that were checked are connected to: what the
@@ -171,6 +230,8 @@ void egress_broker::try_next(const attempt_ptr& what) {
     auto socket = sandbox::begin_connect(what->order, to, gate_.fresh, what->last_errno);
     if (!socket)
       continue;
+    if (what->visit)
+      gate_.http->expect(sandbox::local_port(socket.get()), visit_of(*what->visit));
     auto how = sandbox::connect_outcome(socket.get());
     if (how == 0)
       return established(what, std::move(socket));
@@ -215,7 +276,7 @@ void egress_broker::look(const attempt_ptr& what) {
 void egress_broker::established(const attempt_ptr& what, unique_fd socket) {
   auto by = worker_.lock();
   auto own_port = [&](const endpoint& one) { return one.port == what->order.target.port; };
-  if (std::any_of(gate_.own_listeners.begin(), gate_.own_listeners.end(), own_port)
+  if (!what->visit && std::any_of(gate_.own_listeners.begin(), gate_.own_listeners.end(), own_port)
       && sandbox::leads_here(socket.get()))
     return finish(what, egress_outcome::own_listener, EACCES);
   if (!by || sandbox::inject(by->listener_fd(), what->order, socket.get()) != 0)

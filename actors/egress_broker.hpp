@@ -3,6 +3,7 @@
 
 #include "actors/egress_policy.hpp"
 #include "actors/execution.hpp"
+#include "actors/http_gate.hpp"
 #include "actors/observer.hpp"
 #include "actors/resolver.hpp"
 #include "actors/worker.hpp"
@@ -28,6 +29,7 @@ struct egress_gate {
   resolver names;
   sandbox::fresh_options fresh;
   std::vector<sandbox::endpoint> own_listeners; ///< Never to be reached from a session.
+  http_gate* http = nullptr;                    ///< For sessions with HTTP rules.
 };
 
 /// Makes the connections that a session's worker asks for, as far as its policy goes, and counts
@@ -55,6 +57,9 @@ public:
   /// Writes the names of the policy into the worker's /etc/hosts and takes over its calls of
   /// `connect`. Before the worker's first tenant byte.
   status serve(const worker_ptr& by, bool may_fork);
+  /// From here on what goes to a server of these rules goes through whoever speaks HTTP. The
+  /// certificate that the session has to trust for it is returned; empty when none.
+  [[nodiscard]] result<std::string> speak_http(std::shared_ptr<const std::vector<http_rule>> rules);
   void on_spent(spent_function fn) { on_spent_ = std::move(fn); }
 
   /// Answers a `connect` of the worker, at once or within `connect_timeout`.
@@ -80,6 +85,9 @@ private:
   };
   using attempt_ptr = std::shared_ptr<attempt>;
 
+  const http_rule* rule_for(const std::string& host, std::uint16_t port) const;
+  void begin_visit(const attempt_ptr& what, const http_origin& origin);
+  http_visit visit_of(const http_origin& origin);
   void begin(const attempt_ptr& what, const std::vector<sandbox::ip_address>& found);
   void await(const attempt_ptr& what);
   void try_next(const attempt_ptr& what);
@@ -105,6 +113,7 @@ private:
   std::string policy_name_;
   const egress_policy& policy_;
   egress_map map_;
+  std::shared_ptr<const std::vector<http_rule>> http_rules_; // Null: none.
   std::weak_ptr<worker> worker_;
   sandbox::likely_caller likely_;
   std::optional<sandbox::family> family_; // Where the worker may have children.

@@ -34,6 +34,8 @@ struct egress_policy {
   std::size_t open = 64;             ///< At once.
   std::uint64_t bytes = 1ull << 30;  ///< Of a session in all, both ways.
   std::chrono::milliseconds connect_timeout{10'000};
+  std::string http_ca; ///< PEM that servers are checked with under HTTP rules, beside the system's.
+  std::chrono::milliseconds http_timeout{30'000}; ///< For each step of a request under HTTP rules.
 };
 
 /// How an attempt to connect ended. The names are stable: metrics and the audit log show them.

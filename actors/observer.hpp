@@ -70,6 +70,13 @@ public:
   /// A call of code to the application ended. `outcome` is one of a fixed set.
   virtual void host_called(const std::string& tenant, const std::string& environment,
                            const std::string& outcome, std::chrono::microseconds took) = 0;
+  /// A call of code to a capability ended. `method` and `outcome` are of fixed sets.
+  virtual void capability_used(const std::string& tenant, const std::string& environment,
+                               std::string_view method, std::string_view outcome,
+                               std::chrono::microseconds took) = 0;
+  /// A request was, or was not, passed on by HTTP rules. `outcome` is one of a fixed set.
+  virtual void http_brokered(const std::string& tenant, const std::string& environment,
+                             std::string_view outcome) = 0;
   /// Code logged a record: an encoded, validated vivarium.v1.LogRecord, which is the tenant's text.
   virtual void code_logged(const std::string& tenant, const std::string& session,
                            std::string_view record) = 0;

@@ -236,6 +236,8 @@ struct service::impl {
                             mail,
                             files,
                             volumes,
+                            store,
+                            databases,
                             name,
                             quotas,
                             [this, name] { return group_of(name); },
@@ -252,6 +254,15 @@ struct service::impl {
                             [this](const std::string& other) {
                               return caf::actor_cast<caf::actor>(tenant_of(other));
                             }});
+  }
+
+  [[nodiscard]] store_quota store_quota_of(const std::string& tenant) const {
+    store_quota out{config.store.tenant_bytes, config.store.tenant_keys};
+    if (auto may = config.tenants.find(tenant); may != config.tenants.end()) {
+      out.bytes = may->second.store_bytes.value_or(out.bytes);
+      out.keys = may->second.store_keys.value_or(out.keys);
+    }
+    return out;
   }
 
   /// The first pool of those that start with the daemon whose board fits; null when none does.
@@ -275,6 +286,9 @@ struct service::impl {
   mailboxes mail{config.mail, watch};
   std::shared_ptr<file_threads> files = std::make_shared<file_threads>(reactor);
   volume_store volumes{reactor, config, files};
+  key_value_store store{reactor, config.store,
+                        [this](const std::string& tenant) { return store_quota_of(tenant); }};
+  sql_gate databases{gate};
   pool_commons commons;
   std::vector<sandbox::uid_claim> claims;
   system_config system_settings;
@@ -494,6 +508,14 @@ result<std::uint64_t> service::send_message(const std::string& tenant, const std
 result<mailbox_ptr> service::open_mailbox(const std::string& tenant, std::vector<std::string> names,
                                           std::function<void()> on_message) {
   return impl_->mail.open(tenant, std::move(names), std::move(on_message));
+}
+
+key_value_store& service::store() noexcept {
+  return impl_->store;
+}
+
+void service::speak_http_through(http_gate& gate) noexcept {
+  impl_->gate.http = &gate;
 }
 
 std::uint64_t service::new_owner() noexcept {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "actors/execution.hpp"
+#include "actors/http_gate.hpp"
+#include "actors/key_value_store.hpp"
 #include "actors/mailboxes.hpp"
 #include "actors/observer.hpp"
 #include "actors/reply.hpp"
@@ -91,6 +93,7 @@ struct session_request {
   std::optional<process_mode> processes;
   std::vector<host_module> modules;
   std::uint8_t log_level = 0; ///< vivarium.v1.LogLevel; 0: the usual one.
+  capability_request capabilities;
   std::string request_id;
   std::vector<std::pair<std::string, std::string>> files; ///< Path and content.
   std::vector<volume_mount> volumes;
@@ -282,6 +285,11 @@ public:
   [[nodiscard]] result<mailbox_ptr> open_mailbox(const std::string& tenant,
                                                  std::vector<std::string> names,
                                                  std::function<void()> on_message);
+
+  /// The tenants' key-value store.
+  [[nodiscard]] key_value_store& store() noexcept;
+  /// Who speaks HTTP for sessions that have rules for it; outlives the service.
+  void speak_http_through(http_gate& gate) noexcept;
 
   /// A number for a connection that may own sessions, namespaces and refs; never 0.
   [[nodiscard]] std::uint64_t new_owner() noexcept;

@@ -143,6 +143,14 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
                                                bool force, reply<volume_info> to) {
     volumes.commit(tenant, what, std::move(from), force, std::move(to));
   };
+  ports.use_capability = [granted = around.capabilities, me = caf::actor_addr{self->address()}](
+                             std::string_view name, std::string_view operands, std::uint64_t number,
+                             std::chrono::milliseconds timeout) {
+    return granted->call(name, operands, timeout, [me, number](function_answer with) {
+      if (auto strong = caf::actor_cast<caf::actor>(me))
+        caf::anon_send(strong, atom::answered_v, number, std::move(with));
+    });
+  };
   // The core lets go of its worker when it is lost; the copy kept here must not outlive that.
   auto stop = std::move(ports.stop);
   ports.stop = [self, stop] {

@@ -3,6 +3,7 @@
 
 #include "actors/cgroup_keeper.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/session_capabilities.hpp"
 #include "actors/session_core.hpp"
 #include "actors/switchboard.hpp"
 #include "actors/volume_store.hpp"
@@ -38,6 +39,8 @@ struct session_surroundings {
   mailboxes& mail;
   std::shared_ptr<file_threads> files;
   volume_store& volumes;
+  /// What its code may call beside the application, of the daemon itself.
+  std::shared_ptr<session_capabilities> capabilities;
   std::function<pool_actor()> pool; ///< The pool of its environment, as it is now.
   std::function<void(session_info)> report_end;
   std::function<void(const execution_ptr&)> report_large;

@@ -31,6 +31,13 @@ status session_core::open_egress() {
     if (auto* flight = to_blame())
       flight->denied = std::move(why);
   });
+  if (!wish_.capabilities.http_rules.empty()) {
+    auto rules = std::make_shared<const std::vector<http_rule>>(wish_.capabilities.http_rules);
+    auto certificate = egress_->speak_http(std::move(rules));
+    if (!certificate)
+      return std::move(certificate).why();
+    http_certificate_ = *std::move(certificate);
+  }
   return egress_->serve(worker_, info_.processes == process_mode::children);
 }
 

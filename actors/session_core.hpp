@@ -57,6 +57,11 @@ struct session_ports {
   /// number 0 is a cast's. Returns the id that clients know the call by.
   std::function<result<std::string>(switchboard::caller, function_call, std::uint64_t)> call_host;
   std::function<void(const std::string&)> drop_call; ///< Nobody waits for that call any more.
+  /// Gives the daemon itself a call with that number of the worker's, by name and operands;
+  /// `on_answered` follows, unless what is returned has gone before.
+  std::function<std::shared_ptr<void>(std::string_view, std::string_view, std::uint64_t,
+                                      std::chrono::milliseconds)>
+      use_capability = nullptr;
   /// Opens the session's mailbox under those names; `on_mail` follows when a message waits.
   std::function<result<mailbox_ptr>(std::vector<std::string>)> open_mailbox = nullptr;
   /// Sends a message to a name: an encoded, validated Value.
@@ -191,8 +196,9 @@ private:
     std::uint64_t execution = 0;
     clock_type::time_point since;
     clock_type::time_point deadline;
-    bool blocking = false; // the worker's main thread waits for it
-    bool mail = false;     // for a message, and not for the application
+    bool blocking = false;                      // the worker's main thread waits for it
+    bool mail = false;                          // for a message, and not for the application
+    std::shared_ptr<void> capability = nullptr; // answered by the daemon; null: not so
   };
   using verdict_function = std::function<void(const verdict&)>;
 
@@ -242,6 +248,7 @@ private:
 
   // session_setup.cpp: the daemon's own business with the worker.
   void begin_setup();
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> variables_of_grants() const;
   void step_setup();
   void setup_failed(const verdict& how);
   execution_ptr order(submission what, verdict_function then);
@@ -319,6 +326,8 @@ private:
   bool handle_host_call(std::string_view body);
   bool handle_host_drop(std::string_view body);
   void place_call(const bridge::host_call& message, switchboard::caller who, function_call what);
+  void use_capability(const bridge::host_call& message, open_call call,
+                      std::chrono::milliseconds timeout);
   void answer_call(std::uint64_t number, const open_call& call, const function_answer& with);
   void drop_call(const open_call& call);
   void drop_calls();
@@ -371,6 +380,7 @@ private:
   std::string cgroup_;        // folder of its control group; empty: none
   unsigned specialising_ = 0; // answers awaited before the worker may see a tenant's byte
   std::shared_ptr<egress_broker> egress_; // when it has a policy
+  std::string http_certificate_;          // that its code has to trust, under HTTP rules
   std::uint64_t worker_number_ = 0;       // also after the worker object has gone; 0: never had one
   bool worker_gone_ = false;
   bool channel_closed_ = false;

@@ -33,6 +33,7 @@ constexpr std::size_t operand_slack = 64;
 // Not the application's, but the daemon's own.
 constexpr std::string_view receive_name = "vivarium.receive";
 constexpr std::string_view send_name = "vivarium.send";
+constexpr std::string_view reserved_prefix = "vivarium.";
 constexpr auto longest_wait = std::chrono::hours{24};
 
 // A name reaches environments of processes, logs and terminals: nothing in it may end or forge
@@ -104,7 +105,9 @@ bool session_core::handle_host_call(std::string_view body) {
                           flight != nullptr ? flight->what->request().connection : 0,
                           message->host};
   if (message->kind == kind::cast) {
-    auto placed = ports_.call_host(std::move(who), std::move(what), 0);
+    auto placed = what.name.starts_with(reserved_prefix)
+                      ? error{errc::not_found, "nothing of the daemon's can be cast"}
+                      : ports_.call_host(std::move(who), std::move(what), 0);
     watch_.host_called(tenant_, info_.environment, placed ? "cast" : "cast_lost", {});
     return true;
   }
@@ -132,6 +135,8 @@ void session_core::place_call(const bridge::host_call& message, switchboard::cal
     return answer_call(message.call, call, send_confirmed(message.operands));
   if (message.name == receive_name)
     return receive(message.call, std::move(call));
+  if (message.name.starts_with(reserved_prefix))
+    return use_capability(message, std::move(call), what.timeout);
   auto placed = ports_.call_host(std::move(who), std::move(what), message.call);
   if (!placed)
     return answer_call(message.call, call, {outcome_of(placed.why()), placed.why().detail});
@@ -142,9 +147,19 @@ void session_core::place_call(const bridge::host_call& message, switchboard::cal
   calls_.emplace(message.call, std::move(call));
 }
 
+void session_core::use_capability(const bridge::host_call& message, open_call call,
+                                  milliseconds timeout) {
+  if (!ports_.use_capability)
+    return answer_call(message.call, call, {outcome::not_found, "there is no such function"});
+  call.capability = ports_.use_capability(message.name, message.operands, message.call, timeout);
+  next_call_deadline_ = std::min(next_call_deadline_, call.deadline);
+  wake_by(call.deadline);
+  calls_.emplace(message.call, std::move(call));
+}
+
 void session_core::answer_call(std::uint64_t number, const open_call& call,
                                const function_answer& with) {
-  if (!call.mail)
+  if (!call.mail && !call.capability)
     watch_.host_called(tenant_, info_.environment, name_of(with.kind),
                        duration_cast<microseconds>(clock_type::now() - call.since));
   if (!worker_)
@@ -186,7 +201,7 @@ bool session_core::handle_host_drop(std::string_view body) {
 }
 
 void session_core::drop_call(const open_call& call) {
-  if (call.mail)
+  if (call.mail || call.capability)
     return;
   call_numbers_.erase(call.id);
   ports_.drop_call(call.id);
@@ -216,7 +231,7 @@ void session_core::check_calls(clock_type::time_point now) {
     if (!call)
       return; // The session has ended meanwhile.
     receiving_.erase(number);
-    if (!call.mapped().mail) {
+    if (!call.mapped().mail && !call.mapped().capability) {
       call_numbers_.erase(call.mapped().id);
       ports_.drop_call(call.mapped().id);
     }

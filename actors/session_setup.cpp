@@ -106,13 +106,15 @@ void session_core::begin_setup() {
   std::vector<std::pair<std::string, std::string>> wishes;
   if (!wish_.working_directory.empty())
     wishes.emplace_back("cwd", text_value(wish_.working_directory));
-  if (!wish_.environment_variables.empty()) {
-    std::vector<std::pair<std::string, std::string>> variables;
-    variables.reserve(wish_.environment_variables.size());
-    for (const auto& [name, value] : wish_.environment_variables)
-      variables.emplace_back(name, text_value(value));
+  auto variables = variables_of_grants();
+  for (const auto& [name, value] : wish_.environment_variables)
+    variables.emplace_back(name, text_value(value));
+  if (!variables.empty())
     wishes.emplace_back("env", bridge::dict_value(variables));
-  }
+  if (const auto& aws = wish_.capabilities.aws)
+    wishes.emplace_back("aws", text_value(aws->endpoint));
+  if (!http_certificate_.empty())
+    wishes.emplace_back("trust", text_value(http_certificate_));
   if (limits_[limit::refs] != facts_of(limit::refs).usual)
     wishes.emplace_back("max_refs", int_value(static_cast<std::int64_t>(limits_[limit::refs])));
   if (wish_.ref_ttl.count() > 0)
@@ -162,6 +164,26 @@ void session_core::begin_setup() {
     add(bridge::run_mode::keep_initial, list_of({}), timeout);
   }
   step_setup();
+}
+
+// What clients of services find in their environment. What the session's own variables say goes
+// before.
+std::vector<std::pair<std::string, std::string>> session_core::variables_of_grants() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty())
+      out.emplace_back(name, text_value(value));
+  };
+  if (const auto& aws = wish_.capabilities.aws) {
+    add("AWS_ACCESS_KEY_ID", aws->key_id);
+    add("AWS_SECRET_ACCESS_KEY", aws->secret);
+    add("AWS_SESSION_TOKEN", aws->token);
+    add("AWS_DEFAULT_REGION", aws->region);
+    add("AWS_REGION", aws->region);
+    add("AWS_ENDPOINT_URL", aws->endpoint);
+    add("AWS_EC2_METADATA_DISABLED", "true"); // There is none, and looking for it takes seconds.
+  }
+  return out;
 }
 
 void session_core::step_setup() {

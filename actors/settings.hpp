@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/capabilities.hpp"
 #include "actors/egress_policy.hpp"
 #include "actors/mail_limits.hpp"
 #include "actors/session_limits.hpp"
@@ -47,6 +48,9 @@ struct tenant_settings {
   unsigned cpu_weight = 100;                         ///< Against that of others, from 1 to 10,000.
   std::optional<std::set<std::string>> environments; ///< Absent: all.
   std::optional<std::set<std::string>> egress;       ///< Policies it may ask for; absent: all.
+  std::optional<std::set<std::string>> databases;    ///< That it may ask for; absent: all.
+  std::optional<std::uint64_t> store_bytes;          ///< Else store_settings::tenant_bytes.
+  std::optional<std::uint64_t> store_keys;           ///< Else store_settings::tenant_keys.
   std::uint64_t group_memory = 0;                    ///< Of its control group, where there is one.
   std::uint64_t group_pids = 0;                      ///< The same of processes and threads.
   std::uint64_t volumes_bytes = 1ull << 30;          ///< Of all its volumes together.
@@ -112,6 +116,8 @@ struct settings {
   std::map<std::string, session_pool_settings> session_pools; ///< By name.
   std::map<std::string, tenant_settings> tenants; ///< By name; holds "local" when nobody is asked.
   mail_limits mail;
+  std::map<std::string, database_settings> databases; ///< By name; sessions ask for one.
+  store_settings store;
   std::string launcher;          ///< Path of vivarium-zygote.
   std::string runtime;           ///< Directory with the native module and its package.
   session_limits limits;         ///< Of sessions that ask for nothing else.

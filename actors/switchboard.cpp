@@ -40,6 +40,10 @@ std::vector<std::string> switchboard::patterns_of(const function_offer& what) {
 
 result<switchboard::offer_id> switchboard::offer(const std::string& tenant, function_offer what,
                                                  function_host& by) {
+  if (std::any_of(what.names.begin(), what.names.end(),
+                  [](const std::string& name) { return name.starts_with("vivarium."); }))
+    return error{errc::invalid_argument,
+                 "names that begin with \"vivarium.\" are the daemon's own"};
   auto& board = tenants_[tenant];
   // Every call looks through them.
   if (board.offers.size() >= most_offers || board.names + what.names.size() > most_names)

@@ -86,6 +86,8 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   if (!wish.egress.empty())
     if (auto ok = may_use_egress(plan_.config, plan_.name, wish.egress); !ok)
       return ok.why();
+  if (auto ok = may_have(plan_.config, plan_.name, wish.egress, wish.capabilities); !ok)
+    return std::move(ok).why();
   auto processes = may_have_processes(plan_.config, plan_.name, env, wish.processes);
   if (!processes)
     return processes.why();
@@ -125,6 +127,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .mail = plan_.mail,
       .files = plan_.files,
       .volumes = plan_.volumes,
+      .capabilities = capabilities_of(order),
       .pool = [pool = plan_.pool, env, group = plan_.group()] { return pool(env, group); },
       .report_end =
           [me](session_info ended) {
@@ -148,6 +151,36 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   placed.place = *std::move(place);
   placed.memory = *std::move(memory);
   return &placed;
+}
+
+// What was granted has been checked.
+std::shared_ptr<session_capabilities> tenant_core::capabilities_of(const session_plan& order) {
+  const auto& granted = order.wish.capabilities;
+  std::shared_ptr<sql_session> database;
+  if (granted.sql) {
+    pg::plan how;
+    const auto& named = plan_.config.databases.find(granted.sql->database);
+    bool own = !granted.sql->url.empty();
+    if (!own) {
+      how.ca = named->second.ca;
+      how.bounds = named->second.bounds;
+    } else {
+      how.policy = &plan_.config.egress.at(order.wish.egress);
+    }
+    how.read_only = granted.sql->read_only || (!own && named->second.read_only);
+    const auto& url = own ? granted.sql->url : named->second.url;
+    if (auto target = parse_pg_url(url, own ? pg_url_from::client : pg_url_from::operator_))
+      how.target = *std::move(target);
+    // Whoever shares a pool may reach the same with the same rights.
+    auto key = (own ? "url " + order.wish.egress + " " + url : "name " + granted.sql->database)
+               + (how.read_only ? " read-only" : "");
+    database = std::make_shared<sql_session>(
+        plan_.reactor, plan_.databases.pool(plan_.name, key, how), order.info.id);
+  }
+  return std::make_shared<session_capabilities>(
+      session_capabilities::surroundings{plan_.store, plan_.watch, plan_.name,
+                                         order.info.environment},
+      granted, std::move(database));
 }
 
 void tenant_core::create(const session_request& what, const reply<session_info>& to) {

@@ -6,6 +6,7 @@
 #include "actors/interfaces.hpp"
 #include "actors/session.hpp"
 #include "actors/volume_store.hpp"
+#include "actors/sql_pool.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -34,6 +35,8 @@ struct tenant_plan {
   mailboxes& mail;
   std::shared_ptr<file_threads> files;
   volume_store& volumes;
+  key_value_store& store;
+  sql_gate& databases;
   std::string name;
   allowance& quotas;
   std::function<std::string()> group; ///< Its trust group, as it is now.
@@ -115,6 +118,7 @@ private:
   live_session* find_session(const std::string& id_or_name);
   error no_such_session(const std::string& id_or_name) const;
   result<live_session*> open(session_request wish, bool one_shot);
+  std::shared_ptr<session_capabilities> capabilities_of(const session_plan& order);
   result<live_session*> place(const submission& what);
   status complete(submission& what);
   [[nodiscard]] result<std::chrono::milliseconds> deadline_of(const submission& what) const;

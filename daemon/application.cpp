@@ -3,7 +3,7 @@
 
 #include "daemon/doctor.hpp"
 #include "daemon/file_route.hpp"
-#include "daemon/key_admin.hpp"
+#include "daemon/http_broker.hpp"
 #include "daemon/lifecycle.hpp"
 #include "daemon/version.hpp"
 
@@ -47,9 +47,11 @@ result<config> load(const options& chosen) {
       all += (all.empty() ? "" : "\n") + line;
     return error{errc::invalid_argument, std::move(all)};
   }
+  if (auto state = state_directory(); out.core.store.path.empty() && !state.empty())
+    out.core.store.path = state + "/store.db";
   auto beside = program_directory();
   if (out.core.state_dir.empty())
-    out.core.state_dir = default_state_dir();
+    out.core.state_dir = state_directory();
   out.core.launcher = beside + "/vivarium-zygote";
   out.core.runtime = beside + "/../lib/vivarium";
   return out;
@@ -132,6 +134,8 @@ status application::run() {
   if (!groups)
     return groups.why();
   core_ = std::make_unique<service>(reactor_, config_.core, meters_, *std::move(groups));
+  broker_ = std::make_unique<http_broker>(reactor_);
+  core_->speak_http_through(*broker_);
   auth_ = std::make_unique<authenticator>(
       config_.auth, [this](const std::string& name) { return core_->knows(name); }, meters_);
   meters_.count_failures_of(*auth_);
@@ -163,6 +167,7 @@ status application::run() {
   ingress_.reset();
   auth_.reset();
   core_.reset();
+  broker_.reset();
   return std::move(outcome_);
 }
 

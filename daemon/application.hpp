@@ -17,6 +17,7 @@
 namespace vivarium {
 
 class file_route;
+class http_broker;
 
 /// Returns the configuration that the command line asks for. `invalid_argument` with all problems.
 [[nodiscard]] result<config> load(const options& chosen);
@@ -51,6 +52,7 @@ private:
   audit_log book_;
   metrics meters_{book_};
   boost::asio::io_context reactor_{1};
+  std::unique_ptr<http_broker> broker_;
   std::unique_ptr<service> core_;
   std::unique_ptr<authenticator> auth_;
   std::unique_ptr<file_route> files_;

@@ -4,6 +4,7 @@
 #include "bridge/validate.hpp"
 #include "daemon/address.hpp"
 #include "daemon/config_apps.hpp"
+#include "daemon/config_capabilities.hpp"
 #include "daemon/config_egress.hpp"
 #include "daemon/config_pools.hpp"
 #include "daemon/config_reader.hpp"
@@ -316,6 +317,8 @@ config_problems parse_config(config& into, std::string_view text, std::string_vi
   read_pool(root.below("pool"), into);
   read_environments(root.below("environments"), into);
   read_egress(root.below("egress"), into);
+  read_databases(root.below("databases"), into);
+  read_store(root.below("store"), into);
   read_apps(root.below("apps"), into);
   auto session_pools = root.below("pools");
   read_session_pools(session_pools, into);

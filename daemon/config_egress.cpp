@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/config_egress.hpp"
 
+#include "daemon/config_capabilities.hpp"
+
 #include <algorithm>
 
 namespace vivarium {
@@ -90,6 +92,8 @@ void read_egress(table_reader in, config& into) {
     one.take_size("bytes", policy.bytes, {kib, 1'024 * tib});
     // Longer and the worker would stand still longer than a person waits.
     one.take_duration("connect_timeout", policy.connect_timeout, {1, 10'000});
+    one.take_duration("http_timeout", policy.http_timeout, {1, 3'600'000});
+    take_file(one, "http_ca", policy.http_ca);
   });
 }
 

@@ -103,9 +103,20 @@ void read_tenant(table_reader& in, const config& of, const std::string& name,
   in.take_duration("max_timeout", into.max_timeout, {1, 365 * day});
   read_names(in, "environments", of.core.environments, into.environments);
   // A way out is given by name: nobody gets one because it was made for somebody else.
-  if (of.auth.asked())
+  if (of.auth.asked()) {
     into.egress.emplace();
+    into.databases.emplace();
+  }
   read_names(in, "egress", of.core.egress, into.egress);
+  read_names(in, "databases", of.core.databases, into.databases);
+  auto bytes = no_limit;
+  in.take_size("store_bytes", bytes, {0, std::int64_t{1} << 50});
+  if (bytes != no_limit)
+    into.store_bytes = bytes;
+  auto keys = no_limit;
+  in.take_count("store_keys", keys, {0, 1'000'000'000});
+  if (keys != no_limit)
+    into.store_keys = keys;
   read_tenant_limits(in, of, name, into);
   read_routes(in.below("routes"), of, into);
   if (!into.trust_group.empty() && !check_name(into.trust_group))

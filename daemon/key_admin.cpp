@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/key_admin.hpp"
 
+#include "daemon/lifecycle.hpp"
 #include "proto/ids.hpp"
 #include "proto/unique_fd.hpp"
 
@@ -173,18 +174,8 @@ result<key_file> list_keys(const std::string& path) {
   return read_file(path);
 }
 
-std::string default_state_dir() {
-  if (::geteuid() == 0)
-    return "/var/lib/vivarium";
-  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
-    return std::string{state} + "/vivarium";
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
-    return std::string{home} + "/.local/state/vivarium";
-  return {};
-}
-
 result<std::string> default_key_path() {
-  auto folder = default_state_dir();
+  auto folder = state_directory();
   if (folder.empty())
     return error{errc::failed_precondition,
                  "neither XDG_STATE_HOME nor HOME is set: say where the keys are with --file"};

@@ -32,10 +32,6 @@ struct new_key {
 /// Returns the keys of the file.
 [[nodiscard]] result<key_file> list_keys(const std::string& path);
 
-/// Where the daemon keeps what outlives it, unless it is told; empty when nobody says where. Makes
-/// nothing.
-[[nodiscard]] std::string default_state_dir();
-
 /// Where the keys are when nobody says: in the state directory of the user.
 [[nodiscard]] result<std::string> default_key_path();
 

@@ -65,6 +65,16 @@ void notify_manager(std::string_view state) noexcept {
            static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size));
 }
 
+std::string state_directory() {
+  if (::geteuid() == 0)
+    return "/var/lib/vivarium";
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
+    return std::string{state} + "/vivarium";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
+    return std::string{home} + "/.local/state/vivarium";
+  return {};
+}
+
 std::optional<std::chrono::microseconds> watchdog_timeout() {
   auto number = [](const char* name) -> std::uint64_t {
     const char* text = std::getenv(name);

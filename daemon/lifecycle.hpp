@@ -21,6 +21,9 @@ void prepare_process();
 /// Tells systemd, if it started us, e.g. "READY=1". Failure does not matter.
 void notify_manager(std::string_view state) noexcept;
 
+/// Where the daemon keeps what outlives it: /var/lib/vivarium, or below XDG_STATE_HOME or HOME of
+/// an ordinary user; empty when neither is set. It need not be there.
+[[nodiscard]] std::string state_directory();
 /// How long systemd, if it started us with a watchdog, waits for "WATCHDOG=1" before it starts us
 /// again.
 [[nodiscard]] std::optional<std::chrono::microseconds> watchdog_timeout();

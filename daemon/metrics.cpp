@@ -149,6 +149,11 @@ struct metrics::families {
   Histogram& memory_poll = histogram("vivarium_memory_poll_duration_seconds",
                                      "One round of looks at the memory of workers.")
                                .Add({}, seconds_buckets());
+  Family<Histogram>& capability_calls =
+      histogram("vivarium_capability_call_seconds",
+                "Calls of code to the store and to databases, by method and outcome.");
+  Family<Counter>& http_requests = counter("vivarium_http_rule_requests_total",
+                                           "Requests of sessions under HTTP rules, by outcome.");
   Family<Counter>& egress = counter("vivarium_egress_connections_total",
                                     "Attempts of sessions to connect to the outside, by outcome.");
   Family<Counter>& egress_sent = counter("vivarium_egress_sent_bytes_total",
@@ -432,6 +437,22 @@ void metrics::host_called(const std::string& tenant, const std::string&, const s
   count->Increment();
   if (took.count() > 0) // A cast has nothing to wait for.
     latency->Observe(seconds_of(took));
+}
+
+void metrics::capability_used(const std::string& tenant, const std::string&,
+                              std::string_view method, std::string_view outcome,
+                              std::chrono::microseconds took) {
+  families_->capability_calls
+      .Add({{"tenant", tenant}, {"method", std::string{method}}, {"outcome", std::string{outcome}}},
+           seconds_buckets())
+      .Observe(seconds_of(took));
+}
+
+void metrics::http_brokered(const std::string& tenant, const std::string& environment,
+                            std::string_view outcome) {
+  families_->http_requests
+      .Add({{"tenant", tenant}, {"environment", environment}, {"outcome", std::string{outcome}}})
+      .Increment();
 }
 
 void metrics::code_logged(const std::string& tenant, const std::string& session,

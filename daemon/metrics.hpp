@@ -58,6 +58,11 @@ public:
   void quota_refused(const std::string& tenant, std::string_view quota) override;
   void tenant_stands(const std::string& tenant, bool behind) override;
   void cpu_used(const std::string& tenant, std::chrono::microseconds more) override;
+  void capability_used(const std::string& tenant, const std::string& environment,
+                       std::string_view method, std::string_view outcome,
+                       std::chrono::microseconds took) override;
+  void http_brokered(const std::string& tenant, const std::string& environment,
+                     std::string_view outcome) override;
   void host_called(const std::string& tenant, const std::string& environment,
                    const std::string& outcome, std::chrono::microseconds took) override;
   void code_logged(const std::string& tenant, const std::string& session,

@@ -60,6 +60,7 @@ bool may_be_long(method what) noexcept {
     case method::create_session:
     case method::create_pool:
     case method::send:
+    case method::set_value:
     case method::create_namespace:
     case method::boot_app:
     case method::handle:

@@ -63,6 +63,10 @@ enum class method : std::uint8_t {
   list_volumes,
   remove_volume,
   commit_volume,
+  get_value,
+  set_value,
+  delete_value,
+  list_keys,
   boot_app,
   get_app,
   list_apps,
@@ -84,7 +88,7 @@ struct method_info {
   bool safe;                   ///< Has no side effects: Connect allows GET.
 };
 
-inline constexpr std::size_t method_count = 51;
+inline constexpr std::size_t method_count = 55;
 [[nodiscard]] const method_info& info_of(method id) noexcept;
 /// Each returns nothing when there is no such method.
 [[nodiscard]] const method_info* find_by_path(std::string_view path) noexcept;

@@ -15,6 +15,7 @@ namespace {
 #define MESSAGE "/vivarium.v1.MessageService/"
 #define FILE "/vivarium.v1.FileService/"
 #define VOLUME "/vivarium.v1.VolumeService/"
+#define STORE "/vivarium.v1.StoreService/"
 constexpr std::array<method_info, method_count> methods{{
     {method::eval, "eval", EXECUTION "Eval", "eval", 2, 2, false, false},
     {method::start, "start", EXECUTION "Start", "start", 3, 3, false, false},
@@ -77,6 +78,11 @@ constexpr std::array<method_info, method_count> methods{{
      false},
     {method::commit_volume, "commit_volume", VOLUME "CommitVolume", "commitVolume", 213, 213, false,
      false},
+    {method::get_value, "get_value", STORE "GetValue", "getValue", 240, 240, false, true},
+    {method::set_value, "set_value", STORE "SetValue", "setValue", 241, 241, false, false},
+    {method::delete_value, "delete_value", STORE "DeleteValue", "deleteValue", 242, 242, false,
+     false},
+    {method::list_keys, "list_keys", STORE "ListKeys", "listKeys", 243, 243, false, true},
     {method::boot_app, "boot_app", APP "BootApp", "bootApp", 260, 260, false, false},
     {method::get_app, "get_app", APP "GetApp", "getApp", 261, 261, false, true},
     {method::list_apps, "list_apps", APP "ListApps", "listApps", 262, 262, false, true},
@@ -93,6 +99,7 @@ constexpr std::array<method_info, method_count> methods{{
 #undef MESSAGE
 #undef FILE
 #undef VOLUME
+#undef STORE
 #undef APP
 
 template <class Matches>

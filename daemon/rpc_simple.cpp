@@ -24,6 +24,7 @@ public:
       case method::create_pool:
         return read_long(with, asked, decode_pool, &simple_call::create_pool);
       case method::send: return read_long(with, asked, decode_send, &simple_call::send);
+      case method::set_value: return read_long(with, asked, decode_value, &simple_call::set_value);
       case method::create_namespace:
         return read_long(with, asked, decode_namespace, &simple_call::create_namespace);
       default: break;
@@ -81,6 +82,19 @@ private:
           if (auto ok = core.set_routes(tenant, *std::move(routes)); check(ok))
             answer(encode_nothing(response(), done{}));
         return;
+      case method::get_value:
+        if (auto key = wire::decode_key(message::get_value_request, as, bytes); check(key))
+          core.store().get(tenant, *std::move(key),
+                           to<std::optional<std::string>>(wire::encode_value_found));
+        return;
+      case method::delete_value:
+        if (auto key = wire::decode_key(message::delete_value_request, as, bytes); check(key))
+          core.store().remove(tenant, *std::move(key), to<bool>(wire::encode_value_deleted));
+        return;
+      case method::list_keys:
+        if (auto what = wire::decode_list_keys(as, bytes); check(what))
+          core.store().list(tenant, *std::move(what), to<store_page>(wire::encode_keys));
+        return;
       default: break;
     }
     refuse(error{errc::internal, "a call of the wrong kind"});
@@ -106,6 +120,9 @@ private:
   }
   static result<wire::answer_request> decode_answer(const question& from) {
     return wire::decode_answer(from.request, from.bytes);
+  }
+  static result<wire::set_value_request> decode_value(const question& from) {
+    return wire::decode_set_value(from.request, from.bytes);
   }
   static result<session_pool_plan> decode_pool(const question& from) {
     return wire::decode_create_pool(from.request, from.bytes);
@@ -161,6 +178,12 @@ private:
     auto sent = core.send_message(asked.tenant, what->to, std::move(what->value));
     if (check(sent))
       answer(wire::encode_sent(response(), *sent));
+  }
+
+  void set_value(service& core, result<wire::set_value_request> what, const question& asked) {
+    if (check(what))
+      core.store().set(asked.tenant, std::move(what->key), std::move(what->json), what->ttl,
+                       to<done>(encode_nothing));
   }
 
   void list_pools(service& core, const question& asked) {

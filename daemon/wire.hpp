@@ -110,6 +110,13 @@ enum class message : std::uint8_t {
   remove_volume_request,
   commit_volume_request,
   commit_volume_response,
+  get_value_request,
+  get_value_response,
+  set_value_request,
+  delete_value_request,
+  delete_value_response,
+  list_keys_request,
+  list_keys_response,
   boot_app_request,
   boot_app_response,
   get_app_request,
@@ -167,6 +174,13 @@ struct stream_request {
   submission what;
   std::uint32_t window = 0; ///< Items that may be under way over plain HTTP.
 };
+/// A value for the store.
+struct set_value_request {
+  std::string key;
+  std::string json;
+  std::chrono::milliseconds ttl{0};
+};
+
 struct send_request {
   std::string to;
   std::string value; ///< Encoded and checked Value.
@@ -250,6 +264,10 @@ struct answer_request {
 [[nodiscard]] result<session_pool_plan> decode_create_pool(codec as, std::string_view bytes);
 [[nodiscard]] result<send_request> decode_send(codec as, std::string_view bytes);
 [[nodiscard]] result<receive_request> decode_receive(codec as, std::string_view bytes);
+/// A request that holds nothing but a key of the store.
+[[nodiscard]] result<std::string> decode_key(message type, codec as, std::string_view bytes);
+[[nodiscard]] result<set_value_request> decode_set_value(codec as, std::string_view bytes);
+[[nodiscard]] result<store_query> decode_list_keys(codec as, std::string_view bytes);
 /// ClosePool: the pool's name.
 [[nodiscard]] result<std::string> decode_close_pool(codec as, std::string_view bytes);
 [[nodiscard]] result<std::map<std::string, std::string>> decode_set_routes(codec as,
@@ -296,6 +314,10 @@ struct answer_request {
 [[nodiscard]] result<std::string> encode_sent(codec as, std::uint64_t receivers);
 /// The first response of Receive, and those that follow.
 [[nodiscard]] std::string encode_receiving(codec as, std::string_view id);
+[[nodiscard]] result<std::string> encode_value_found(codec as,
+                                                     const std::optional<std::string>& json);
+[[nodiscard]] result<std::string> encode_value_deleted(codec as, bool found);
+[[nodiscard]] result<std::string> encode_keys(codec as, const store_page& page);
 [[nodiscard]] result<std::string> encode_message(codec as, result_format format,
                                                  const mailbox::delivery& what);
 // The answers of a worker, whose words are checked: `value` is an encoded, validated Value.

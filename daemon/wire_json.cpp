@@ -13,6 +13,7 @@
 #include "vivarium/v1/message.pb.h"
 #include "vivarium/v1/pool.pb.h"
 #include "vivarium/v1/session.pb.h"
+#include "vivarium/v1/store.pb.h"
 
 namespace vivarium::wire {
 
@@ -105,6 +106,13 @@ const Message& prototype_of(message type) {
     case message::remove_volume_request: return v1::RemoveVolumeRequest::default_instance();
     case message::commit_volume_request: return v1::CommitVolumeRequest::default_instance();
     case message::commit_volume_response: return v1::CommitVolumeResponse::default_instance();
+    case message::get_value_request: return v1::GetValueRequest::default_instance();
+    case message::get_value_response: return v1::GetValueResponse::default_instance();
+    case message::set_value_request: return v1::SetValueRequest::default_instance();
+    case message::delete_value_request: return v1::DeleteValueRequest::default_instance();
+    case message::delete_value_response: return v1::DeleteValueResponse::default_instance();
+    case message::list_keys_request: return v1::ListKeysRequest::default_instance();
+    case message::list_keys_response: return v1::ListKeysResponse::default_instance();
     case message::boot_app_request: return v1::BootAppRequest::default_instance();
     case message::boot_app_response: return v1::BootAppResponse::default_instance();
     case message::get_app_request: return v1::GetAppRequest::default_instance();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bridge/validate.hpp"
+#include "daemon/wire_capability.hpp"
 #include "daemon/wire_fields.hpp"
 #include "daemon/wire_file.hpp"
 #include "daemon/wire_limits.hpp"
@@ -174,6 +175,7 @@ status read_session_field(session_request& what, parts& more, pbf_reader& r) {
     case number_field(31):
       what.log_level = static_cast<std::uint8_t>(std::clamp(r.get_enum(), 0, 7));
       return check_enum(what.log_level, 6, "log_level");
+    case text_field(240): return read_capabilities(what.capabilities, view_of(r));
     default: return skip(r);
   }
 }

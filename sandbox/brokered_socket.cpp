@@ -266,6 +266,15 @@ bool leads_here(int socket) noexcept {
   return !here || !there || here->address == there->address;
 }
 
+std::uint16_t local_port(int socket) noexcept {
+  sockaddr_storage mine{};
+  socklen_t size = sizeof(mine);
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&mine), &size) != 0)
+    return 0;
+  auto here = from_sockaddr(mine, size);
+  return here ? here->port : 0;
+}
+
 int inject(int listener, const connect_order& order, int socket) noexcept {
   int flags = ::fcntl(order.original.get(), F_GETFL);
   bool blocking = flags >= 0 && (flags & O_NONBLOCK) == 0;

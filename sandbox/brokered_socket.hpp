@@ -71,6 +71,8 @@ unique_fd begin_connect(const connect_order& order, const endpoint& to, const fr
 int connect_outcome(int socket) noexcept;
 /// Whether both ends of the connection have the same address: it leads to this machine.
 [[nodiscard]] bool leads_here(int socket) noexcept;
+/// The port that a TCP socket has on this side; 0 when it has none.
+[[nodiscard]] std::uint16_t local_port(int socket) noexcept;
 
 /// Puts the socket into the place of the worker's descriptor, blocking or not as the worker's was,
 /// and lets its call return 0. Returns 0, or an errno when the worker does not wait any more.

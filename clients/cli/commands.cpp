@@ -70,7 +70,8 @@ runner place_of(const client& on, const run_request& how) {
     const auto pool = on.use_pool(how.pool);
     return how.key.empty() ? runner{pool} : runner{pool.with_key(how.key)};
   }
-  if (!how.egress.empty() || how.children || !how.modules.empty() || !how.log_level.empty())
+  if (!how.egress.empty() || how.store || !how.database.empty() || how.children
+      || !how.modules.empty() || !how.log_level.empty())
     return runner{special_session(on, how)};
   return how.session.empty() ? runner{on} : runner{on.use_session(how.session)};
 }
@@ -84,6 +85,12 @@ session special_session(const client& on, const run_request& how) {
   with.attach = !how.session.empty();
   with.lifetime = how.session.empty() ? lifetime::connection : lifetime::unset;
   with.egress = how.egress;
+  if (how.store)
+    with.capabilities.store.emplace();
+  if (how.database.find("://") != std::string::npos)
+    with.capabilities.sql = sql_grant{.database_url = how.database};
+  else if (!how.database.empty())
+    with.capabilities.sql = sql_grant{.database = how.database};
   if (how.children)
     with.processes = process_mode::children;
   for (const auto& each : how.modules)

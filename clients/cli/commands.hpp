@@ -18,6 +18,8 @@ struct run_request {
   std::string space;   ///< Namespace of the session; empty for its base one.
   std::string environment;
   std::string egress;    ///< Of a session that is made; empty for none.
+  bool store = false;    ///< Whether a session that is made has the tenant's store.
+  std::string database;  ///< Of a session that is made: name or URL; empty for none.
   bool children = false; ///< Whether a session that is made may have processes.
   std::chrono::milliseconds timeout{0};
   std::chrono::milliseconds cpu{0};
@@ -93,6 +95,9 @@ int list_command(const file_request& how);
 int stat_command(const file_request& how);
 int move_command(const file_request& how);
 int remove_command(const file_request& how);
+/// Gets, sets, deletes or lists what the tenant's key-value store has.
+int store_command(const std::string& server, const std::string& order, const std::string& key,
+                  const std::string& json);
 int sessions_command(const std::string& server);
 int namespaces_command(const std::string& server, const std::string& session);
 int close_command(const std::string& server, const std::string& session);

@@ -9,6 +9,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
 
 #include <algorithm>
 #include <array>
@@ -30,6 +31,7 @@ struct command_line {
   std::string cpu;
   std::string subject; ///< The source, file, module or session of the command.
   std::string name;    ///< Of a function.
+  std::string order;   ///< What to do to the store.
   bool once = false;
   run_request how;
   host_request host;
@@ -44,6 +46,9 @@ void add_place_options(CLI::App& command, command_line& line) {
   command.add_option("--environment", line.how.environment, "Environment of a new session");
   command.add_option("--egress", line.how.egress,
                      "Egress policy of a new session: what it may connect to");
+  command.add_flag("--store", line.how.store, "A new session has the tenant's key-value store");
+  command.add_option("--sql", line.how.database,
+                     "Database of a new session: one of the configuration, or a URL");
   command.add_flag("--processes", line.how.children, "A new session may have processes");
   command.add_option("--timeout", line.timeout, "Deadline, e.g. 100ms, 2s, 1m");
   command.add_option("--cpu", line.cpu, "Budget of CPU time, e.g. 500ms");
@@ -175,6 +180,8 @@ int dispatch(const CLI::App& app, command_line& line) {
     return receive_command(line.how.server, line.subject);
   if (app.got_subcommand("files"))
     return dispatch_files(*app.get_subcommand("files"), line);
+  if (app.got_subcommand("store"))
+    return store_command(line.how.server, line.order, line.subject, line.name);
   if (app.got_subcommand("close"))
     return close_command(line.how.server, line.subject);
   return health_command(line.how.server);
@@ -228,6 +235,15 @@ void add_file_commands(CLI::App& app, command_line& line) {
   move->add_flag("-f,--replace", how.replace, "Replace a file that is there");
   add("rm", "Removes a file or directory")
       ->add_flag("-r,--recursive", how.recursive, "With all that is in it");
+}
+
+void add_store_command(CLI::App& app, command_line& line) {
+  auto* store = app.add_subcommand("store", "Reads and writes the tenant's key-value store");
+  store->add_option("ORDER", line.order, "get, set, delete or list")
+      ->required()
+      ->check(CLI::IsMember({"get", "set", "delete", "list"}));
+  store->add_option("KEY", line.subject, "The key; of list the beginning of keys");
+  store->add_option("JSON", line.name, "The value, of set");
 }
 
 void add_app_commands(CLI::App& app, command_line& line) {
@@ -297,6 +313,7 @@ void add_commands(CLI::App& app, command_line& line) {
   app.add_subcommand("sessions", "Lists the live sessions");
   add_job_commands(app, line);
   add_file_commands(app, line);
+  add_store_command(app, line);
   add_app_commands(app, line);
   auto* namespaces = app.add_subcommand("namespaces", "Lists the namespaces of a session");
   namespaces->add_option("SESSION", line.subject, "Name or id of the session")->required();

@@ -3,6 +3,7 @@
 waits for its answer, a cast does not. Modules of the application's look like any other module."""
 
 import _thread
+import os
 import sys
 import types
 
@@ -385,7 +386,9 @@ def _can_be_imported(name):
     import importlib.util
 
     try:
-        return importlib.util.find_spec(name) is not None
+        found = importlib.util.find_spec(name)
+        # Ours give way to the application's.
+        return found is not None and os.path.dirname(found.origin or "") != os.path.dirname(__file__)
     except (ImportError, ValueError, AttributeError):
         return False
 

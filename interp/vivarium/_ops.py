@@ -7,7 +7,7 @@ import os
 import sys
 
 import _vivarium
-from vivarium import Interrupted, _apps, _denied, _dirs, _host, _inspect
+from vivarium import Interrupted, _apps, _denied, _dirs, _gated, _host, _inspect
 from vivarium._async import Pending
 from vivarium._errors import OperationError
 
@@ -227,7 +227,7 @@ async def _leave_async(mine, then):
 
 def configure(settings):
     """Checks everything before anything takes effect."""
-    unknown = set(settings) - {"cwd", "env", "max_refs", "ref_ttl_ms", "egress", "children", "modules", "log_level", "dirs"}
+    unknown = set(settings) - {"cwd", "env", "max_refs", "ref_ttl_ms", "egress", "children", "modules", "log_level", "dirs", "aws", "trust"}
     if unknown:
         raise _invalid(f"there is no setting {sorted(map(str, unknown))[0]!r}")
     env = settings.get("env") or {}
@@ -240,6 +240,8 @@ def configure(settings):
     policy, rules = settings.get("egress") or (None, ())
     if policy is not None or settings.get("children"):
         _denied.told(policy, tuple(rules), bool(settings.get("children")))
+    if policy is not None or settings.get("aws") is not None:
+        _gated.told(policy is not None, settings.get("aws"))
     if settings.get("modules"):
         try:
             _host.install(settings["modules"])
@@ -251,6 +253,8 @@ def configure(settings):
         _dirs.told(*settings["dirs"])
     if settings.get("cwd"):
         os.chdir(_make_directory(settings["cwd"]))
+    if settings.get("trust"):
+        os.environ.update(_gated.trust(settings["trust"], _workspace))
     os.environ.update(env)
     if "TZ" in env:
         import time

@@ -11,7 +11,7 @@ import types
 
 import _vivarium
 import vivarium
-from vivarium import _apps, _async, _compile, _denied, _display, _errors, _host, _ops, _streams, _values
+from vivarium import _apps, _async, _compile, _denied, _display, _errors, _gated, _host, _ops, _streams, _values
 
 WARM_UP = """
 import vivarium
@@ -91,6 +91,7 @@ def prepare():
     """In the zygote: everything that can be done once for all workers."""
     os._exit = _leave
     _denied.install()
+    _gated.install()
     builtins.exit, builtins.quit = _Exit("exit"), _Exit("quit")
     sys.argv = [""]
     sys.unraisablehook = _unraisable

@@ -42,6 +42,11 @@ struct silent_observer : observer {
     standings.emplace_back(tenant, behind);
   }
   void cpu_used(const std::string&, std::chrono::microseconds) override {}
+  void capability_used(const std::string&, const std::string&, std::string_view method,
+                       std::string_view outcome, std::chrono::microseconds) override {
+    capabilities.push_back(std::string{method} + " " + std::string{outcome});
+  }
+  void http_brokered(const std::string&, const std::string&, std::string_view) override {}
   void host_called(const std::string&, const std::string&, const std::string& outcome,
                    std::chrono::microseconds) override {
     called.push_back(outcome);
@@ -79,6 +84,7 @@ struct silent_observer : observer {
   std::vector<std::string> called; ///< How calls to the application ended.
   int logged = 0;
   std::map<std::string, std::uint64_t> mail;
+  std::vector<std::string> capabilities; ///< Calls to them: method and outcome.
   std::vector<std::string> detached;
   std::vector<std::string> pooled;
   std::int64_t pool_ready = 0;

@@ -15,7 +15,8 @@ TEST_CASE("every method of the schema is served, under its names and numbers", "
   const auto* file = v1::ClientFrame::descriptor()->file();
   for (auto name :
        {"vivarium.v1.ExecutionService", "vivarium.v1.SessionService", "vivarium.v1.HostService",
-        "vivarium.v1.PoolService", "vivarium.v1.MessageService", "vivarium.v1.AppService"}) {
+        "vivarium.v1.PoolService", "vivarium.v1.MessageService", "vivarium.v1.AppService",
+        "vivarium.v1.StoreService"}) {
     const auto* service = file->pool()->FindServiceByName(name);
     REQUIRE(service != nullptr);
     for (int i = 0; i < service->method_count(); ++i, ++found) {

@@ -259,6 +259,38 @@ void encode(const host_module& from, v1::HostModule& to, const std::shared_ptr<c
   to.set_override(from.replace);
 }
 
+void encode(const capabilities& from, v1::CreateSessionRequest& request) {
+  if (!from.sql && !from.store && from.http_rules.empty() && !from.boto3)
+    return;
+  auto& to = *request.mutable_capabilities();
+  if (from.sql) {
+    to.mutable_sql()->set_database(from.sql->database);
+    to.mutable_sql()->set_database_url(from.sql->database_url);
+    to.mutable_sql()->set_read_only(from.sql->read_only);
+  }
+  if (from.store) {
+    auto& store = *to.mutable_store();
+    store.set_prefix(from.store->prefix);
+    store.mutable_keys()->Add(from.store->keys.begin(), from.store->keys.end());
+    for (auto right : from.store->rights)
+      store.add_rights(static_cast<v1::StoreRight>(right));
+  }
+  for (const auto& each : from.http_rules) {
+    auto& rule = *to.add_http_rules();
+    rule.set_allowed_url_prefix(each.allowed_url_prefix);
+    rule.mutable_methods()->Add(each.methods.begin(), each.methods.end());
+    rule.mutable_headers()->insert(each.headers.begin(), each.headers.end());
+  }
+  if (from.boto3) {
+    auto& aws = *to.mutable_boto3();
+    aws.set_endpoint_url(from.boto3->endpoint_url);
+    aws.set_region(from.boto3->region);
+    aws.set_access_key_id(from.boto3->access_key_id);
+    aws.set_secret_access_key(from.boto3->secret_access_key);
+    aws.set_session_token(from.boto3->session_token);
+  }
+}
+
 } // namespace
 
 void encode(const session_options& from, v1::CreateSessionRequest& to,
@@ -290,6 +322,7 @@ void encode(const session_options& from, v1::CreateSessionRequest& to,
     mount.set_path(each.path);
     mount.set_access(each.write ? v1::VOLUME_ACCESS_WRITE : v1::VOLUME_ACCESS_READ);
   }
+  encode(from.capabilities, to);
   if (!from.init)
     return;
   auto& init = *to.mutable_init();

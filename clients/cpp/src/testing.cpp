@@ -101,7 +101,12 @@ struct daemon_fixture::state {
 
   void start() {
     fs::create_directory(directory + "/tmp");
-    std::ofstream{directory + "/vivarium.toml"} << how.config;
+    std::ofstream config{directory + "/vivarium.toml"};
+    config << how.config;
+    // Also as root nothing of the machine's own daemon.
+    if (how.config.find("[store]") == std::string::npos)
+      config << "\n[store]\npath = \"" << directory << "/store.db\"\n";
+    config.close();
     std::vector<std::string> command{find_daemon(how.program),
                                      "--config",
                                      directory + "/vivarium.toml",

@@ -28,6 +28,8 @@ start_timeout = "{waiting.scaled(30)}s"
 
 [server]
 state_dir = "{{folder}}/kept"
+[store]
+path = "{{folder}}/store.db"
 """
 
 

@@ -33,6 +33,14 @@ def answers(port):
         return False
 
 
+def make_certificate(name, key, cert):
+    """Writes a key and a certificate for a name, signed by itself."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout",
+         key, "-out", cert], check=True, capture_output=True)
+
+
 class Echo:
     """Sends back what it gets, and counts who came."""
 
@@ -150,11 +158,7 @@ class Web:
         self.certificate = None
         if tls_name:
             key, cert = f"{self.folder}/key.pem", f"{self.folder}/cert.pem"
-            subprocess.run(
-                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                 "-nodes", "-days", "2", "-subj", f"/CN={tls_name}", "-addext",
-                 f"subjectAltName=DNS:{tls_name}", "-keyout", key, "-out", cert],
-                check=True, capture_output=True)
+            make_certificate(tls_name, key, cert)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(cert, key)
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
@@ -186,9 +190,10 @@ def _ordinary_user():
 
 
 class Postgres:
-    """A PostgreSQL with a data directory of its own, open to user postgres without a password."""
+    """A PostgreSQL with a data directory of its own, open to user postgres without a password, or with
+    the one that is given, by SCRAM and with TLS for the name db.test."""
 
-    def __init__(self):
+    def __init__(self, password=None):
         """Makes the data directory and waits until it serves."""
         [self.programs] = glob.glob("/usr/lib/postgresql/*/bin")[-1:]
         self.folder = tempfile.mkdtemp(prefix="vivarium-pg-")
@@ -196,14 +201,29 @@ class Postgres:
         if self.user:
             os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
         self.data = f"{self.folder}/data"
-        self.run("initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "-N", "--locale=C",
-                 "-E", "UTF8")
+        self.certificate = None
+        self.password = password
+        more = []
+        login = ["-A", "trust"]
+        if password:
+            secret = f"{self.folder}/password"
+            with open(secret, "w", encoding="utf-8") as file:
+                file.write(password)
+            os.chmod(secret, 0o644)
+            login = ["-A", "scram-sha-256", f"--pwfile={secret}"]
+            more = self.tls()
+        self.run("initdb", "-D", self.data, *login, "-U", "postgres", "-N", "--locale=C", "-E", "UTF8")
         self.port = free_port()
         self.log = open(f"{self.folder}/log", "wb")
+        self.settings = more
+        self.start()
+
+    def start(self):
+        """Starts it, again after `stop`, and waits until it serves."""
         self.process = subprocess.Popen(
             self.command("postgres", "-D", self.data, "-F", "-c", "listen_addresses=127.0.0.1", "-c",
                          f"port={self.port}", "-c", "unix_socket_directories=", "-c",
-                         "shared_buffers=1MB"),
+                         "shared_buffers=1MB", *self.settings),
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=self.folder)
         try:
             waiting.wait_for(lambda: self.process.poll() is not None or answers(self.port),
@@ -213,6 +233,22 @@ class Postgres:
         except BaseException:
             self.close()
             raise
+
+    def tls(self):
+        """Makes a certificate and returns the settings that use it."""
+        key, cert = f"{self.folder}/key.pem", f"{self.folder}/cert.pem"
+        make_certificate("db.test", key, cert)
+        if self.user:
+            os.chown(key, self.user.pw_uid, self.user.pw_gid)
+        os.chmod(key, 0o600)
+        with open(cert, encoding="ascii") as file:
+            self.certificate = file.read()
+        return ["-c", "ssl=on", "-c", f"ssl_key_file={key}", "-c", f"ssl_cert_file={cert}"]
+
+    def url(self, options="", host="127.0.0.1", database="postgres", user="postgres"):
+        """Returns the URL that a client is configured with."""
+        secret = f":{self.password}" if self.password else ""
+        return f"postgresql://{user}{secret}@{host}:{self.port}/{database}{options}"
 
     def command(self, program, *arguments):
         """Returns the words that start a program of PostgreSQL's."""
@@ -227,11 +263,15 @@ class Postgres:
         subprocess.run(self.command(program, *arguments), check=True, capture_output=True,
                        cwd=self.folder)
 
-    def close(self):
-        """Stops it at once."""
+    def stop(self):
+        """Stops it at once; what it has is kept."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
         self.process.wait(waiting.WATCHDOG)
+
+    def close(self):
+        """Ends it."""
+        self.stop()
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -242,37 +282,49 @@ class Postgres:
         self.close()
 
 
-class S3:
-    """s3rver from npm, a stand-in for S3 that keeps objects in a directory."""
+class _FromNpm:
+    """A server from npm, on a free port, with a folder of its own."""
 
-    KEY = "S3RVER"
+    NAME = ""
+
+    def arguments(self):
+        """What it is started with."""
+        raise NotImplementedError
 
     def __init__(self):
-        """Starts it on a free port."""
+        """Starts it."""
         tools = f"{ROOT}/scripts/npm-tools"
         program, node = (subprocess.run([tools, name], check=True, capture_output=True,
                                         text=True).stdout.split()[-1]
-                         for name in ("s3rver", "node"))
-        self.folder = tempfile.mkdtemp(prefix="vivarium-s3-")
+                         for name in (self.NAME, "node"))
+        self.folder = tempfile.mkdtemp(prefix="vivarium-npm-")
         self.port = free_port()
+        self.words = [node, program, *self.arguments()]
+        self.start()
+
+    def start(self):
+        """Starts it, again after `stop`."""
         self.process = subprocess.Popen(
-            [node, program, "-d", self.folder, "-a", "127.0.0.1", "-p", str(self.port), "-s",
-             "--no-vhost-buckets"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            cwd=self.folder)
+            self.words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, cwd=self.folder)
         try:
-            waiting.wait_for(lambda: self.process.poll() is not None or answers(self.port), "s3rver")
+            waiting.wait_for(lambda: self.process.poll() is not None or answers(self.port),
+                             self.NAME)
             if self.process.poll() is not None:
-                raise AssertionError(f"s3rver ended with {self.process.returncode}")
+                raise AssertionError(f"{self.NAME} ended with {self.process.returncode}")
         except BaseException:
             self.close()
             raise
 
-    def close(self):
-        """Stops it."""
+    def stop(self):
+        """Stops it; what it keeps in its folder is kept."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(waiting.WATCHDOG)
+
+    def close(self):
+        """Ends it."""
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
@@ -280,3 +332,26 @@ class S3:
 
     def __exit__(self, *_):
         self.close()
+
+
+class S3(_FromNpm):
+    """s3rver, a stand-in for S3 that keeps objects in a directory."""
+
+    NAME = "s3rver"
+    KEY = "S3RVER"
+
+    def arguments(self):
+        """Path-style buckets only: others are names that nobody resolves."""
+        return ["-d", self.folder, "-a", "127.0.0.1", "-p", str(self.port), "-s",
+                "--no-vhost-buckets"]
+
+
+class Dynamo(_FromNpm):
+    """dynalite, a stand-in for DynamoDB in memory."""
+
+    NAME = "dynalite"
+
+    def arguments(self):
+        """Tables are there at once."""
+        return ["--host", "127.0.0.1", "--port", str(self.port), "--createTableMs", "0",
+                "--deleteTableMs", "0"]

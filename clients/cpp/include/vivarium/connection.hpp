@@ -82,6 +82,22 @@ public:
   std::uint64_t send(std::string_view to, const value& content) const {
     return prepare_send(to, content).get();
   }
+
+  /// Returns a value of the tenant's key-value store, as JSON text; nothing when it is not there.
+  [[nodiscard]] std::optional<std::string> get_value(std::string_view key) const {
+    return prepare_get_value(key).get();
+  }
+  /// Sets one; with a time to live it goes by itself.
+  void set_value(std::string_view key, std::string_view json,
+                 std::chrono::milliseconds ttl = {}) const {
+    (void)prepare_set_value(key, json, ttl).get();
+  }
+  /// Removes one; returns whether it was there.
+  bool delete_value(std::string_view key) const { return prepare_delete_value(key).get(); }
+  /// Some of the keys that begin so, from a cursor on.
+  [[nodiscard]] key_page list_keys(std::string_view prefix, std::string_view cursor = {}) const {
+    return prepare_list_keys(prefix, cursor).get();
+  }
   /// Receives messages under a name; see `message_stream`. With the format json the content is a
   /// str of JSON.
   [[nodiscard]] message_stream receive(std::string_view name,
@@ -126,6 +142,12 @@ public:
   [[nodiscard]] request<done> prepare_close_pool(std::string_view name) const;
   [[nodiscard]] request<done>
   prepare_set_routes(const std::map<std::string, std::string>& to) const;
+  [[nodiscard]] request<std::optional<std::string>> prepare_get_value(std::string_view key) const;
+  [[nodiscard]] request<done> prepare_set_value(std::string_view key, std::string_view json,
+                                                std::chrono::milliseconds ttl) const;
+  [[nodiscard]] request<bool> prepare_delete_value(std::string_view key) const;
+  [[nodiscard]] request<key_page> prepare_list_keys(std::string_view prefix,
+                                                    std::string_view cursor) const;
   [[nodiscard]] request<std::uint64_t> prepare_send(std::string_view to,
                                                     const value& content) const;
   [[nodiscard]] request<done> prepare_defaults(const defaults& what) const;

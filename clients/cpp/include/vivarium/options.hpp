@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <vivarium/capability.hpp>
 #include <vivarium/value.hpp>
 
 #include <chrono>
@@ -169,6 +170,7 @@ struct session_options {
   std::map<std::string, std::string> files =
       {}; ///< In the workspace from the start: path to content.
   std::vector<volume_mount> volumes = {};
+  struct capabilities capabilities = {}; ///< A database, the store, web servers.
 };
 
 /// A namespace to copy names from.
