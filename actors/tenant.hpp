@@ -5,8 +5,8 @@
 #include "actors/code_store.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/session.hpp"
-#include "actors/volume_store.hpp"
 #include "actors/sql_pool.hpp"
+#include "actors/volume_store.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>

@@ -3,9 +3,8 @@
 
 #include "clients/cpp/src/wire.hpp"
 
-#include <vivarium/files.hpp>
-
 #include <google/protobuf/util/json_util.h>
+#include <vivarium/files.hpp>
 
 namespace vivarium {
 inline namespace client_v1 {
