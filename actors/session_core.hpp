@@ -73,6 +73,8 @@ struct session_plan {
   std::string tenant;
   session_request wish;  ///< What the client asked for; its idle timeout is set.
   bool one_shot = false; ///< Ends itself after its first execution.
+  std::shared_ptr<const environment_settings> environment;
+  std::string label; ///< Of the environment, for metrics.
 };
 
 // A session without its mailbox: the state machine
@@ -311,6 +313,8 @@ private:
   session_info info_;
   const session_limits& limits_; // in info_
   std::string tenant_;
+  std::shared_ptr<const environment_settings> environment_;
+  std::string label_; // of its environment, in metrics
   session_request wish_;
   std::chrono::milliseconds idle_timeout_;
   bool one_shot_;
