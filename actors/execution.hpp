@@ -238,8 +238,9 @@ public:
   std::vector<app_feed> early_input;
   std::uint64_t input_sent = 0;
   std::uint64_t input_taken = 0;
-  bool client_gone = false; ///< Who asked has left before the response was complete.
-  bool malformed = false;   ///< The response is none that HTTP can carry.
+  bool input_stalled = false; ///< The worker does not even read what was sent.
+  bool client_gone = false;   ///< Who asked has left before the response was complete.
+  bool malformed = false;     ///< The response is none that HTTP can carry.
   /// The application has taken more of its input: tells followers.
   void input_wanted() { notify(); }
 

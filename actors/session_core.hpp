@@ -267,6 +267,7 @@ private:
 
   // session_apps.cpp: web applications that live in it.
   void send_feed(execution& what, app_feed more);
+  void end_stalls();
   bool handle_app_taken(std::string_view body);
 
   // session_host.cpp: its code and the application.
@@ -380,6 +381,7 @@ private:
   clock_type::time_point forks_free_at_{}; // when as many forks may be made at once as ever
   bool opened_ = false;                    // It was ready once.
   bool reported_ = false;
+  std::vector<execution_ptr> stalled_; // wait for the worker to read what it was fed
   bool unflushed_ = false;
   std::size_t charged_ = 0; // of those sent, at the back: their bytes may still be here
 };
