@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/byte_charge.hpp"
+#include "actors/environment.hpp"
 #include "actors/file_report.hpp"
 #include "actors/quota_hold.hpp"
 #include "actors/session_limits.hpp"
@@ -140,6 +141,7 @@ struct submission {
   /// Above 0: the result is iterated; the credit of the first round, see bridge::pull.
   std::uint64_t stream_credit = 0;
   std::shared_ptr<const limits_request> limits; ///< Of a session made for it; null for the usual.
+  std::shared_ptr<const determinism> repeats;   ///< Of a session made for it; null for none.
   /// Files of a session made for it, path and content; null for none.
   std::shared_ptr<std::vector<std::pair<std::string, std::string>>> files;
   bool track_files = false;                  ///< Tell what became of the session's files.
@@ -242,8 +244,9 @@ public:
   std::vector<app_feed> early_input;
   std::uint64_t input_sent = 0;
   std::uint64_t input_taken = 0;
-  bool client_gone = false; ///< Who asked has left before the response was complete.
-  bool malformed = false;   ///< The response is none that HTTP can carry.
+  bool input_stalled = false; ///< The worker does not even read what was sent.
+  bool client_gone = false;   ///< Who asked has left before the response was complete.
+  bool malformed = false;     ///< The response is none that HTTP can carry.
   /// The application has taken more of its input: tells followers.
   void input_wanted() { notify(); }
 

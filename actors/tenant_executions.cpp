@@ -85,6 +85,8 @@ result<tenant_core::live_session*> tenant_core::place(const submission& what) {
     wish.limits = *what.limits;
   if (what.files)
     wish.files = std::move(*what.files);
+  if (what.repeats)
+    wish.repeats = *what.repeats;
   if (what.session.empty())
     return open(std::move(wish), true);
   if (auto* there = find_session(what.session))

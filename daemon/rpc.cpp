@@ -44,6 +44,12 @@ std::shared_ptr<basic_call> begin_any(const context& with, const question& asked
     case method::list_volumes:
     case method::remove_volume:
     case method::commit_volume: return begin_file(with, asked, std::move(who), tag);
+    case method::build_environment: return begin_build(with, asked, std::move(who), tag);
+    case method::register_environment:
+    case method::get_environment:
+    case method::list_environments:
+    case method::verify_environment:
+    case method::remove_environment: return begin_environment(with, asked, std::move(who), tag);
     default: return begin_simple(with, asked, std::move(who), tag);
   }
 }
@@ -70,6 +76,8 @@ bool may_be_long(method what) noexcept {
     case method::answer:
     case method::put_file:
     case method::write_file:
+    case method::register_environment:
+    case method::verify_environment:
     case method::release_refs: return true;
     default: return false;
   }

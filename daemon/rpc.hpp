@@ -16,6 +16,10 @@
 /// The methods of the public API, whatever protocol carries them. A call is begun with an encoded
 /// request and answered with an encoded response; Connect and the WebSocket only differ in how they
 /// wrap the two.
+namespace vivarium {
+class environment_desk;
+}
+
 namespace vivarium::rpc {
 
 enum class method : std::uint8_t {
@@ -63,6 +67,12 @@ enum class method : std::uint8_t {
   list_volumes,
   remove_volume,
   commit_volume,
+  register_environment,
+  build_environment,
+  get_environment,
+  list_environments,
+  verify_environment,
+  remove_environment,
   get_value,
   set_value,
   delete_value,
@@ -88,7 +98,7 @@ struct method_info {
   bool safe;                   ///< Has no side effects: Connect allows GET.
 };
 
-inline constexpr std::size_t method_count = 55;
+inline constexpr std::size_t method_count = 61;
 [[nodiscard]] const method_info& info_of(method id) noexcept;
 /// Each returns nothing when there is no such method.
 [[nodiscard]] const method_info* find_by_path(std::string_view path) noexcept;
@@ -148,6 +158,7 @@ struct context {
   service& core;
   boost::asio::any_io_executor executor;
   side_thread& aside;
+  environment_desk* environments = nullptr; ///< Null in tests that have none.
 };
 
 /// What a client asks.
@@ -158,6 +169,7 @@ struct question {
   const std::string& tenant;
   const std::string& request_id;
   std::string_view bytes;
+  bool admin; ///< The asker's role.
   connection_scope* scope = nullptr;        ///< Absent over plain HTTP.
   const wire::defaults* defaults = nullptr; ///< What the connection has set, if anything.
   std::uint64_t credit = 0;                 ///< Of a stream; 0 where the protocol knows none.

@@ -15,6 +15,7 @@ namespace {
 #define MESSAGE "/vivarium.v1.MessageService/"
 #define FILE "/vivarium.v1.FileService/"
 #define VOLUME "/vivarium.v1.VolumeService/"
+#define ENVIRONMENT "/vivarium.v1.EnvironmentService/"
 #define STORE "/vivarium.v1.StoreService/"
 constexpr std::array<method_info, method_count> methods{{
     {method::eval, "eval", EXECUTION "Eval", "eval", 2, 2, false, false},
@@ -78,6 +79,18 @@ constexpr std::array<method_info, method_count> methods{{
      false},
     {method::commit_volume, "commit_volume", VOLUME "CommitVolume", "commitVolume", 213, 213, false,
      false},
+    {method::register_environment, "register_environment", ENVIRONMENT "RegisterEnvironment",
+     "registerEnvironment", 220, 220, false, false},
+    {method::build_environment, "build_environment", ENVIRONMENT "BuildEnvironment",
+     "buildEnvironment", 221, 221, true, false},
+    {method::get_environment, "get_environment", ENVIRONMENT "GetEnvironment", "getEnvironment",
+     222, 222, false, true},
+    {method::list_environments, "list_environments", ENVIRONMENT "ListEnvironments",
+     "listEnvironments", 223, 223, false, true},
+    {method::verify_environment, "verify_environment", ENVIRONMENT "VerifyEnvironment",
+     "verifyEnvironment", 224, 224, false, false},
+    {method::remove_environment, "remove_environment", ENVIRONMENT "RemoveEnvironment",
+     "removeEnvironment", 225, 225, false, false},
     {method::get_value, "get_value", STORE "GetValue", "getValue", 240, 240, false, true},
     {method::set_value, "set_value", STORE "SetValue", "setValue", 241, 241, false, false},
     {method::delete_value, "delete_value", STORE "DeleteValue", "deleteValue", 242, 242, false,
@@ -99,6 +112,7 @@ constexpr std::array<method_info, method_count> methods{{
 #undef MESSAGE
 #undef FILE
 #undef VOLUME
+#undef ENVIRONMENT
 #undef STORE
 #undef APP
 

@@ -7,6 +7,7 @@
 
 #include "vivarium/v1/app.pb.h"
 #include "vivarium/v1/connection.pb.h"
+#include "vivarium/v1/environment.pb.h"
 #include "vivarium/v1/execution.pb.h"
 #include "vivarium/v1/file.pb.h"
 #include "vivarium/v1/host.pb.h"
@@ -106,6 +107,24 @@ const Message& prototype_of(message type) {
     case message::remove_volume_request: return v1::RemoveVolumeRequest::default_instance();
     case message::commit_volume_request: return v1::CommitVolumeRequest::default_instance();
     case message::commit_volume_response: return v1::CommitVolumeResponse::default_instance();
+    case message::register_environment_request:
+      return v1::RegisterEnvironmentRequest::default_instance();
+    case message::register_environment_response:
+      return v1::RegisterEnvironmentResponse::default_instance();
+    case message::build_environment_request: return v1::BuildEnvironmentRequest::default_instance();
+    case message::build_environment_response:
+      return v1::BuildEnvironmentResponse::default_instance();
+    case message::get_environment_request: return v1::GetEnvironmentRequest::default_instance();
+    case message::get_environment_response: return v1::GetEnvironmentResponse::default_instance();
+    case message::list_environments_request: return v1::ListEnvironmentsRequest::default_instance();
+    case message::list_environments_response:
+      return v1::ListEnvironmentsResponse::default_instance();
+    case message::verify_environment_request:
+      return v1::VerifyEnvironmentRequest::default_instance();
+    case message::verify_environment_response:
+      return v1::VerifyEnvironmentResponse::default_instance();
+    case message::remove_environment_request:
+      return v1::RemoveEnvironmentRequest::default_instance();
     case message::get_value_request: return v1::GetValueRequest::default_instance();
     case message::get_value_response: return v1::GetValueResponse::default_instance();
     case message::set_value_request: return v1::SetValueRequest::default_instance();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cli/commands.hpp"
 #include "clients/cli/duration.hpp"
+#include "clients/cli/environments.hpp"
 #include "clients/cli/host.hpp"
 #include "clients/cli/keys.hpp"
 #include "clients/cli/once.hpp"
@@ -36,6 +37,7 @@ struct command_line {
   run_request how;
   host_request host;
   file_request files;
+  environment_order environment;
   app_request app;
 };
 
@@ -126,6 +128,21 @@ int dispatch_files(const CLI::App& app, command_line& line) {
   return remove_command(line.files);
 }
 
+int dispatch_environments(const CLI::App& env, command_line& line) {
+  auto& how = line.environment;
+  how.server = line.how.server;
+  how.timeout = line.timeout;
+  if (env.got_subcommand("build"))
+    return build_environment(how);
+  if (env.got_subcommand("verify"))
+    return verify_environment(how);
+  if (env.got_subcommand("show"))
+    return show_environment(how);
+  if (env.got_subcommand("remove"))
+    return remove_environment(how);
+  return list_environments(how);
+}
+
 int dispatch_app(const CLI::App& app, const command_line& line) {
   if (app.got_subcommand("boot"))
     return app_boot_command(line.how, line.subject, line.app);
@@ -180,6 +197,8 @@ int dispatch(const CLI::App& app, command_line& line) {
     return receive_command(line.how.server, line.subject);
   if (app.got_subcommand("files"))
     return dispatch_files(*app.get_subcommand("files"), line);
+  if (const auto* env = app.get_subcommand("env"); *env)
+    return dispatch_environments(*env, line);
   if (app.got_subcommand("store"))
     return store_command(line.how.server, line.order, line.subject, line.name);
   if (app.got_subcommand("close"))
@@ -235,6 +254,51 @@ void add_file_commands(CLI::App& app, command_line& line) {
   move->add_flag("-f,--replace", how.replace, "Replace a file that is there");
   add("rm", "Removes a file or directory")
       ->add_flag("-r,--recursive", how.recursive, "With all that is in it");
+}
+
+void add_environment_commands(CLI::App& app, command_line& line) {
+  auto& how = line.environment;
+  auto* env = app.add_subcommand("env", "Lists, builds, verifies, shows and removes environments");
+  env->require_subcommand(1);
+  env->add_subcommand("list", "Lists the environments that can be used");
+  auto* build = env->add_subcommand(
+      "build", "Declares an environment, if it says what it is, and builds it; shows the log");
+  build->add_option("NAME", how.name, "Its name")->required();
+  auto repeated = [](CLI::App& to, const char* name, std::vector<std::string>& into,
+                     const char* what) {
+    to.add_option(name, into, what)->allow_extra_args(false);
+  };
+  repeated(*build, "--require", how.requirements, "Package, e.g. numpy>=1.24; may be repeated");
+  repeated(*build, "-r,--requirements", how.requirement_files, "File of requirements");
+  build->add_option("--pyproject", how.pyproject, "File with the dependencies of a project");
+  repeated(*build, "--extra", how.extras, "Optional dependencies of the project; may be repeated");
+  build->add_option("--lock", how.lock, "File with the lock of an earlier build, or a uv.lock");
+  build->add_option("--python", how.python, "Interpreter to build with, on the daemon's host");
+  build->add_option("--interpreter", how.interpreter, "Interpreter to take as it is");
+  build->add_option("--venv", how.virtual_environment, "Virtual environment to take as it is");
+  build->add_option("--installer", how.installer, "auto, pip or uv");
+  build->add_option("--index-url", how.index_url, "Package index");
+  build->add_option("--wheels", how.wheels, "Directory of wheels on the daemon's host");
+  build->add_flag("--allow-source-builds", how.sources,
+                  "Build packages that have no wheel, which runs code of theirs as the daemon");
+  repeated(*build, "--preload", how.preload, "Module to import ahead; may be repeated");
+  build->add_option("--init", how.init, "File of Python that each session runs first");
+  build->add_option("--timeout", line.timeout, "Deadline of the build");
+  build->add_flag("--force", how.force, "Replace one of that name; build one that is built");
+  build->add_flag("--for-all", how.for_all, "For all tenants");
+  build->add_flag("--show-lock", how.lock_only, "Print its lock, and nothing else");
+  auto* verify = env->add_subcommand("verify", "Tells what an environment lacks");
+  verify->add_option("NAME", how.name, "Its name")->required();
+  repeated(*verify, "--require", how.requirements,
+           "Package; without any, what it was declared with");
+  repeated(*verify, "-r,--requirements", how.requirement_files, "File of requirements");
+  repeated(*verify, "--stdlib", how.stdlib, "Module of the standard library; may be repeated");
+  auto* show = env->add_subcommand("show", "Shows an environment and its packages");
+  show->add_option("NAME", how.name, "Its name")->required();
+  show->add_flag("--show-lock", how.lock_only, "Print its lock, and nothing else");
+  env->add_subcommand("remove", "Forgets an environment")
+      ->add_option("NAME", how.name, "Its name")
+      ->required();
 }
 
 void add_store_command(CLI::App& app, command_line& line) {
@@ -313,6 +377,7 @@ void add_commands(CLI::App& app, command_line& line) {
   app.add_subcommand("sessions", "Lists the live sessions");
   add_job_commands(app, line);
   add_file_commands(app, line);
+  add_environment_commands(app, line);
   add_store_command(app, line);
   add_app_commands(app, line);
   auto* namespaces = app.add_subcommand("namespaces", "Lists the namespaces of a session");

@@ -69,6 +69,16 @@ std::shared_ptr<const verdict> unpack(v1::ServerFrame& frame, const origin&,
   return nullptr;
 }
 
+std::shared_ptr<const verdict> unpack(v1::ServerFrame& frame, const origin&,
+                                      std::vector<build_step>& out) {
+  auto& from = *frame.mutable_build_environment();
+  if (from.has_environment())
+    out.push_back({{}, decode(from.environment())});
+  else
+    out.push_back({std::move(*from.mutable_line())});
+  return nullptr;
+}
+
 /// Whether the end is the error of a stream's own code, which its reader shall meet. A follower
 /// finds it in the last event.
 template <class T>
@@ -240,6 +250,7 @@ template class feed<value>;
 template class feed<event>;
 template class feed<message>;
 template class feed<file_piece>;
+template class feed<build_step>;
 
 } // namespace detail
 
@@ -302,6 +313,7 @@ template class basic_stream<value>;
 template class basic_stream<event>;
 template class basic_stream<message>;
 template class basic_stream<file_piece>;
+template class basic_stream<build_step>;
 
 } // namespace client_v1
 } // namespace vivarium

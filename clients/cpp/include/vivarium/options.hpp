@@ -146,6 +146,14 @@ struct host_module {
   bool replace = false; ///< Takes the place of a module that could be imported otherwise.
 };
 
+/// What makes a session repeat itself; see Determinism in session.proto.
+struct determinism {
+  std::optional<std::uint64_t> seed = {};
+  std::optional<std::chrono::system_clock::time_point> clock = {};
+  bool clock_advances = false;
+  std::optional<std::uint32_t> hash_seed = {};
+};
+
 /// How a session is made; see CreateSessionRequest in session.proto.
 struct session_options {
   std::string name = {};
@@ -170,6 +178,7 @@ struct session_options {
   std::map<std::string, std::string> files =
       {}; ///< In the workspace from the start: path to content.
   std::vector<volume_mount> volumes = {};
+  struct determinism determinism = {};
   struct capabilities capabilities = {}; ///< A database, the store, web servers.
 };
 
