@@ -11,7 +11,7 @@ import { clientsOf, detailOf, kinds, makeSession, url } from "./clients.mjs";
 const failure = (promise) => promise.then(() => assert.fail("no error"), (error) => error);
 const sha256 = (content) => createHash("sha256").update(content).digest();
 
-for (const { name, options } of kinds) {
+for (const { name, options } of [...kinds.slice(0, 3), kinds.at(-1)]) {
   suite(name, () => {
     const { executions, sessions } = clientsOf(options);
     const transport = createConnectTransport({ baseUrl: url, httpVersion: "1.1", ...options });
