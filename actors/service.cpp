@@ -70,6 +70,8 @@ struct service::impl {
   }
 
   ~impl() {
+    files->stop();
+    volumes.stop();
     caf::anon_send_exit(root, caf::exit_reason::kill);
     session_pools.clear();
     for (auto& [name, entry] : tenants)
@@ -322,6 +324,8 @@ struct service::impl {
                             gate,
                             functions,
                             mail,
+                            files,
+                            volumes,
                             store,
                             databases,
                             name,
@@ -374,6 +378,8 @@ struct service::impl {
   egress_gate gate;
   switchboard functions;
   mailboxes mail{config.mail, watch};
+  std::shared_ptr<file_threads> files = std::make_shared<file_threads>(reactor);
+  volume_store volumes{reactor, config, files};
   key_value_store store{reactor, config.store,
                         [this](const std::string& tenant) { return store_quota_of(tenant); }};
   sql_gate databases{gate};
@@ -398,7 +404,7 @@ struct service::impl {
          caf::anon_send(tenant_of(tenant), atom::create_v, std::move(what), std::move(to));
        },
        [this](const std::string& tenant, const std::string& session) {
-         caf::anon_send(tenant_of(tenant), atom::close_v, session, reply<done>{});
+         caf::anon_send(tenant_of(tenant), atom::close_v, session, false, reply<done>{});
        },
        [this](const std::string& tenant, const std::string& session, reply<session_info> to) {
          caf::anon_send(tenant_of(tenant), atom::describe_v, session, std::move(to));
@@ -505,8 +511,32 @@ void service::list_sessions(const std::string& tenant, reply<std::vector<session
   caf::anon_send(impl_->tenant_of(tenant), atom::list_v, std::move(to));
 }
 
-void service::close_session(const std::string& tenant, const std::string& session, reply<done> to) {
-  caf::anon_send(impl_->tenant_of(tenant), atom::close_v, session, std::move(to));
+void service::files_of(const std::string& tenant, const std::string& session,
+                       reply<session_files_ptr> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::files_v, session, std::move(to));
+}
+
+void service::create_volume(const std::string& tenant, const std::string& name,
+                            std::uint64_t max_bytes, reply<volume_info> to) {
+  impl_->volumes.create(tenant, name, max_bytes, std::move(to));
+}
+
+void service::list_volumes(const std::string& tenant, reply<std::vector<volume_info>> to) {
+  impl_->volumes.list(tenant, std::move(to));
+}
+
+void service::remove_volume(const std::string& tenant, const std::string& name, reply<done> to) {
+  impl_->volumes.remove(tenant, name, std::move(to));
+}
+
+void service::commit_volume(const std::string& tenant, const std::string& session,
+                            const std::string& volume, bool force, reply<volume_info> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::commit_v, session, volume, force, std::move(to));
+}
+
+void service::close_session(const std::string& tenant, const std::string& session, bool discard,
+                            reply<done> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::close_v, session, discard, std::move(to));
 }
 
 void service::create_session_pool(const std::string& tenant, session_pool_plan what,

@@ -265,7 +265,7 @@ def configure(settings):
     if settings.get("cwd"):
         os.chdir(_make_directory(settings["cwd"]))
     if settings.get("trust"):
-        os.environ.update(_gated.trust(settings["trust"], _workspace))
+        os.environ.update(_gated.trust(settings["trust"], "/tmp"))
     os.environ.update(env)
     if "TZ" in env:
         import time

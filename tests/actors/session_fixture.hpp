@@ -43,6 +43,8 @@ struct session_fixture {
     function_call what;
     std::uint64_t number = 0;
   };
+  std::vector<std::string> capability_calls; ///< Names of those for the daemon itself.
+  std::vector<std::weak_ptr<void>> tickets;
   std::vector<placed_call> placed_calls;
   std::optional<error> refuse_calls; // how the application has no answer
   std::vector<std::string> dropped_calls;
@@ -92,6 +94,13 @@ struct session_fixture {
               return result<std::string>{number == 0 ? "" : "call_" + std::to_string(number)};
             },
         .drop_call = [this](const std::string& id) { dropped_calls.push_back(id); },
+    };
+    ports.use_capability = [this](std::string_view name, std::string_view, std::uint64_t,
+                                  std::chrono::milliseconds) {
+      auto ticket = std::make_shared<int>();
+      capability_calls.emplace_back(name);
+      tickets.push_back(ticket);
+      return ticket;
     };
     ports.open_mailbox = [this](std::vector<std::string> names) {
       return mail.open("local", std::move(names), [this] { core->on_mail(); });

@@ -70,6 +70,34 @@ TEST_CASE("a call of no execution, or of one that has ended, names none", "[acto
   CHECK(f.placed_calls[1].what.execution_id.empty());
 }
 
+TEST_CASE("a call of the daemon's own goes to nobody else", "[actors][unit]") {
+  settings s;
+  s.callback_timeout = 7s;
+  calling f{s};
+  auto call = f.call_of(1, 1);
+  call.name = "vivarium.store.get";
+  f.say_call(call);
+  call.call = 2;
+  call.host = 7; // Not even by the number of a connection.
+  f.say_call(call);
+  CHECK(f.placed_calls.empty());
+  CHECK(f.capability_calls == names{"vivarium.store.get", "vivarium.store.get"});
+  CHECK(f.sent().empty());
+  f.core->on_answered(1, {outcome::value, bridge::int_value(2)});
+  CHECK(f.sent() == names{"result 1 value"});
+  CHECK(f.tickets[0].expired());
+  REQUIRE_FALSE(f.tickets[1].expired());
+  // Who waits no longer is known by the ticket.
+  f.core->on_tick(clock_type::now() + 8s);
+  CHECK(f.tickets[1].expired());
+  CHECK(f.sent() == names{"result 2 timeout"});
+  call.call = 0;
+  call.kind = bridge::host_call::call_kind::cast;
+  f.say_call(call);
+  CHECK(f.placed_calls.empty());
+  CHECK(f.capability_calls.size() == 2);
+}
+
 TEST_CASE("a cast has no number and no answer", "[actors][unit]") {
   calling f;
   f.say_call(f.call_of(0, 1));

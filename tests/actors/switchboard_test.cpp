@@ -56,6 +56,18 @@ struct placed {
 
 } // namespace
 
+TEST_CASE("names of the daemon's own cannot be offered", "[actors][unit]") {
+  switchboard board;
+  recorder host;
+  for (const auto* name : {"vivarium.store.get", "vivarium.*", "vivarium."}) {
+    function_offer what;
+    what.names = {"f", name};
+    auto refused = board.offer("t", std::move(what), host);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.why().code == errc::invalid_argument);
+  }
+}
+
 TEST_CASE("patterns are exact or cover what is below them", "[actors][unit]") {
   auto covers = [](std::vector<std::string> patterns, std::string name) {
     switchboard board;
