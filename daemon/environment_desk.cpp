@@ -40,10 +40,6 @@ environment_desk::~environment_desk() {
 void environment_desk::open() {
   bool builds = std::any_of(configured_.begin(), configured_.end(),
                             [](const auto& one) { return one.second.recipe.has_value(); });
-  if (with_.state.empty()) {
-    auto usual = usual_state_directory();
-    with_.state = usual ? *usual : std::string{};
-  }
   if (!builds && ::access((with_.state + "/environments").c_str(), F_OK) != 0)
     return; // Who registers nothing has no directory for it.
   if (auto ok = need_store(); !ok) {
@@ -58,7 +54,8 @@ status environment_desk::need_store() {
   if (opened_)
     return done{};
   if (with_.state.empty())
-    return usual_state_directory().why();
+    return error{errc::failed_precondition,
+                 "the daemon has no state directory: say where it is with server.state_dir"};
   auto all = store_.open(with_.state);
   if (!all)
     return error{errc::unavailable,

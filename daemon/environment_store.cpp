@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -145,19 +144,6 @@ void environment_store::save(std::vector<environment_record> all,
         if (then)
           then(std::move(*out));
       });
-}
-
-result<std::string> usual_state_directory() {
-  if (::geteuid() == 0)
-    return std::string{"/var/lib/vivarium"};
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets variables
-  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
-    return std::string{state} + "/vivarium";
-  // NOLINTNEXTLINE(concurrency-mt-unsafe)
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
-    return std::string{home} + "/.local/state/vivarium";
-  return error{errc::failed_precondition, "neither XDG_STATE_HOME nor HOME is set: say where the "
-                                          "daemon's state is with server.state_dir"};
 }
 
 } // namespace vivarium

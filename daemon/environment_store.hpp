@@ -41,7 +41,4 @@ private:
   side_thread files_;
 };
 
-/// The state directory where nobody says.
-[[nodiscard]] result<std::string> usual_state_directory();
-
 } // namespace vivarium

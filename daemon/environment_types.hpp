@@ -19,7 +19,7 @@ namespace vivarium {
 
 /// How environments are built, of the configuration.
 struct build_settings {
-  std::string state;                       ///< Directory of the daemon's; empty: the usual one.
+  std::string state;                       ///< Directory of the daemon's; empty: there is none.
   std::string tool;                        ///< Path of the program in Python that builds.
   std::string python = "/usr/bin/python3"; ///< To build with, where nobody says.
   std::string index_url;
