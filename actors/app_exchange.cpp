@@ -194,6 +194,8 @@ void app_exchange::go_to(std::uint64_t position) {
 std::size_t app_exchange::room() const noexcept {
   if (source_ && source_->end())
     return bridge::app_input_window; // Nobody will read it; it may come.
+  if (source_ && source_->input_stalled)
+    return 0;
   auto under_way = fed_ - (source_ ? source_->input_taken : 0);
   return bridge::app_input_window
          - static_cast<std::size_t>(std::min<std::uint64_t>(under_way, bridge::app_input_window));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/byte_charge.hpp"
+#include "actors/environment.hpp"
 #include "actors/quota_hold.hpp"
 #include "actors/session_limits.hpp"
 #include "bridge/worker_protocol.hpp"
@@ -138,6 +139,7 @@ struct submission {
   /// Above 0: the result is iterated; the credit of the first round, see bridge::pull.
   std::uint64_t stream_credit = 0;
   std::shared_ptr<const limits_request> limits; ///< Of a session made for it; null for the usual.
+  std::shared_ptr<const determinism> repeats;   ///< Of a session made for it; null for none.
   std::chrono::milliseconds idle_timeout{0};    ///< Of a stream; 0: the configured default.
   bridge::run_mode mode = bridge::run_mode::execute;
   bridge::value_form form = bridge::value_form::typed;
@@ -236,8 +238,9 @@ public:
   std::vector<app_feed> early_input;
   std::uint64_t input_sent = 0;
   std::uint64_t input_taken = 0;
-  bool client_gone = false; ///< Who asked has left before the response was complete.
-  bool malformed = false;   ///< The response is none that HTTP can carry.
+  bool input_stalled = false; ///< The worker does not even read what was sent.
+  bool client_gone = false;   ///< Who asked has left before the response was complete.
+  bool malformed = false;     ///< The response is none that HTTP can carry.
   /// The application has taken more of its input: tells followers.
   void input_wanted() { notify(); }
 

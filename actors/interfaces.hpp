@@ -127,7 +127,9 @@ using pool_actor = caf::typed_actor<
     // Time to look at refill, age and restarts.
     caf::reacts_to<atom::tick>,
     // No more workers are wanted; idle ones end.
-    caf::reacts_to<atom::drain>>;
+    caf::reacts_to<atom::drain>,
+    // Its environment is not there any more: it ends with the last session that has a worker of it.
+    caf::reacts_to<atom::close>>;
 
 /// One client application: its sessions, its executions, its quotas.
 using tenant_actor = caf::typed_actor<

@@ -27,9 +27,8 @@ status may_use_egress(const settings& config, const std::string& tenant,
 }
 
 result<process_mode> may_have_processes(const settings& config, const std::string& tenant,
-                                        const std::string& environment,
+                                        const std::string& environment, process_mode most,
                                         std::optional<process_mode> wish) {
-  auto most = config.environments.at(environment).processes;
   auto own = config.tenants.find(tenant);
   bool barred = own != config.tenants.end() && own->second.processes == process_mode::none;
   auto wanted = wish.value_or(barred ? process_mode::none : most);

@@ -83,7 +83,7 @@ pool_core::~pool_core() {
 
 void pool_core::start_jail() {
   const auto& config = plan_.config;
-  const auto& environment = config.environments.at(plan_.environment);
+  const auto& environment = *plan_.installation;
   sandbox::jail_plan order{
       .environment = plan_.environment,
       .launcher = config.launcher,
@@ -92,6 +92,8 @@ void pool_core::start_jail() {
       .preload = environment.preload,
       .wrapper = environment.wrapper,
       .dirs = environment.dirs,
+      .import_paths = environment.import_paths,
+      .hash_seed = environment.hash_seed,
       .limits = config.sealed,
       .without = config.without,
       .uid_base = plan_.uid_base,
@@ -129,7 +131,7 @@ void pool_core::zygote_is_ready() {
   zygote_since_ = clock_type::now();
   zygote_forks_ = 0;
   // The first one has yet to show that its workers can be sealed.
-  plan_.board->serves = proven_ || plan_.config.pool_ready == 0;
+  plan_.board->serves = proven_ || ready_wanted() == 0;
   if (worker_failures_ < max_worker_failures)
     plan_.board->trouble.clear();
   plan_.watch.zygote_started(plan_.environment, plan_.group);
@@ -137,7 +139,9 @@ void pool_core::zygote_is_ready() {
 }
 
 void pool_core::zygote_failed(const std::string& reason, retry chance) {
-  auto detail = plan_.config.environments.at(plan_.environment).python + ": " + reason;
+  auto detail = plan_.installation->python + ": " + reason;
+  if (!plan_.installation->packages.empty() && reason.find("ModuleNotFoundError") != std::string::npos)
+    detail += " (of " + plan_.installation->packages + ")";
   bool was_healthy = zygote_up_ && clock_type::now() - zygote_since_ > healthy_life;
   zygote_up_ = zygote_starting_ = false;
   plan_.board->serves = false;
@@ -189,6 +193,10 @@ void pool_core::jail_failed(const std::string& detail) {
 void pool_core::acquire(session_actor who, const std::string& tenant) {
   if (draining_)
     return caf::anon_send(who, atom::refused_v, error{errc::unavailable, "the daemon is stopping"});
+  if (closing_)
+    return caf::anon_send(who, atom::refused_v,
+                          error{errc::unavailable, "the environment has just been replaced or "
+                                                   "removed; try again"});
   plan_.watch.pool_asked(plan_.environment, plan_.group, !idle_.empty());
   used_ = clock_type::now();
   if (std::exchange(dormant_, false))
@@ -258,6 +266,28 @@ void pool_core::drain() {
     kill(worker, workers_.at(worker));
 }
 
+void pool_core::close() {
+  closing_ = true;
+  refuse_waiting(error{errc::unavailable, "the environment has been replaced or removed"});
+  for (auto worker : std::exchange(idle_, {}))
+    kill(worker, workers_.at(worker));
+  end_if_closed();
+}
+
+void pool_core::end_if_closed() {
+  if (!closing_ || lent_ > 0)
+    return;
+  dormant_ = true;
+  jail_failed("its pool has been closed");
+  plan_.board->in_use = false;
+  if (auto closed = std::exchange(plan_.closed, nullptr))
+    closed();
+}
+
+std::size_t pool_core::ready_wanted() const noexcept {
+  return std::min(plan_.config.pool_ready, plan_.installation->ready.value_or(plan_.config.pool_ready));
+}
+
 void pool_core::refuse_waiting(const error& why) {
   for (auto all = std::exchange(waiting_, {}); !all.empty();)
     caf::anon_send(all.pop(), atom::refused_v, why);
@@ -293,6 +323,8 @@ void pool_core::forget(std::uint64_t worker) {
   }
   workers_.erase(it);
   publish_level();
+  if (closing_) // Not from here: whoever calls still reads from the jail.
+    caf::anon_send(self_, atom::tick_v);
 }
 
 // -- news from the jail
@@ -450,7 +482,7 @@ void pool_core::judge(std::uint64_t number, entry& e) {
   move(e, phase::idle);
   if (!waiting_.empty()) {
     lend(number);
-  } else if (idle_.size() < plan_.config.pool_ready) {
+  } else if (!closing_ && idle_.size() < ready_wanted()) {
     idle_.push_back(number);
     publish_level();
   } else {
@@ -507,11 +539,11 @@ void pool_core::move(entry& e, phase to) {
 }
 
 void pool_core::refill() {
-  if (!zygote_up_ || draining_ || !jail_)
+  if (!zygote_up_ || draining_ || closing_ || !jail_)
     return;
   if (clock_type::now() < refill_not_before_)
     return tick_at(refill_not_before_);
-  auto wanted = plan_.config.pool_ready + waiting_.size();
+  auto wanted = ready_wanted() + waiting_.size();
   if (idle_.size() + coming_ >= wanted)
     return;
   bool urgent = !waiting_.empty() || idle_.size() + coming_ <= plan_.config.pool_low;
@@ -545,6 +577,8 @@ void pool_core::on_tick() {
   auto now = clock_type::now();
   if (dormant_)
     return;
+  if (closing_)
+    return end_if_closed();
   if (now >= retire_at())
     return retire();
   if (!zygote_up_ && !zygote_starting_ && !draining_) {
@@ -604,9 +638,15 @@ void pool_core::tick_at(clock_type::time_point when) {
 }
 
 void pool_core::publish_level() {
+  auto& all = plan_.commons.levels[{plan_.environment, plan_.group}];
   plan_.commons.live += workers_.size();
-  plan_.commons.live -= std::exchange(told_, workers_.size());
-  plan_.watch.pool_level(plan_.environment, plan_.group, idle_.size(), workers_.size());
+  plan_.commons.live -= told_;
+  all.live += workers_.size();
+  all.live -= std::exchange(told_, workers_.size());
+  all.ready += idle_.size();
+  all.ready -= std::exchange(told_ready_, idle_.size());
+  plan_.watch.pool_level(plan_.environment, plan_.group, all.ready, all.live);
+  plan_.board->in_use = lent_ > 0 || !waiting_.empty();
 }
 
 std::size_t pool_core::live_in_all() const noexcept {
@@ -649,6 +689,7 @@ pool_actor::behavior_type pool(pool_actor::stateful_pointer<pool_actor_state> se
       [self](atom::greeted) { self->state.core->on_greeted(); },
       [self](atom::tick) { self->state.core->on_tick(); },
       [self](atom::drain) { self->state.core->drain(); },
+      [self](atom::close) { self->state.core->close(); },
   };
 }
 

@@ -15,10 +15,13 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 namespace vivarium {
 
@@ -27,11 +30,18 @@ struct pool_board {
   bool serves = false;   ///< A zygote runs, and it has made workers that pass, if any are wanted.
   std::string trouble;   ///< Why there are no workers; empty when there are or may soon be.
   bool hopeless = false; ///< It has never served, and enough attempts were made.
+  bool in_use = false;   ///< A session has, or wants, a worker of it.
 };
 
 /// What all pools of the daemon have in common.
 struct pool_commons {
+  struct level {
+    std::size_t ready = 0;
+    std::size_t live = 0;
+  };
   std::size_t live = 0; ///< Workers.
+  /// By what metrics call an environment, and trust group: several pools may go by one name.
+  std::map<std::pair<std::string, std::string>, level> levels;
 };
 
 /// Whether a pool may end its jail when nobody has used it for a while.
@@ -45,11 +55,13 @@ struct pool_plan {
   load_gauge& load;
   pool_commons& commons;
   cpu_shares* shares; ///< Null where there is nothing to share.
-  std::string environment;
+  std::string environment; ///< For logs and metrics.
+  std::shared_ptr<const environment_settings> installation;
   std::string group; ///< Trust group: tenants that may share a zygote.
   pool_life life = pool_life::lasting;
   std::uint32_t uid_base = 0;
   std::shared_ptr<pool_board> board;
+  std::function<void()> closed; ///< Called once, when it has ended because it was told to close.
 };
 
 // A pool keeps workers ready: ordered from the zygote, sealed by themselves, attested from outside,
@@ -77,6 +89,8 @@ public:
   void on_greeted();
   void on_tick();
   void drain();
+  /// Lends no more workers, and ends when those that are lent are gone.
+  void close();
 
 private:
   enum class phase : std::uint8_t { ordered, greeting, idle, lent, dying };
@@ -115,6 +129,8 @@ private:
   [[nodiscard]] std::size_t live_in_all() const noexcept;
   [[nodiscard]] clock_type::time_point retire_at() const noexcept;
   void retire();
+  void end_if_closed();
+  [[nodiscard]] std::size_t ready_wanted() const noexcept;
   void judge(std::uint64_t number, entry& e);
   void move(entry& e, phase to);
   worker::release_function releaser() const;
@@ -131,6 +147,7 @@ private:
   bool zygote_up_ = false;
   bool zygote_starting_ = false;
   bool draining_ = false;
+  bool closing_ = false;
   bool proven_ = false;                   // some worker has passed
   clock_type::time_point zygote_since_{}; // since when it starts, then since when it is ready
   std::uint64_t zygote_forks_ = 0;
@@ -145,6 +162,7 @@ private:
   std::size_t coming_ = 0;                          // entries in the phases ordered and greeting
   std::size_t lent_ = 0;                            // entries in the phase lent
   std::size_t told_ = 0;                            // of workers_, to the commons
+  std::size_t told_ready_ = 0;                      // of idle_, likewise
   bool dormant_ = false;                            // without a jail, until somebody asks
   clock_type::time_point used_ = clock_type::now(); // when somebody last had, or wanted, a worker
   std::unordered_map<std::uint64_t, entry> workers_;

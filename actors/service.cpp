@@ -14,6 +14,7 @@
 #include <caf/all.hpp>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <csignal>
 #include <map>
 #include <set>
@@ -63,8 +64,8 @@ struct service::impl {
     root = system.spawn(supervisor, restart_intensity{}, &watch, [&r] { r.stop(); });
     for (const auto& group : warm_groups())
       for (const auto& [name, environment] : config.environments)
-        if (environment.eager)
-          pool_of(name, group, pool_life::lasting);
+        if (auto found = book.find({}, name); environment.eager && found)
+          pool_of(*found, group, pool_life::lasting);
     session_pools.start();
   }
 
@@ -106,13 +107,15 @@ struct service::impl {
     shares.emplace(reactor, watch, sandbox::priorities{}, std::move(how));
   }
 
-  /// Environment and trust group.
+  /// Environment, by key, and trust group.
   using pool_key = std::pair<std::string, std::string>;
   struct pool_entry {
     pool_actor handle;
+    environment_ref environment;
     std::shared_ptr<pool_board> board;
     pool_life life = pool_life::lasting;
-    std::uint32_t uid_base = 0;
+    std::size_t slot = 0; // of host uids
+    bool closing = false;
   };
 
   /// The trust group of a tenant: by default nobody else is in it.
@@ -153,21 +156,28 @@ struct service::impl {
     return claims[n / each].base_of(static_cast<std::uint32_t>(n % each));
   }
 
-  pool_actor pool_of(const std::string& environment, const std::string& group, pool_life life) {
-    pool_key key{environment, group};
+  pool_actor pool_of(const environment_ref& environment, const std::string& group,
+                     pool_life life) {
+    pool_key key{environment.key, group};
     if (auto it = pools.find(key); it != pools.end())
       return it->second.handle;
     auto& entry = pools[key];
+    entry.environment = environment;
     entry.board = std::make_shared<pool_board>();
     entry.life = life;
-    entry.uid_base = uids_of(pools.size() - 1);
+    while (!slots.insert(entry.slot).second)
+      ++entry.slot;
     entry.handle = spawn_pool(key);
     caf::anon_send(root, atom::watch_v, std::string{"pool"},
                    caf::actor_cast<caf::actor>(entry.handle),
                    std::function<caf::actor()>{[this, key] {
-                     auto& again = pools.at(key);
-                     again.handle = spawn_pool(key);
-                     return caf::actor_cast<caf::actor>(again.handle);
+                     auto again = pools.find(key);
+                     if (again == pools.end())
+                       return caf::actor{};
+                     again->second.handle = spawn_pool(key);
+                     if (again->second.closing)
+                       caf::anon_send(again->second.handle, atom::close_v);
+                     return caf::actor_cast<caf::actor>(again->second.handle);
                    }});
     return entry.handle;
   }
@@ -175,8 +185,89 @@ struct service::impl {
   pool_actor spawn_pool(const pool_key& key) {
     auto& entry = pools.at(key);
     *entry.board = pool_board{};
-    return system.spawn(pool, pool_plan{reactor, config, watch, load, commons, &*shares, key.first,
-                                        key.second, entry.life, entry.uid_base, entry.board});
+    return system.spawn(pool, pool_plan{.reactor = reactor,
+                                        .config = config,
+                                        .watch = watch,
+                                        .load = load,
+                                        .commons = commons,
+                                        .shares = &*shares,
+                                        .environment = entry.environment.label,
+                                        .installation = entry.environment.settings,
+                                        .group = key.second,
+                                        .life = entry.life,
+                                        .uid_base = uids_of(entry.slot),
+                                        .board = entry.board,
+                                        .closed = [this, key] { pool_closed(key); }});
+  }
+
+  void pool_closed(const pool_key& key) {
+    auto node = pools.extract(key);
+    if (!node)
+      return;
+    caf::anon_send_exit(node.mapped().handle, caf::exit_reason::user_shutdown);
+    slots.erase(node.mapped().slot);
+    auto& waiting = gone[key.first];
+    bool more = std::any_of(pools.begin(), pools.end(),
+                            [&](const auto& one) { return one.first.first == key.first; });
+    if (more)
+      return;
+    auto all = std::exchange(waiting, {});
+    gone.erase(key.first);
+    for (auto& then : all)
+      then();
+  }
+
+  void close_pool(pool_entry& entry) {
+    if (!std::exchange(entry.closing, true))
+      caf::anon_send(entry.handle, atom::close_v);
+  }
+
+  /// Ends the pools of what nobody can find any more, those with a hash seed among them.
+  void forget(const std::optional<environment_ref>& was, std::function<void()> then) {
+    if (!was) {
+      if (then)
+        then();
+      return;
+    }
+    struct last {
+      last() = default;
+      last(const last&) = delete;
+      last& operator=(const last&) = delete;
+      ~last() {
+        if (then)
+          then();
+      }
+      std::function<void()> then;
+    };
+    auto end = std::make_shared<last>();
+    end->then = std::move(then);
+    for (auto& [key, entry] : pools)
+      if (key.first == was->key || key.first.starts_with(was->key + "#hash")) {
+        gone[key.first].emplace_back([end] {});
+        close_pool(entry);
+      }
+  }
+
+  /// Pools with a hash seed are few; one that nobody uses makes room.
+  status admit_pool(const environment_ref& wanted, const std::string& group) {
+    if (!wanted.settings->hash_seed || pools.contains({wanted.key, group}))
+      return done{};
+    std::size_t seeded = 0;
+    pool_entry* unused = nullptr;
+    for (auto& [key, entry] : pools)
+      if (entry.environment.settings->hash_seed && !entry.closing) {
+        ++seeded;
+        if (!entry.board->in_use)
+          unused = &entry;
+      }
+    if (seeded < config.hash_seeds)
+      return done{};
+    if (unused == nullptr)
+      return error{errc::limit_exceeded,
+                   std::to_string(seeded) + " zygotes have a hash seed, which is the maximum "
+                                            "(pool.hash_seeds), and all are in use"};
+    close_pool(*unused);
+    return done{};
   }
 
   struct tenant_entry {
@@ -222,34 +313,25 @@ struct service::impl {
 
   tenant_actor spawn_tenant(const std::string& name, allowance& quotas) {
     return system.spawn(
-        tenant, tenant_plan{reactor,
-                            config,
-                            watch,
-                            load,
-                            workers,
-                            cgroups ? &*cgroups : nullptr,
-                            &*shares,
-                            gate,
-                            functions,
-                            mail,
-                            store,
-                            databases,
-                            name,
-                            quotas,
-                            [this, name] { return group_of(name); },
-                            [this](const std::string& environment, const std::string& group) {
-                              return pool_of(environment, group, pool_life::retiring);
-                            },
-                            [this, name](const std::string& pool) {
-                              return session_pools.find(name, pool);
-                            },
-                            [this, name](const std::string& function) {
-                              return session_pools.route(name, function);
-                            },
-                            [this](const session_info& ended) { apps.on_session_ended(ended); },
-                            [this](const std::string& other) {
-                              return caf::actor_cast<caf::actor>(tenant_of(other));
-                            }});
+        tenant,
+        tenant_plan{
+            reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, &*shares, gate,
+            functions, mail, store, databases, name, quotas, [this, name] { return group_of(name); },
+            book,
+            [this](const environment_ref& environment, const std::string& group) {
+              return pool_of(environment, group, pool_life::retiring);
+            },
+            [this](const environment_ref& environment, const std::string& group) {
+              return admit_pool(environment, group);
+            },
+            [this, name](const std::string& pool) { return session_pools.find(name, pool); },
+            [this, name](const std::string& function) {
+              return session_pools.route(name, function);
+            },
+            [this](const session_info& ended) { apps.on_session_ended(ended); },
+            [this](const std::string& other) {
+              return caf::actor_cast<caf::actor>(tenant_of(other));
+            }});
   }
 
   [[nodiscard]] store_quota store_quota_of(const std::string& tenant) const {
@@ -288,7 +370,10 @@ struct service::impl {
   system_config system_settings;
   caf::actor_system system;
   supervisor_actor root;
+  environment_book book{config.environments};
   std::map<pool_key, pool_entry> pools;
+  std::set<std::size_t> slots; // of host uids that pools have
+  std::map<std::string, std::vector<std::function<void()>>> gone; // by the key of an environment
   std::map<std::string, tenant_entry> tenants;
   session_pool_registry session_pools{
       {reactor, config, watch, system, [this] { return root; },
@@ -334,7 +419,7 @@ bool service::ready() const noexcept {
 std::string service::trouble() const {
   const auto* found = impl_->eager([](const pool_board& board) { return !board.trouble.empty(); });
   return found == nullptr ? ""
-                          : "environment '" + found->first.first
+                          : "environment '" + found->second.environment.label
                                 + "' cannot start: " + found->second.board->trouble;
 }
 
@@ -478,6 +563,45 @@ result<std::uint64_t> service::send_message(const std::string& tenant, const std
 result<mailbox_ptr> service::open_mailbox(const std::string& tenant, std::vector<std::string> names,
                                           std::function<void()> on_message) {
   return impl_->mail.open(tenant, std::move(names), std::move(on_message));
+}
+
+void service::put_environment(const std::string& owner, const std::string& name,
+                              environment_settings what, std::function<void()> gone) {
+  impl_->forget(impl_->book.put(owner, name, std::move(what)), std::move(gone));
+}
+
+void service::put_environment_trouble(const std::string& owner, const std::string& name,
+                                      error why) {
+  impl_->book.put_trouble(owner, name, std::move(why));
+}
+
+void service::drop_environment(const std::string& owner, const std::string& name,
+                               std::function<void()> gone) {
+  impl_->forget(impl_->book.drop(owner, name), std::move(gone));
+}
+
+const environment_book& service::environments() const noexcept {
+  return impl_->book;
+}
+
+bool service::may_use_environment(const std::string& tenant,
+                                  const std::string& name) const noexcept {
+  auto may = impl_->config.tenants.find(tenant);
+  return may == impl_->config.tenants.end() || !may->second.environments
+         || may->second.environments->contains(name);
+}
+
+bool service::may_register_environments(const std::string& tenant) const noexcept {
+  auto may = impl_->config.tenants.find(tenant);
+  return may != impl_->config.tenants.end() && may->second.register_environments;
+}
+
+std::vector<std::pair<std::string, std::string>> service::environment_troubles() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& [key, entry] : impl_->pools)
+    if (entry.life == pool_life::retiring && !entry.board->trouble.empty())
+      out.emplace_back(entry.environment.label, entry.board->trouble);
+  return out;
 }
 
 key_value_store& service::store() noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/environment_book.hpp"
 #include "actors/execution.hpp"
 #include "actors/http_gate.hpp"
 #include "actors/key_value_store.hpp"
@@ -88,6 +89,7 @@ struct session_request {
   std::optional<process_mode> processes;
   std::vector<host_module> modules;
   std::uint8_t log_level = 0; ///< vivarium.v1.LogLevel; 0: the usual one.
+  determinism repeats;
   capability_request capabilities;
   std::string request_id;
 };
@@ -267,6 +269,25 @@ public:
                                                  std::vector<std::string> names,
                                                  std::function<void()> on_message);
 
+  /// Makes the name of an environment mean this, for one tenant or, when `owner` is empty, for all.
+  /// Nobody finds what it meant before; `gone` is called when no session runs in that any more.
+  void put_environment(const std::string& owner, const std::string& name, environment_settings what,
+                       std::function<void()> gone);
+  /// Says why there is nothing behind the name yet.
+  void put_environment_trouble(const std::string& owner, const std::string& name, error why);
+  /// Forgets the name; `gone` as above.
+  void drop_environment(const std::string& owner, const std::string& name,
+                        std::function<void()> gone);
+  /// Which there are.
+  [[nodiscard]] const environment_book& environments() const noexcept;
+  /// Whether a tenant may use those of that name which are everybody's.
+  [[nodiscard]] bool may_use_environment(const std::string& tenant,
+                                         const std::string& name) const noexcept;
+  /// Whether a tenant may register environments without being an administrator.
+  [[nodiscard]] bool may_register_environments(const std::string& tenant) const noexcept;
+  /// Why environments that were used could not start, by name: those that do not keep the daemon from
+  /// being ready.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> environment_troubles() const;
   /// The tenants' key-value store.
   [[nodiscard]] key_value_store& store() noexcept;
   /// Who speaks HTTP for sessions that have rules for it; outlives the service.

@@ -9,6 +9,13 @@
 
 namespace vivarium {
 
+namespace {
+
+// Of input that the worker's pipe does not take: clients are not read from then, however many.
+constexpr std::size_t most_unread = 4u << 20;
+
+} // namespace
+
 std::size_t app_feed::weight() const noexcept {
   using kinds = bridge::app_input::input_kind;
   bool message = kind == kinds::text || kind == kinds::binary;
@@ -29,6 +36,20 @@ void session_core::send_feed(execution& what, app_feed more) {
   (void)bridge::append_app_input(worker_->outgoing(),
                                  {what.number, more.kind, more.code, more.content});
   unflushed_ = true;
+  if (worker_->unsent() < most_unread || what.input_stalled)
+    return;
+  what.input_stalled = true;
+  stalled_.push_back(what.shared_from_this());
+}
+
+// The worker has read a good part of it.
+void session_core::end_stalls() {
+  if (stalled_.empty() || (worker_ && worker_->unsent() >= most_unread))
+    return;
+  for (const auto& what : std::exchange(stalled_, {})) {
+    what->input_stalled = false;
+    what->input_wanted();
+  }
 }
 
 bool session_core::handle_app_taken(std::string_view body) {

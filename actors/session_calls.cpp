@@ -26,7 +26,7 @@ status session_core::open_egress() {
   auto found = config_.egress.find(info_.egress);
   if (found == config_.egress.end())
     return error{errc::permission_denied, "there is no egress policy '" + info_.egress + "'"};
-  egress_ = ports_.open_gate({tenant_, info_.environment, info_.id}, found->first, found->second);
+  egress_ = ports_.open_gate({tenant_, label_, info_.id}, found->first, found->second);
   egress_->on_spent([this](cause why) {
     if (auto* flight = to_blame())
       flight->denied = std::move(why);
@@ -71,7 +71,7 @@ worker::fate session_core::on_call(const sandbox::caught_call& call) {
       return worker::fate::settled;
     if (egress_)
       return egress_->connect(call);
-    watch_.egress_ended(tenant_, info_.environment,
+    watch_.egress_ended(tenant_, label_,
                         std::string{name_of(egress_outcome::no_policy)});
     watch_.audit(audit_event::egress_refused, {tenant_, info_.id},
                  {{"outcome", name_of(egress_outcome::no_policy)}});

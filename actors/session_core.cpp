@@ -34,6 +34,7 @@ error lost_error(const session_info& info) {
 session_core::session_core(session_plan plan, const settings& config, observer& watch,
                            load_gauge& load, session_ports ports)
     : info_{std::move(plan.info)}, limits_{info_.limits}, tenant_{std::move(plan.tenant)},
+      environment_{std::move(plan.environment)}, label_{std::move(plan.label)},
       wish_{std::move(plan.wish)}, idle_timeout_{wish_.idle_timeout}, one_shot_{plan.one_shot},
       config_{config}, watch_{watch}, load_{load}, ports_{std::move(ports)} {
   info_.state = session_state::starting;
@@ -85,7 +86,7 @@ void session_core::run(const execution_ptr& what, const reply<execution_ptr>& to
     return refuse(error{errc::busy, "the session is busy and the request asked not to wait"},
                   error_kind::busy);
   if (waiting_.size() >= limits_[limit::queue]) {
-    watch_.limit_reached(tenant_, info_.environment, "queue");
+    watch_.limit_reached(tenant_, label_, "queue");
     return refuse(error{errc::limit_exceeded,
                         "the session's queue is full: " + std::to_string(waiting_.size())
                             + " executions wait, the maximum is "
@@ -208,7 +209,7 @@ void session_core::on_refused(const error& why) {
 }
 
 void session_core::become_ready() {
-  watch_.session_opened(tenant_, info_.environment,
+  watch_.session_opened(tenant_, label_,
                         duration_cast<microseconds>(clock_type::now() - asked_for_worker_));
   opened_ = true;
   if (!one_shot_) // Whose id nobody is told; it is an evaluation and nothing else.
@@ -258,7 +259,7 @@ void session_core::lose(const cause& why) {
   info_.worker_pid = 0;
   info_.cause = why;
   if (why.what == "memory" || why.what == "cpu" || why.what == "deadline")
-    watch_.limit_reached(tenant_, info_.environment, why.limit.empty() ? why.what : why.limit);
+    watch_.limit_reached(tenant_, label_, why.limit.empty() ? why.what : why.limit);
   finish_all(why);
   drop_calls();
   let_go(); // which also has the pool kill what may be left of it
@@ -292,7 +293,7 @@ void session_core::on_denied(const sandbox::denied_call& call) {
     death_ = cause{"seccomp", call.name, 0, 0, enforcer::kernel};
   else if (auto* flight = to_blame())
     flight->denied = cause{"denied", call.name, 0, 0, enforcer::kernel};
-  watch_.call_denied(info_.environment, call.name);
+  watch_.call_denied(label_, call.name);
   watch_.audit(audit_event::call_denied, {tenant_, info_.id}, {{"call", call.name}});
   // A worker chooses how often it is told off; the log must not be its to fill.
   auto now = clock_type::now();
@@ -315,7 +316,7 @@ void session_core::maybe_stop() {
       asker.refuse(start_error_ ? *start_error_ : lost_error(info_));
     std::string why = info_.cause ? info_.cause->what : "";
     if (opened_) // One that never became ready was not counted as live.
-      watch_.session_closed(tenant_, info_.environment, why);
+      watch_.session_closed(tenant_, label_, why);
     if (opened_ && !one_shot_)
       watch_.audit(audit_event::session_closed, {tenant_, info_.id}, {{"cause", why}});
     ports_.report_end(info_);

@@ -73,6 +73,8 @@ struct session_plan {
   std::string tenant;
   session_request wish;  ///< What the client asked for; its idle timeout is set.
   bool one_shot = false; ///< Ends itself after its first execution.
+  std::shared_ptr<const environment_settings> environment;
+  std::string label; ///< Of the environment, for metrics.
 };
 
 // A session without its mailbox: the state machine
@@ -265,6 +267,7 @@ private:
 
   // session_apps.cpp: web applications that live in it.
   void send_feed(execution& what, app_feed more);
+  void end_stalls();
   bool handle_app_taken(std::string_view body);
 
   // session_host.cpp: its code and the application.
@@ -311,6 +314,8 @@ private:
   session_info info_;
   const session_limits& limits_; // in info_
   std::string tenant_;
+  std::shared_ptr<const environment_settings> environment_;
+  std::string label_; // of its environment, in metrics
   session_request wish_;
   std::chrono::milliseconds idle_timeout_;
   bool one_shot_;
@@ -376,6 +381,7 @@ private:
   clock_type::time_point forks_free_at_{}; // when as many forks may be made at once as ever
   bool opened_ = false;                    // It was ready once.
   bool reported_ = false;
+  std::vector<execution_ptr> stalled_; // wait for the worker to read what it was fed
   bool unflushed_ = false;
   std::size_t charged_ = 0; // of those sent, at the back: their bytes may still be here
 };

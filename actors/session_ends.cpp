@@ -131,9 +131,9 @@ void session_core::complete(in_flight& flight, verdict how) {
     if (how.outcome == verdict::kind::error && !how.cause)
       explain(how, flight);
     if (how.output_truncated)
-      watch_.limit_reached(tenant_, info_.environment, "output_bytes");
+      watch_.limit_reached(tenant_, label_, "output_bytes");
     if (how.displays_dropped > 0)
-      watch_.limit_reached(tenant_, info_.environment, "displays");
+      watch_.limit_reached(tenant_, label_, "displays");
   }
   auto ended = take(flight);
   stopping_ -= ended.stop != stop_reason::none ? 1 : 0;
@@ -176,10 +176,10 @@ void session_core::observe_end(const execution& what, const verdict& how) {
                      : std::string{"ok"};
   const auto& other = what.request().charged_to; // A session of a shared pool serves many.
   const auto& tenant = other.empty() ? tenant_ : other;
-  watch_.execution_ended(tenant, info_.environment, outcome, how.cause ? how.cause->what : "",
+  watch_.execution_ended(tenant, label_, outcome, how.cause ? how.cause->what : "",
                          how.usage);
   if (what.request().detached && how.outcome == verdict::kind::error)
-    watch_.detached_failed(tenant, info_.environment, outcome);
+    watch_.detached_failed(tenant, label_, outcome);
 }
 
 void session_core::lose_flight(in_flight& flight, bool front, const cause& why,

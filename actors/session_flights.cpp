@@ -57,7 +57,10 @@ void session_core::flush() {
   if (!std::exchange(unflushed_, false) || !worker_)
     return;
   switch (worker_->flush()) {
-    case worker::write_outcome::complete: release_charges(); break;
+    case worker::write_outcome::complete:
+      release_charges();
+      end_stalls();
+      break;
     case worker::write_outcome::blocked: ports_.watch_output(); break;
     case worker::write_outcome::closed: break; // The answer pipe tells the same, in order.
   }

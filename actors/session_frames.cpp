@@ -59,6 +59,7 @@ void session_core::on_input() {
 }
 
 void session_core::on_writable() {
+  end_stalls();
   on_mail();
   dispatch();
 }

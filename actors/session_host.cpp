@@ -108,7 +108,7 @@ bool session_core::handle_host_call(std::string_view body) {
     auto placed = what.name.starts_with(reserved_prefix)
                       ? error{errc::not_found, "nothing of the daemon's can be cast"}
                       : ports_.call_host(std::move(who), std::move(what), 0);
-    watch_.host_called(tenant_, info_.environment, placed ? "cast" : "cast_lost", {});
+    watch_.host_called(tenant_, label_, placed ? "cast" : "cast_lost", {});
     return true;
   }
   place_call(*message, std::move(who), std::move(what));
@@ -160,7 +160,7 @@ void session_core::use_capability(const bridge::host_call& message, open_call ca
 void session_core::answer_call(std::uint64_t number, const open_call& call,
                                const function_answer& with) {
   if (!call.mail && !call.capability)
-    watch_.host_called(tenant_, info_.environment, name_of(with.kind),
+    watch_.host_called(tenant_, label_, name_of(with.kind),
                        duration_cast<microseconds>(clock_type::now() - call.since));
   if (!worker_)
     return;
@@ -205,7 +205,7 @@ void session_core::drop_call(const open_call& call) {
     return;
   call_numbers_.erase(call.id);
   ports_.drop_call(call.id);
-  watch_.host_called(tenant_, info_.environment, "dropped",
+  watch_.host_called(tenant_, label_, "dropped",
                      duration_cast<microseconds>(clock_type::now() - call.since));
 }
 

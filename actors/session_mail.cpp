@@ -39,7 +39,7 @@ void session_core::open_mailbox() {
   if (made)
     inbox_ = *std::move(made);
   else // It works without; who sends to it finds nobody.
-    watch_.limit_reached(tenant_, info_.environment, "mailboxes");
+    watch_.limit_reached(tenant_, label_, "mailboxes");
 }
 
 void session_core::send_message(const bridge::host_call& message) {
@@ -48,7 +48,7 @@ void session_core::send_message(const bridge::host_call& message) {
   parts.next();
   bridge::field_walk content{bridge::value_view::open(parts.content()).content};
   if (!content.next() || !publish(message.name, content.content()))
-    watch_.host_called(tenant_, info_.environment, "message_lost", {});
+    watch_.host_called(tenant_, label_, "message_lost", {});
 }
 
 // The destination and the content are the first two of the positional arguments.

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 namespace vivarium {
@@ -47,6 +48,19 @@ std::string names_value(const std::optional<std::vector<std::string>>& names) {
   for (const auto& name : *names)
     items.push_back(text_value(name));
   return bridge::list_value(items);
+}
+
+/// What the worker is told of a session that repeats itself; empty when it does not.
+std::string repeats_wish(const determinism& what) {
+  std::vector<std::pair<std::string, std::string>> out;
+  // An unsigned number may be more than an int_value holds.
+  if (what.seed)
+    out.emplace_back("seed", text_value(std::to_string(*what.seed)));
+  if (what.clock_ns) {
+    out.emplace_back("clock", int_value(*what.clock_ns));
+    out.emplace_back("advances", int_value(what.clock_advances ? 1 : 0));
+  }
+  return out.empty() ? std::string{} : bridge::dict_value(out);
 }
 
 bool enters_context(const submission& request) {
@@ -106,7 +120,13 @@ void session_core::begin_setup() {
   std::vector<std::pair<std::string, std::string>> wishes;
   if (!wish_.working_directory.empty())
     wishes.emplace_back("cwd", text_value(wish_.working_directory));
-  auto variables = variables_of_grants();
+  std::map<std::string, std::string> own{environment_->variables.begin(),
+                                         environment_->variables.end()};
+  std::vector<std::pair<std::string, std::string>> variables;
+  for (const auto& [name, value] : own)
+    variables.emplace_back(name, text_value(value));
+  for (auto& granted : variables_of_grants())
+    variables.push_back(std::move(granted));
   for (const auto& [name, value] : wish_.environment_variables)
     variables.emplace_back(name, text_value(value));
   if (!variables.empty())
@@ -125,7 +145,16 @@ void session_core::begin_setup() {
       rules.push_back(text_value(rule.text));
     wishes.emplace_back("egress", list_of({text_value(info_.egress), bridge::list_value(rules)}));
   }
-  if (const auto& dirs = config_.environments.at(info_.environment).dirs; !dirs.empty()) {
+  if (!environment_->entered.empty()) {
+    std::vector<std::string> preload;
+    for (const auto& name : environment_->imports)
+      preload.push_back(text_value(name));
+    wishes.emplace_back("enter",
+                        list_of({text_value(environment_->entered), bridge::list_value(preload)}));
+  }
+  if (auto wish = repeats_wish(wish_.repeats); !wish.empty())
+    wishes.emplace_back("repeats", std::move(wish));
+  if (const auto& dirs = environment_->dirs; !dirs.empty() && environment_->entered.empty()) {
     std::vector<std::string> shown;
     for (const auto& dir : dirs)
       shown.push_back(list_of({text_value(dir.path), int_value(dir.writable ? 1 : 0)}));
@@ -151,6 +180,16 @@ void session_core::begin_setup() {
     wishes.emplace_back("log_level", int_value(wish_.log_level));
   if (!wishes.empty())
     add(bridge::run_mode::configure, list_of({bridge::dict_value(wishes)}), config_.init_timeout);
+  if (!environment_->init.empty()) {
+    submission what;
+    what.source = environment_->init;
+    what.filename = "<init of " + info_.environment + ">";
+    what.form = bridge::value_form::none;
+    what.timeout = config_.init_timeout;
+    setup_.push_back(order(std::move(what), failing));
+    if (!wish_.init)
+      add(bridge::run_mode::keep_initial, list_of({}), 2 * config_.init_timeout);
+  }
   if (auto init = std::exchange(wish_.init, std::nullopt)) {
     submission what;
     what.source = std::move(init->source);
@@ -267,7 +306,7 @@ void session_core::create_namespace(const namespace_request& what,
           error{errc::already_exists, "the session has a namespace '" + what.name + "' already"});
   }
   if (namespaces_.size() >= limits_[limit::namespaces]) {
-    watch_.limit_reached(tenant_, info_.environment, "namespaces");
+    watch_.limit_reached(tenant_, label_, "namespaces");
     return to.refuse(error{errc::limit_exceeded, "the session has "
                                                      + std::to_string(namespaces_.size())
                                                      + " namespaces, which is the maximum "

@@ -85,7 +85,7 @@ void session_core::explain(verdict& how, const in_flight& flight) {
     how.cause = cause{"limit", "result_bytes", limits_[limit::result], 0, enforcer::python};
   }
   if (how.cause)
-    watch_.limit_reached(tenant_, info_.environment, how.cause->limit);
+    watch_.limit_reached(tenant_, label_, how.cause->limit);
 }
 
 std::string session_core::hint_for(std::string_view text) const {

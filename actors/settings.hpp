@@ -3,12 +3,12 @@
 
 #include "actors/capabilities.hpp"
 #include "actors/egress_policy.hpp"
+#include "actors/environment.hpp"
 #include "actors/mail_limits.hpp"
 #include "actors/session_limits.hpp"
 #include "actors/watch_settings.hpp"
 #include "sandbox/cgroup.hpp"
 #include "sandbox/limits.hpp"
-#include "sandbox/shared_dir.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -21,20 +21,6 @@
 #include <vector>
 
 namespace vivarium {
-
-/// Whether a session's code may have processes of its own.
-enum class process_mode : std::uint8_t { none, children };
-
-/// One environment of the configuration.
-struct environment_settings {
-  std::string python = "/usr/bin/python3";
-  std::vector<std::string> preload;
-  std::vector<std::string> wrapper; ///< Program and arguments before the interpreter's own.
-  bool eager = true;                ///< Start its zygote with the daemon instead of on first use.
-  /// What its sessions may have at most, and have when they do not say.
-  process_mode processes = process_mode::none;
-  std::vector<sandbox::shared_dir> dirs; ///< Of the host, that its sessions see.
-};
 
 /// What one tenant may have and use. A figure of 0 stands for what holds for all, or for no bound
 /// where there is none for all.
@@ -55,6 +41,7 @@ struct tenant_settings {
   std::uint64_t group_pids = 0;                      ///< The same of processes and threads.
   process_mode processes = process_mode::children;   ///< At most, where the environment has them.
   std::string trust_group;                           ///< Whose zygotes it shares; else none's.
+  bool register_environments = false;   ///< Of its own, from packages that are wheels.
   bool warm = false;                    ///< Start the pools of eager environments with the daemon.
   std::chrono::milliseconds timeout{0}; ///< Else settings::timeout.
   std::chrono::milliseconds max_timeout{0}; ///< Else settings::max_timeout.
@@ -119,6 +106,7 @@ struct settings {
   std::size_t pool_ready = 8;       ///< Workers kept ready per environment.
   std::size_t pool_low = 2;         ///< Below this a refill is not deferred for a busy core.
   std::size_t max_workers = 10'000; ///< In all.
+  std::size_t hash_seeds = 8;       ///< Pools at once whose zygotes have a hash seed.
   /// After so long without a session a pool that was started on first use ends its jail.
   std::chrono::milliseconds pool_idle_retire{600'000};
   std::chrono::seconds zygote_max_age{3600};
@@ -152,10 +140,12 @@ struct settings {
 /// Decides whether a tenant's session may have the egress policy that it asks for.
 [[nodiscard]] status may_use_egress(const settings& config, const std::string& tenant,
                                     const std::string& policy);
-/// Decides what processes a tenant's session has; `wish` is what it asks for, if anything.
+/// Decides what processes a tenant's session has; `most` is what its environment offers, `wish` what
+/// it asks for, if anything.
 [[nodiscard]] result<process_mode> may_have_processes(const settings& config,
                                                       const std::string& tenant,
                                                       const std::string& environment,
+                                                      process_mode most,
                                                       std::optional<process_mode> wish);
 
 } // namespace vivarium

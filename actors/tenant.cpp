@@ -20,6 +20,15 @@ constexpr std::size_t max_tombs = 1'000;
 constexpr auto tidy_interval = 10s;
 constexpr auto drain_interval = 10ms;
 
+/// Makes it the same environment with a zygote of its own, whose hashes follow from a seed.
+void seed_zygote(environment_ref& where, std::uint32_t seed) {
+  auto own = std::make_shared<environment_settings>(*where.settings);
+  own->hash_seed = seed;
+  own->ready = 1; // Few ask for one.
+  where.key += "#hash" + std::to_string(seed);
+  where.settings = std::move(own);
+}
+
 } // namespace
 
 tenant_core::tenant_core(tenant_plan plan, caf::scheduled_actor* self)
@@ -66,14 +75,26 @@ error tenant_core::no_such_session(const std::string& id_or_name) const {
   return error{errc::session_lost, std::move(text)};
 }
 
+result<environment_ref> tenant_core::find_environment(const std::string& name) const {
+  // One that the tenant may not use is not there for it.
+  const auto& allowed = may().environments;
+  if (allowed && !allowed->contains(name) && plan_.environments.is_shared(plan_.name, name))
+    return error{errc::not_found, "there is no environment '" + name + "'"};
+  return plan_.environments.find(plan_.name, name);
+}
+
 result<tenant_core::live_session*> tenant_core::open(session_request wish, bool one_shot) {
   if (draining_)
     return error{errc::unavailable, "the daemon is stopping and takes no new sessions"};
   auto env = wish.environment.empty() ? std::string{"default"} : wish.environment;
-  // One that the tenant may not use is not there for it.
-  const auto& allowed = may().environments;
-  if (!plan_.config.environments.contains(env) || (allowed && !allowed->contains(env)))
-    return error{errc::not_found, "there is no environment '" + env + "'"};
+  auto where = find_environment(env);
+  if (!where)
+    return std::move(where).why();
+  if (const auto& seed = wish.repeats.hash_seed) {
+    seed_zygote(*where, *seed);
+    if (auto ok = plan_.admit_pool(*where, plan_.group()); !ok)
+      return std::move(ok).why();
+  }
   auto place = plan_.quotas.session();
   if (!place)
     return std::move(place).why();
@@ -88,7 +109,8 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       return ok.why();
   if (auto ok = may_have(plan_.config, plan_.name, wish.egress, wish.capabilities); !ok)
     return std::move(ok).why();
-  auto processes = may_have_processes(plan_.config, plan_.name, env, wish.processes);
+  auto processes = may_have_processes(plan_.config, plan_.name, env, where->settings->processes,
+                                      wish.processes);
   if (!processes)
     return processes.why();
   auto memory = plan_.quotas.memory((*limits)[limit::memory]);
@@ -105,6 +127,8 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   order.info.processes = *processes;
   order.tenant = plan_.name;
   order.one_shot = one_shot;
+  order.environment = where->settings;
+  order.label = where->label;
   order.wish = std::move(wish);
   if (order.wish.idle_timeout.count() <= 0)
     order.wish.idle_timeout = plan_.config.idle_timeout;
@@ -126,7 +150,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .functions = plan_.functions,
       .mail = plan_.mail,
       .capabilities = capabilities_of(order),
-      .pool = [pool = plan_.pool, env, group = plan_.group()] { return pool(env, group); },
+      .pool = [pool = plan_.pool, at = *where, group = plan_.group()] { return pool(at, group); },
       .report_end =
           [me](session_info ended) {
             if (auto strong = caf::actor_cast<caf::actor>(me))

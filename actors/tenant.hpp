@@ -3,6 +3,7 @@
 
 #include "actors/allowance.hpp"
 #include "actors/code_store.hpp"
+#include "actors/environment_book.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/session.hpp"
 #include "actors/sql_pool.hpp"
@@ -37,8 +38,11 @@ struct tenant_plan {
   std::string name;
   allowance& quotas;
   std::function<std::string()> group; ///< Its trust group, as it is now.
+  const environment_book& environments;
   /// The pool of an environment and trust group.
-  std::function<pool_actor(const std::string&, const std::string&)> pool;
+  std::function<pool_actor(const environment_ref&, const std::string&)> pool;
+  /// Refuses when there are too many pools to have that one, too.
+  std::function<status(const environment_ref&, const std::string&)> admit_pool;
   /// One of its session pools, or why there is none of that name.
   std::function<result<runner_actor>(const std::string&)> session_pool;
   /// Where a function is routed to: name of a session pool, or nothing.
@@ -93,6 +97,8 @@ public:
   void drain(clock_type::time_point deadline, std::function<void()> then);
 
 private:
+  [[nodiscard]] result<environment_ref> find_environment(const std::string& name) const;
+
   // Of executions whose workers do not have them yet; they take themselves off it.
   byte_charge::sum waiting_bytes_ = std::make_shared<std::size_t>(0);
   struct live_session {

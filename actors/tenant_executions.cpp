@@ -83,6 +83,8 @@ result<tenant_core::live_session*> tenant_core::place(const submission& what) {
   wish.environment = what.environment;
   if (what.limits)
     wish.limits = *what.limits;
+  if (what.repeats)
+    wish.repeats = *what.repeats;
   if (what.session.empty())
     return open(std::move(wish), true);
   if (auto* there = find_session(what.session))

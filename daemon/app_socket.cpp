@@ -3,6 +3,7 @@
 
 #include "daemon/base64.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace vivarium {
@@ -14,6 +15,9 @@ using input_kind = bridge::app_input::input_kind;
 
 constexpr std::uint16_t close_abnormal = 1006;
 constexpr std::uint16_t close_failed = 1011;
+// A message is passed on whole, so each socket may have one on its way beyond what the application
+// takes.
+constexpr std::size_t most_message = 1u << 20;
 
 } // namespace
 
@@ -49,7 +53,7 @@ app_socket::app_socket(connection& on, authenticator& auth, const network_limits
                        guest client, std::shared_ptr<app_exchange> app)
     : connection_{&on}, auth_{auth}, limits_{limits}, who_{std::move(client.who)},
       room_{std::move(client.room)}, seat_{std::move(client.seat)}, app_{std::move(app)},
-      reader_{limits.frame_bytes} {}
+      reader_{std::min(limits.frame_bytes, most_message)} {}
 
 bool app_socket::wants_input() const noexcept {
   return connection_ != nullptr && !connection_->congested() && !deferred_ && app_->room() > 0;

@@ -51,6 +51,7 @@ result<config> load(const options& chosen) {
   auto beside = program_directory();
   out.core.launcher = beside + "/vivarium-zygote";
   out.core.runtime = beside + "/../lib/vivarium";
+  out.builds.tool = beside + "/../lib/vivarium-host/environment_tool.py";
   return out;
 }
 
@@ -136,11 +137,14 @@ status application::run() {
   auth_ = std::make_unique<authenticator>(
       config_.auth, [this](const std::string& name) { return core_->knows(name); }, meters_);
   meters_.count_failures_of(*auth_);
+  environments_ = std::make_unique<environment_desk>(reactor_, *core_, config_.builds,
+                                                     config_.core.environments, journal_);
+  environments_->open();
   if (config_.code_records)
     meters_.pass_records_to(journal_);
   server_ = std::make_unique<server>(
       reactor_, *core_, access_rules{config_.hosts, config_.origins, config_.auth.asked()}, *auth_,
-      config_.network, meters_, journal_);
+      config_.network, meters_, journal_, *environments_);
   ingress_ = std::make_unique<app_ingress>(*core_, *auth_, config_.core.app_domain);
   server_->add_route(*ingress_);
   if (!config_.metrics)
@@ -158,6 +162,7 @@ status application::run() {
   core_->run();
   server_.reset();
   ingress_.reset();
+  environments_.reset();
   auth_.reset();
   core_.reset();
   broker_.reset();

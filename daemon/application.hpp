@@ -3,6 +3,7 @@
 
 #include "daemon/app_ingress.hpp"
 #include "daemon/config.hpp"
+#include "daemon/environment_desk.hpp"
 #include "daemon/options.hpp"
 #include "daemon/server.hpp"
 
@@ -53,6 +54,7 @@ private:
   boost::asio::io_context reactor_{1};
   std::unique_ptr<http_broker> broker_;
   std::unique_ptr<service> core_;
+  std::unique_ptr<environment_desk> environments_;
   std::unique_ptr<authenticator> auth_;
   std::unique_ptr<app_ingress> ingress_;
   std::unique_ptr<server> server_;

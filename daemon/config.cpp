@@ -6,6 +6,7 @@
 #include "daemon/config_apps.hpp"
 #include "daemon/config_capabilities.hpp"
 #include "daemon/config_egress.hpp"
+#include "daemon/config_environments.hpp"
 #include "daemon/config_pools.hpp"
 #include "daemon/config_reader.hpp"
 #include "daemon/config_tenants.hpp"
@@ -49,6 +50,10 @@ void read_server(table_reader in, config& into) {
     else
       into.socket_mode = static_cast<unsigned>(bits);
   }
+  in.take("state_dir", into.builds.state);
+  if (!into.builds.state.empty()
+      && (into.builds.state.front() != '/' || into.builds.state.back() == '/'))
+    in.complain("state_dir", "must be the absolute path of a directory");
   in.take("hosts", into.hosts);
   in.take("origins", into.origins);
   for (const auto& origin : into.origins)
@@ -180,43 +185,11 @@ void read_pool(table_reader in, config& into) {
   in.take_duration("idle_retire", core.pool_idle_retire, {second, 365 * day});
   in.take_duration("zygote_max_age", core.zygote_max_age, {10 * second, 365 * day});
   in.take_duration("zygote_timeout", core.zygote_timeout, {100, hour});
+  in.take_count("hash_seeds", core.hash_seeds, {0, 1'000});
   in.take_count("zygote_max_forks", core.zygote_max_forks, {1, 1'000'000'000});
   if (core.pool_low > core.pool_ready)
     in.complain("low", "must not be more than ready");
   in.finish();
-}
-
-/// A table of paths, each "read" or "write".
-void read_dirs(table_reader in, std::vector<sandbox::shared_dir>& into) {
-  if (in.raw() == nullptr)
-    return;
-  for (const auto& [key, node] : *in.raw()) {
-    sandbox::shared_dir one{std::string{key.str()}};
-    in.take_word(key.str(), {"read", "write"}, [&](std::size_t i) { one.writable = i == 1; });
-    if (auto ok = sandbox::check_shared_dir(one.path); !ok)
-      in.complain(key.str(), ok.why().detail);
-    into.push_back(std::move(one));
-  }
-  if (into.size() > sandbox::most_shared_dirs)
-    in.complain("", "has more than " + std::to_string(sandbox::most_shared_dirs) + " directories");
-  in.finish();
-}
-
-void read_environments(table_reader in, config& into) {
-  in.each_named([&](const std::string& name, table_reader& one) {
-    auto& environment = into.core.environments[name];
-    one.take("python", environment.python);
-    one.take("preload", environment.preload);
-    one.take("wrapper", environment.wrapper);
-    one.take("eager", environment.eager);
-    one.take_word("processes", {"none", "children"},
-                  [&](std::size_t i) { environment.processes = static_cast<process_mode>(i); });
-    read_dirs(one.below("dirs"), environment.dirs);
-    if (!environment.python.starts_with('/'))
-      one.complain("python", "must be an absolute path");
-    if (!environment.wrapper.empty() && !environment.wrapper.front().starts_with('/'))
-      one.complain("wrapper", "must begin with the absolute path of a program");
-  });
 }
 
 void read_messages(table_reader in, config& into) {
@@ -263,17 +236,6 @@ config::config() {
   core.tenants.try_emplace(local_tenant);
 }
 
-std::map<std::string, environment_settings> default_environments() {
-  environment_settings standard;
-  standard.preload = {"json",     "re",         "math",   "collections", "itertools", "functools",
-                      "datetime", "random",     "string", "dataclasses", "enum",      "typing",
-                      "decimal",  "statistics", "base64", "hashlib",     "textwrap",  "io"};
-  environment_settings data;
-  data.preload = {"numpy", "pandas", "matplotlib", "matplotlib.pyplot"};
-  data.eager = false;
-  return {{"default", standard}, {"data", data}};
-}
-
 config_problems parse_config(config& into, std::string_view text, std::string_view name) {
   config_problems problems;
   if (!bridge::is_utf8(text)) {
@@ -309,6 +271,7 @@ config_problems parse_config(config& into, std::string_view text, std::string_vi
   read_sandbox(root.below("sandbox"), into);
   read_limits(root.below("limits"), into);
   read_pool(root.below("pool"), into);
+  read_builds(root.below("builds"), into.builds);
   read_environments(root.below("environments"), into);
   read_egress(root.below("egress"), into);
   read_databases(root.below("databases"), into);

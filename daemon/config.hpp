@@ -4,6 +4,7 @@
 #include "actors/settings.hpp"
 #include "daemon/auth_settings.hpp"
 #include "daemon/endpoint.hpp"
+#include "daemon/environment_types.hpp"
 #include "daemon/log.hpp"
 
 #include <chrono>
@@ -27,6 +28,7 @@ struct config {
   auth_settings auth;
   std::vector<std::string> allow_degraded; ///< Names of layers.
   settings core;
+  build_settings builds;
   log_level level = log_level::info;
   log_format format = log_format::json;
   bool code_records = false; ///< Whether what code logs goes to the log, too.

@@ -18,6 +18,10 @@ enum class report_form : std::uint8_t { text, json };
 bool print_facts(std::ostream& out, const std::vector<sandbox::host_fact>& facts,
                  report_form form = report_form::text);
 
+/// Whether the packages are there that the environments need which come with the daemon. Asks their
+/// interpreters; blocks.
+[[nodiscard]] std::vector<sandbox::host_fact> shipped_environments();
+
 /// Attacks a daemon of its own that has the sandbox of `as`, beside a neighbour whose answers must
 /// stay right, and prints what came of each attack: *held*; *degraded*, when the layer that is to
 /// stop it is left out and another one did; *broken*. Bounded in memory, processes and time, and

@@ -203,6 +203,10 @@ status http_message_reader::check_framing() {
           && (head_.count("content-length") > 0 || head_.version == 10
               || !same(*head_.field("transfer-encoding"), "chunked"))))
     return wrong("how long the message is can be read in more than one way");
+  // Beast takes lists of one and the same number, too.
+  if (auto length = head_.field("content-length");
+      length && length->find_first_not_of("0123456789") != std::string_view::npos)
+    return wrong("Content-Length is not a number");
   for (const auto& [name, value] : head_.fields)
     for (char c : value)
       if ((static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f)

@@ -73,7 +73,9 @@ private:
         && (!chunked() || !beast::iequals(string_view{coding.data(), coding.size()}, "chunked")
             || !request_.http11))
       ec = http::error::bad_transfer_encoding;
-    else if (request_.count("content-length") > 1)
+    else if (request_.count("content-length") > 1
+             || request_.header("content-length").find_first_not_of("0123456789")
+                    != std::string_view::npos)
       ec = http::error::bad_content_length;
     // Not judged here: how long a body may be is known when somebody has looked at the head.
     request_.body_size = content_length().value_or(0);

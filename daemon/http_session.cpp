@@ -185,8 +185,13 @@ void http_session::serve() {
     respond_error(405, error{errc::invalid_argument, "use GET"}, "Allow: GET, HEAD\r\n");
   } else if (path == "/metrics") {
     respond(200, "text/plain; version=0.0.4; charset=utf-8", at_.meters.text());
-  } else if (path == "/healthz" || (at_.calls.core.ready() && !at_.draining)) {
+  } else if (path == "/healthz") {
     respond(200, "text/plain; charset=utf-8", "ok\n");
+  } else if (at_.calls.core.ready() && !at_.draining) {
+    std::string text = "ok\n";
+    for (const auto& [name, trouble] : at_.calls.core.environment_troubles())
+      text.append("environment '" + name + "' cannot start: ").append(trouble).append("\n");
+    respond(200, "text/plain; charset=utf-8", text);
   } else {
     auto why = at_.draining ? "draining" : at_.calls.core.trouble();
     respond(503, "text/plain; charset=utf-8", (why.empty() ? "starting" : why) + "\n");
@@ -253,7 +258,8 @@ void http_session::begin_call(const connect::request& asked) {
   if (asked.timeout)
     arm_timeout(asked.timeout);
   rpc::question question{now_.method->id, asked.codec,     asked.codec,
-                         now_.who.tenant, now_.request_id, asked.message};
+                         now_.who.tenant, now_.request_id, asked.message,
+                         now_.who.what == role::admin};
   auto call = rpc::begin(at_.calls, question, shared_from_this(), tag);
   if (tag != tag_ || connection_ == nullptr)
     return; // The outcome has been told already.

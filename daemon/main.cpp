@@ -18,8 +18,12 @@ constexpr int usage_error = 2;
 
 int act(const vivarium::options& chosen) {
   auto form = chosen.json ? vivarium::report_form::json : vivarium::report_form::text;
-  if (chosen.what == vivarium::options::action::doctor)
-    return vivarium::print_facts(std::cout, vivarium::sandbox::probe_host(), form) ? ok : failure;
+  if (chosen.what == vivarium::options::action::doctor) {
+    auto facts = vivarium::sandbox::probe_host();
+    for (auto& one : vivarium::shipped_environments())
+      facts.push_back(std::move(one));
+    return vivarium::print_facts(std::cout, facts, form) ? ok : failure;
+  }
   auto config = vivarium::load(chosen);
   if (!config) {
     std::cerr << config.why().detail << '\n';

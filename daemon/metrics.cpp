@@ -2,6 +2,7 @@
 #include "daemon/metrics.hpp"
 
 #include "daemon/code_record.hpp"
+#include "daemon/http_response.hpp"
 #include "daemon/process_stats.hpp"
 #include "daemon/version.hpp"
 
@@ -555,10 +556,14 @@ void metrics::call_ended(rpc::method what, std::string_view code, clock_type::du
 }
 
 void metrics::responded(http_verb verb, int status) {
+  // Applications make statuses up, and each would be a series of its own.
+  if (reason_of(status) == reason_of(0))
+    status = 0;
   auto& to = families_->response_cache[{verb, status}];
   if (to == nullptr)
     to = &families_->responses.Add(
-        {{"method", std::string{name_of(verb)}}, {"outcome", std::to_string(status)}});
+        {{"method", std::string{name_of(verb)}},
+         {"outcome", status == 0 ? std::string{"other"} : std::to_string(status)}});
   to->Increment();
 }
 

@@ -31,6 +31,12 @@ std::shared_ptr<basic_call> begin_any(const context& with, const question& asked
     case method::handle_stream:
     case method::invoke: return begin_app(with, asked, std::move(who), tag);
     case method::receive: return begin_receive(with, asked, std::move(who), tag);
+    case method::build_environment: return begin_build(with, asked, std::move(who), tag);
+    case method::register_environment:
+    case method::get_environment:
+    case method::list_environments:
+    case method::verify_environment:
+    case method::remove_environment: return begin_environment(with, asked, std::move(who), tag);
     default: return begin_simple(with, asked, std::move(who), tag);
   }
 }
@@ -55,6 +61,8 @@ bool may_be_long(method what) noexcept {
     case method::invoke:
     case method::serve:
     case method::answer:
+    case method::register_environment:
+    case method::verify_environment:
     case method::release_refs: return true;
     default: return false;
   }

@@ -16,6 +16,10 @@
 /// The methods of the public API, whatever protocol carries them. A call is begun with an encoded
 /// request and answered with an encoded response; Connect and the WebSocket only differ in how they
 /// wrap the two.
+namespace vivarium {
+class environment_desk;
+}
+
 namespace vivarium::rpc {
 
 enum class method : std::uint8_t {
@@ -50,6 +54,12 @@ enum class method : std::uint8_t {
   set_routes,
   send,
   receive,
+  register_environment,
+  build_environment,
+  get_environment,
+  list_environments,
+  verify_environment,
+  remove_environment,
   get_value,
   set_value,
   delete_value,
@@ -75,7 +85,7 @@ struct method_info {
   bool safe;                   ///< Has no side effects: Connect allows GET.
 };
 
-inline constexpr std::size_t method_count = 42;
+inline constexpr std::size_t method_count = 48;
 [[nodiscard]] const method_info& info_of(method id) noexcept;
 /// Each returns nothing when there is no such method.
 [[nodiscard]] const method_info* find_by_path(std::string_view path) noexcept;
@@ -135,6 +145,7 @@ struct context {
   service& core;
   boost::asio::any_io_executor executor;
   side_thread& aside;
+  environment_desk* environments = nullptr; ///< Null in tests that have none.
 };
 
 /// What a client asks.
@@ -145,6 +156,7 @@ struct question {
   const std::string& tenant;
   const std::string& request_id;
   std::string_view bytes;
+  bool admin; ///< The asker's role.
   connection_scope* scope = nullptr;        ///< Absent over plain HTTP.
   const wire::defaults* defaults = nullptr; ///< What the connection has set, if anything.
   std::uint64_t credit = 0;                 ///< Of a stream; 0 where the protocol knows none.

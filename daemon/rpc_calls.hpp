@@ -16,8 +16,8 @@ struct kept_question {
       : tenant{from.tenant}, request_id{from.request_id}, bytes{from.bytes},
         defaults{from.defaults != nullptr ? std::optional{*from.defaults} : std::nullopt},
         asked{from.what,  from.request, from.response, tenant,
-              request_id, bytes,        from.scope,    defaults ? &*defaults : nullptr,
-              from.credit} {}
+              request_id, bytes,        from.admin,    from.scope,
+              defaults ? &*defaults : nullptr, from.credit} {}
   kept_question(const kept_question&) = delete;
   kept_question& operator=(const kept_question&) = delete;
 
@@ -126,6 +126,12 @@ std::shared_ptr<basic_call> begin_app(const context& with, const question& asked
 /// Messages to a client.
 std::shared_ptr<basic_call> begin_receive(const context& with, const question& asked,
                                           std::shared_ptr<asker> who, std::uint64_t tag);
+/// Builds an environment, streaming its log.
+std::shared_ptr<basic_call> begin_build(const context& with, const question& asked,
+                                        std::shared_ptr<asker> who, std::uint64_t tag);
+/// All else about environments.
+std::shared_ptr<basic_call> begin_environment(const context& with, const question& asked,
+                                              std::shared_ptr<asker> who, std::uint64_t tag);
 /// What a session's interpreter is asked beside running code.
 std::shared_ptr<basic_call> begin_operation(const context& with, const question& asked,
                                             std::shared_ptr<asker> who, std::uint64_t tag);

@@ -13,6 +13,7 @@ namespace {
 #define POOL "/vivarium.v1.PoolService/"
 #define APP "/vivarium.v1.AppService/"
 #define MESSAGE "/vivarium.v1.MessageService/"
+#define ENVIRONMENT "/vivarium.v1.EnvironmentService/"
 #define STORE "/vivarium.v1.StoreService/"
 constexpr std::array<method_info, method_count> methods{{
     {method::eval, "eval", EXECUTION "Eval", "eval", 2, 2, false, false},
@@ -58,6 +59,18 @@ constexpr std::array<method_info, method_count> methods{{
     {method::set_routes, "set_routes", POOL "SetRoutes", "setRoutes", 43, 43, false, false},
     {method::send, "send", MESSAGE "Send", "send", 44, 44, false, false},
     {method::receive, "receive", MESSAGE "Receive", "receive", 45, 45, true, false},
+    {method::register_environment, "register_environment", ENVIRONMENT "RegisterEnvironment",
+     "registerEnvironment", 220, 220, false, false},
+    {method::build_environment, "build_environment", ENVIRONMENT "BuildEnvironment",
+     "buildEnvironment", 221, 221, true, false},
+    {method::get_environment, "get_environment", ENVIRONMENT "GetEnvironment", "getEnvironment",
+     222, 222, false, true},
+    {method::list_environments, "list_environments", ENVIRONMENT "ListEnvironments",
+     "listEnvironments", 223, 223, false, true},
+    {method::verify_environment, "verify_environment", ENVIRONMENT "VerifyEnvironment",
+     "verifyEnvironment", 224, 224, false, false},
+    {method::remove_environment, "remove_environment", ENVIRONMENT "RemoveEnvironment",
+     "removeEnvironment", 225, 225, false, false},
     {method::get_value, "get_value", STORE "GetValue", "getValue", 240, 240, false, true},
     {method::set_value, "set_value", STORE "SetValue", "setValue", 241, 241, false, false},
     {method::delete_value, "delete_value", STORE "DeleteValue", "deleteValue", 242, 242, false,
@@ -77,6 +90,7 @@ constexpr std::array<method_info, method_count> methods{{
 #undef HOST
 #undef POOL
 #undef MESSAGE
+#undef ENVIRONMENT
 #undef STORE
 #undef APP
 

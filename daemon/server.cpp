@@ -17,9 +17,10 @@ constexpr int sweeps_for_goodbye = 3;
 } // namespace
 
 server::server(boost::asio::io_context& reactor, service& core, access_rules access,
-               authenticator& auth, network_limits limits, metrics& meters, log& journal)
+               authenticator& auth, network_limits limits, metrics& meters, log& journal,
+               environment_desk& environments)
     : reactor_{reactor}, endpoint_{side_thread{reactor.get_executor()},
-                                   {core, reactor.get_executor(), endpoint_.aside},
+                                   {core, reactor.get_executor(), endpoint_.aside, &environments},
                                    std::move(access),
                                    auth,
                                    turns{reactor.get_executor()},

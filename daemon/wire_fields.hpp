@@ -28,6 +28,9 @@ inline constexpr std::uint64_t most_ms = 1ull << 40;
 /// Refuses a number that is not one of an enum's, which are 0 to `last`.
 [[nodiscard]] status check_enum(std::int32_t value, std::int32_t last, std::string_view field);
 
+/// Reads what makes a session repeat itself.
+[[nodiscard]] status read_determinism(determinism& into, std::string_view bytes);
+
 /// Brings a request into its binary form, in which there is one decoder for it. What is read points
 /// into it.
 class binary_form {

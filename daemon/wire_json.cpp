@@ -7,6 +7,7 @@
 
 #include "vivarium/v1/app.pb.h"
 #include "vivarium/v1/connection.pb.h"
+#include "vivarium/v1/environment.pb.h"
 #include "vivarium/v1/execution.pb.h"
 #include "vivarium/v1/host.pb.h"
 #include "vivarium/v1/message.pb.h"
@@ -80,6 +81,28 @@ const Message& prototype_of(message type) {
     case message::send_response: return v1::SendResponse::default_instance();
     case message::receive_request: return v1::ReceiveRequest::default_instance();
     case message::receive_response: return v1::ReceiveResponse::default_instance();
+    case message::register_environment_request:
+      return v1::RegisterEnvironmentRequest::default_instance();
+    case message::register_environment_response:
+      return v1::RegisterEnvironmentResponse::default_instance();
+    case message::build_environment_request:
+      return v1::BuildEnvironmentRequest::default_instance();
+    case message::build_environment_response:
+      return v1::BuildEnvironmentResponse::default_instance();
+    case message::get_environment_request:
+      return v1::GetEnvironmentRequest::default_instance();
+    case message::get_environment_response:
+      return v1::GetEnvironmentResponse::default_instance();
+    case message::list_environments_request:
+      return v1::ListEnvironmentsRequest::default_instance();
+    case message::list_environments_response:
+      return v1::ListEnvironmentsResponse::default_instance();
+    case message::verify_environment_request:
+      return v1::VerifyEnvironmentRequest::default_instance();
+    case message::verify_environment_response:
+      return v1::VerifyEnvironmentResponse::default_instance();
+    case message::remove_environment_request:
+      return v1::RemoveEnvironmentRequest::default_instance();
     case message::get_value_request: return v1::GetValueRequest::default_instance();
     case message::get_value_response: return v1::GetValueResponse::default_instance();
     case message::set_value_request: return v1::SetValueRequest::default_instance();

@@ -60,9 +60,9 @@ status check_pool(const submission& what) {
     return wrong("`session` and `pool` exclude each other");
   if (!what.name_space.empty())
     return wrong("`namespace` needs a session; a pool has none that would stay");
-  if (what.create_session || !what.environment.empty() || what.limits)
-    return wrong("`create_session`, `environment` and `limits` are not for the sessions of a pool, "
-                 "which are there already");
+  if (what.create_session || !what.environment.empty() || what.limits || what.repeats)
+    return wrong("`create_session`, `environment`, `limits` and `determinism` are not for the "
+                 "sessions of a pool, which are there already");
   if (what.affinity_key.size() > most_affinity_key)
     return wrong("`affinity_key` is longer than " + std::to_string(most_affinity_key) + " bytes");
   return done{};
@@ -91,6 +91,12 @@ status read_eval_field(eval_fields& into, pbf_reader& reader) {
     case text_field(18): return read_run_limits(what, view_of(reader));
     case text_field(20): return take_text(what.timeout_profile, reader, "timeout_profile");
     case text_field(21): return take_text(what.within_call, reader, "within_call");
+    case text_field(60): {
+      auto own = std::make_shared<determinism>(what.repeats ? *what.repeats : determinism{});
+      auto ok = read_determinism(*own, view_of(reader));
+      what.repeats = std::move(own);
+      return ok;
+    }
     default: return read_pool_field(into, reader);
   }
 }

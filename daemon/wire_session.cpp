@@ -169,6 +169,7 @@ status read_session_field(session_request& what, parts& more, pbf_reader& r) {
     case text_field(20): return take_text(what.egress, r, "egress");
     case number_field(21): return take_processes(what.processes, r);
     case text_field(30): return take_module(what, r);
+    case text_field(60): return read_determinism(what.repeats, view_of(r));
     case number_field(31):
       what.log_level = static_cast<std::uint8_t>(std::clamp(r.get_enum(), 0, 7));
       return check_enum(what.log_level, 6, "log_level");
@@ -176,6 +177,43 @@ status read_session_field(session_request& what, parts& more, pbf_reader& r) {
     default: return skip(r);
   }
 }
+
+} // namespace
+
+status read_determinism(determinism& into, std::string_view bytes) {
+  std::int64_t seconds = 0;
+  std::int64_t nanos = 0;
+  bool clock = false;
+  auto ok = read_fields(bytes, [&](pbf_reader& r) -> status {
+    switch (field_of(r)) {
+      case number_field(1): into.seed = r.get_uint64(); return done{};
+      case text_field(2):
+        clock = true;
+        return read_fields(view_of(r), [&](pbf_reader& t) -> status {
+          switch (field_of(t)) {
+            case number_field(1): seconds = t.get_int64(); return done{};
+            case number_field(2): nanos = t.get_int32(); return done{};
+            default: return skip(t);
+          }
+        });
+      case number_field(3): into.clock_advances = r.get_uint64() != 0; return done{};
+      case number_field(4): into.hash_seed = r.get_uint32(); return done{};
+      default: return skip(r);
+    }
+  });
+  if (!ok)
+    return ok;
+  constexpr std::int64_t last = 7'258'118'400; // the year 2200: in nanoseconds 63 bits hold it
+  if (seconds < 0 || seconds > last || nanos < 0 || nanos > 999'999'999)
+    return wrong("`determinism.clock` is a time from 1970 to 2200");
+  if (clock)
+    into.clock_ns = seconds * 1'000'000'000 + nanos;
+  else if (into.clock_advances)
+    return wrong("`determinism.clock_advances` needs a `clock`");
+  return done{};
+}
+
+namespace {
 
 status read_names(std::optional<std::vector<std::string>>& into, std::string_view bytes) {
   if (!into)

@@ -101,6 +101,10 @@ std::string plan_bytes(const jailed_plan& what) {
     out.text(dir.path);
     out.number(dir.writable ? 1 : 0);
   }
+  out.number(plan.import_paths.size());
+  for (const auto& path : plan.import_paths)
+    out.text(path);
+  out.number(plan.hash_seed ? 1 + std::uint64_t{*plan.hash_seed} : 0);
   out.number(plan.limits.memory_bytes);
   out.number(plan.limits.workspace_bytes);
   out.number(plan.limits.workspace_inodes);
@@ -149,6 +153,10 @@ std::optional<jailed_plan> plan_of(std::string bytes) {
     auto path = in.text();
     plan.dirs.push_back({std::move(path), in.number() != 0});
   }
+  for (auto left = in.number(); in.ok() && left > 0; --left)
+    plan.import_paths.push_back(in.text());
+  if (auto seed = in.number(); seed > 0)
+    plan.hash_seed = static_cast<std::uint32_t>(seed - 1);
   plan.limits.memory_bytes = in.number();
   plan.limits.workspace_bytes = in.number();
   plan.limits.workspace_inodes = static_cast<std::uint32_t>(in.number());

@@ -3,6 +3,7 @@
 
 #include "sandbox/prefixes.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -141,7 +142,19 @@ status jail_root::open_sources() {
   for (const auto& dir : plan_.plan.dirs)
     if (auto added = add_tree(dir.path, dir.path, dir.writable ? to_write : plain); !added)
       return added;
+  for (const auto& path : plan_.plan.import_paths)
+    if (!is_shared(path))
+      if (auto added = add_tree(path, path, plain); !added)
+        return added;
   return add_etc();
+}
+
+bool jail_root::is_shared(const std::string& path) const {
+  if (path.starts_with("/usr/"))
+    return true;
+  return std::any_of(trees_.begin(), trees_.end(), [&](const tree& one) {
+    return path == one.target || path.starts_with(one.target + "/");
+  });
 }
 
 status jail_root::make_skeleton() const {

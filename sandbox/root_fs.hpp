@@ -41,6 +41,8 @@ private:
 
   status add_tree(const std::string& source, const std::string& target, std::uint64_t attributes);
   status add_prefixes();
+  /// Whether something bound already holds it.
+  [[nodiscard]] bool is_shared(const std::string& path) const;
   status add_etc();
   status make_skeleton() const;
   status attach_all() const;

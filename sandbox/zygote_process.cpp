@@ -20,14 +20,24 @@ namespace {
 // and RLIMIT_DATA; the main thread's own limit is raised again when the worker is sealed.
 constexpr rlim_t thread_stack = 2u << 20;
 
-std::string python_code(const std::string& runtime) {
-  std::string quoted;
-  for (char c : runtime) {
+std::string quoted(const std::string& text) {
+  std::string out = "'";
+  for (char c : text) {
     if (c == '\'' || c == '\\')
-      quoted += '\\';
-    quoted += c;
+      out += '\\';
+    out += c;
   }
-  return "import sys; sys.path.insert(0, '" + quoted + "'); import vivarium._zygote as z; z.main()";
+  return out + "'";
+}
+
+std::string python_code(const jailed_plan& plan) {
+  auto out = "import sys; sys.path.insert(0, " + quoted(plan.runtime_inside()) + "); ";
+  std::string paths;
+  for (const auto& path : plan.plan.import_paths)
+    paths += quoted(path) + ", ";
+  if (!paths.empty())
+    out += "sys.path[1:1] = [" + paths + "]; ";
+  return out + "import vivarium._zygote as z; z.main()";
 }
 
 void place(int from, int to) {
@@ -61,12 +71,19 @@ void become_zygote(const jailed_plan& plan, const zygote_ends& ends) {
   if (int score = ::openat(control::zygote_proc_fd, "self/oom_score_adj", O_WRONLY | O_CLOEXEC);
       score < 0 || ::write(score, "500", 3) != 3)
     ::_exit(126);
-  auto code = python_code(plan.runtime_inside());
+  auto code = python_code(plan);
   const char* home = plan.has(layer::mount_namespace) ? "HOME=/workspace" : "HOME=/tmp";
   std::vector<const char*> arguments;
   for (const auto& word : plan.plan.wrapper)
     arguments.push_back(word.c_str());
-  for (const char* word : {plan.plan.python.c_str(), "-I", "-B", "-c", code.c_str()})
+  arguments.push_back(plan.plan.python.c_str());
+  // -I would overlook the seed. Beside that it means -P and -s, since the environment is ours.
+  auto seed = "PYTHONHASHSEED=" + std::to_string(plan.plan.hash_seed.value_or(0));
+  if (plan.plan.hash_seed)
+    arguments.insert(arguments.end(), {"-P", "-s"});
+  else
+    arguments.push_back("-I");
+  for (const char* word : {"-B", "-c", code.c_str()})
     arguments.push_back(word);
   arguments.push_back(nullptr);
   const char* environment[] = {
@@ -75,7 +92,8 @@ void become_zygote(const jailed_plan& plan, const zygote_ends& ends) {
       // A worker whose heap shrank after each execution would fault the
       // same pages in again for the next.
       "MALLOC_TRIM_THRESHOLD_=2097152", "MALLOC_TOP_PAD_=131072", "OPENBLAS_NUM_THREADS=1",
-      "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1", "MPLCONFIGDIR=/tmp/matplotlib", nullptr};
+      "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1", "MPLCONFIGDIR=/tmp/matplotlib",
+      plan.plan.hash_seed ? seed.c_str() : nullptr, nullptr};
   ::execve(arguments[0], const_cast<char**>(arguments.data()), const_cast<char**>(environment));
   auto why = os_error("execve", arguments[0], errno).detail;
   if (::write(2, why.data(), why.size()) < 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cli/commands.hpp"
 #include "clients/cli/duration.hpp"
+#include "clients/cli/environments.hpp"
 #include "clients/cli/host.hpp"
 #include "clients/cli/keys.hpp"
 #include "clients/cli/once.hpp"
@@ -35,6 +36,7 @@ struct command_line {
   bool once = false;
   run_request how;
   host_request host;
+  environment_order environment;
   app_request app;
 };
 
@@ -110,6 +112,21 @@ bool read_durations(command_line& line) {
   return true;
 }
 
+int dispatch_environments(const CLI::App& env, command_line& line) {
+  auto& how = line.environment;
+  how.server = line.how.server;
+  how.timeout = line.timeout;
+  if (env.got_subcommand("build"))
+    return build_environment(how);
+  if (env.got_subcommand("verify"))
+    return verify_environment(how);
+  if (env.got_subcommand("show"))
+    return show_environment(how);
+  if (env.got_subcommand("remove"))
+    return remove_environment(how);
+  return list_environments(how);
+}
+
 int dispatch_app(const CLI::App& app, const command_line& line) {
   if (app.got_subcommand("boot"))
     return app_boot_command(line.how, line.subject, line.app);
@@ -162,6 +179,8 @@ int dispatch(const CLI::App& app, command_line& line) {
     return send_command(line.how.server, line.subject, line.name);
   if (app.got_subcommand("receive"))
     return receive_command(line.how.server, line.subject);
+  if (const auto* env = app.get_subcommand("env"); *env)
+    return dispatch_environments(*env, line);
   if (app.got_subcommand("store"))
     return store_command(line.how.server, line.order, line.subject, line.name);
   if (app.got_subcommand("close"))
@@ -191,6 +210,51 @@ void add_job_commands(CLI::App& app, command_line& line) {
   send->add_option("JSON", line.name, "The message")->required();
   auto* receive = app.add_subcommand("receive", "Prints messages as they come, one in a line");
   receive->add_option("NAME", line.subject, "Name to receive under")->required();
+}
+
+void add_environment_commands(CLI::App& app, command_line& line) {
+  auto& how = line.environment;
+  auto* env = app.add_subcommand("env", "Lists, builds, verifies, shows and removes environments");
+  env->require_subcommand(1);
+  env->add_subcommand("list", "Lists the environments that can be used");
+  auto* build = env->add_subcommand(
+      "build", "Declares an environment, if it says what it is, and builds it; shows the log");
+  build->add_option("NAME", how.name, "Its name")->required();
+  auto repeated = [](CLI::App& to, const char* name, std::vector<std::string>& into,
+                     const char* what) {
+    to.add_option(name, into, what)->allow_extra_args(false);
+  };
+  repeated(*build, "--require", how.requirements, "Package, e.g. numpy>=1.24; may be repeated");
+  repeated(*build, "-r,--requirements", how.requirement_files, "File of requirements");
+  build->add_option("--pyproject", how.pyproject, "File with the dependencies of a project");
+  repeated(*build, "--extra", how.extras, "Optional dependencies of the project; may be repeated");
+  build->add_option("--lock", how.lock, "File with the lock of an earlier build, or a uv.lock");
+  build->add_option("--python", how.python, "Interpreter to build with, on the daemon's host");
+  build->add_option("--interpreter", how.interpreter, "Interpreter to take as it is");
+  build->add_option("--venv", how.virtual_environment, "Virtual environment to take as it is");
+  build->add_option("--installer", how.installer, "auto, pip or uv");
+  build->add_option("--index-url", how.index_url, "Package index");
+  build->add_option("--wheels", how.wheels, "Directory of wheels on the daemon's host");
+  build->add_flag("--allow-source-builds", how.sources,
+                  "Build packages that have no wheel, which runs code of theirs as the daemon");
+  repeated(*build, "--preload", how.preload, "Module to import ahead; may be repeated");
+  build->add_option("--init", how.init, "File of Python that each session runs first");
+  build->add_option("--timeout", line.timeout, "Deadline of the build");
+  build->add_flag("--force", how.force, "Replace one of that name; build one that is built");
+  build->add_flag("--for-all", how.for_all, "For all tenants");
+  build->add_flag("--show-lock", how.lock_only, "Print its lock, and nothing else");
+  auto* verify = env->add_subcommand("verify", "Tells what an environment lacks");
+  verify->add_option("NAME", how.name, "Its name")->required();
+  repeated(*verify, "--require", how.requirements,
+           "Package; without any, what it was declared with");
+  repeated(*verify, "-r,--requirements", how.requirement_files, "File of requirements");
+  repeated(*verify, "--stdlib", how.stdlib, "Module of the standard library; may be repeated");
+  auto* show = env->add_subcommand("show", "Shows an environment and its packages");
+  show->add_option("NAME", how.name, "Its name")->required();
+  show->add_flag("--show-lock", how.lock_only, "Print its lock, and nothing else");
+  env->add_subcommand("remove", "Forgets an environment")
+      ->add_option("NAME", how.name, "Its name")
+      ->required();
 }
 
 void add_store_command(CLI::App& app, command_line& line) {
@@ -268,6 +332,7 @@ void add_commands(CLI::App& app, command_line& line) {
   add_place_options(*repl, line);
   app.add_subcommand("sessions", "Lists the live sessions");
   add_job_commands(app, line);
+  add_environment_commands(app, line);
   add_store_command(app, line);
   add_app_commands(app, line);
   auto* namespaces = app.add_subcommand("namespaces", "Lists the namespaces of a session");

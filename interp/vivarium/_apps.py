@@ -98,6 +98,7 @@ async def _boot(number, app):
 
 async def _start(app):
     if app.kind == "asgi":
+        _async.keep_root()
         app.lifespan = _Lifespan(app.call)
         app.state = await app.lifespan.begin()
 

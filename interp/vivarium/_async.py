@@ -32,6 +32,7 @@ class _State:
     asyncio = None
     known = None  # Every task there is, where asyncio has such a set: it is quicker to count than to look.
     loop = None
+    root = None  # A task that only rests.
     requests_fd = 3
     turning = False
 
@@ -50,6 +51,25 @@ def the_loop():
         _State.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(_State.loop)
     return _State.loop
+
+
+def keep_root():
+    """Sees to it that there is a task as old as the loop. anyio, through which FastAPI calls handlers that are
+    not asynchronous, ends its threads with the task that `run_until_complete` was given; where there is none,
+    with each request."""
+    loop = the_loop()
+    if _State.root is not None and not _State.root.done() and _State.root.get_loop() is loop:
+        return
+    resting.discard(_State.root)
+    _State.root = loop.create_task(_rest(loop), name="root")
+    resting.add(_State.root)
+    is_root = getattr(_State.asyncio.base_events, "_run_until_complete_cb", None)
+    if is_root is not None:
+        _State.root.add_done_callback(is_root)
+
+
+async def _rest(loop):
+    await loop.create_future()
 
 
 def the_asyncio():

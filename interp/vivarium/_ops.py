@@ -227,7 +227,8 @@ async def _leave_async(mine, then):
 
 def configure(settings):
     """Checks everything before anything takes effect."""
-    unknown = set(settings) - {"cwd", "env", "max_refs", "ref_ttl_ms", "egress", "children", "modules", "log_level", "dirs", "aws", "trust"}
+    unknown = set(settings) - {"cwd", "env", "max_refs", "ref_ttl_ms", "egress", "children", "modules", "log_level", "dirs",
+                               "aws", "trust", "enter", "repeats"}
     if unknown:
         raise _invalid(f"there is no setting {sorted(map(str, unknown))[0]!r}")
     env = settings.get("env") or {}
@@ -242,6 +243,16 @@ def configure(settings):
         _denied.told(policy, tuple(rules), bool(settings.get("children")))
     if policy is not None or settings.get("aws") is not None:
         _gated.told(policy is not None, settings.get("aws"))
+    if settings.get("repeats"):
+        from vivarium import _determinism
+
+        wanted = settings["repeats"]
+        seed = wanted.get("seed")
+        _determinism.install(None if seed is None else int(seed), wanted.get("clock"), bool(wanted.get("advances")))
+    if settings.get("enter"):
+        from vivarium import _enter
+
+        _enter.enter(*settings["enter"])
     if settings.get("modules"):
         try:
             _host.install(settings["modules"])

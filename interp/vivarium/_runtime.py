@@ -11,7 +11,7 @@ import types
 
 import _vivarium
 import vivarium
-from vivarium import _apps, _async, _compile, _denied, _display, _errors, _gated, _host, _ops, _streams, _values
+from vivarium import _apps, _async, _compile, _denied, _display, _errors, _gated, _host, _ops, _streams, _uuid7, _values
 
 WARM_UP = """
 import vivarium
@@ -90,6 +90,7 @@ def _unraisable(
 def prepare():
     """In the zygote: everything that can be done once for all workers."""
     os._exit = _leave
+    _uuid7.install()
     _denied.install()
     _gated.install()
     builtins.exit, builtins.quit = _Exit("exit"), _Exit("quit")
@@ -100,7 +101,8 @@ def prepare():
     sys.stdin = sys.__stdin__ = _streams.open_stdin()
     os.environ.setdefault("MPLBACKEND", "module://vivarium._matplotlib")
     ours = os.path.dirname(os.path.dirname(_errors.__file__))
-    sys.path[:] = ["", *[entry for entry in sys.path if entry not in ("", ours)]]
+    shims = os.path.join(ours, "vivarium", "shims")  # For what is not installed.
+    sys.path[:] = ["", *[entry for entry in sys.path if entry not in ("", ours)], shims]
     main = types.ModuleType("__main__")
     main.__builtins__ = builtins
     sys.modules["__main__"] = main

@@ -135,6 +135,25 @@ TEST_CASE("input goes as far as it is taken", "[actors][unit]") {
   CHECK(f.ended.empty());
 }
 
+TEST_CASE("a worker that does not read holds its clients up", "[actors][unit]") {
+  asking f;
+  f.begin();
+  f.core->flush();
+  for (int n = 0; f.exchange->room() > 0 && n < 100; ++n) {
+    f.exchange->feed({input_kind::body, 0, std::string(100'000, 'x')});
+    f.say_taken(100'000); // It claims what it has not read.
+  }
+  CHECK(f.exchange->source()->input_stalled);
+  CHECK(f.exchange->room() == 0);
+  auto told = f.changes;
+  while (f.exchange->source()->input_stalled) {
+    (void)f.sent(); // Reads what the pipe holds.
+    f.core->on_writable();
+  }
+  CHECK(f.changes > told);
+  CHECK(f.exchange->room() > 0);
+}
+
 TEST_CASE("a worker that takes more than it was sent loses its session", "[actors][unit]") {
   asking f;
   f.begin();

@@ -62,6 +62,9 @@ struct session_fixture {
     plan.info.id = "ses_0test";
     plan.info.environment = "default";
     plan.tenant = "local";
+    plan.environment =
+        std::make_shared<const environment_settings>(config.environments.at("default"));
+    plan.label = "default";
     plan.wish = std::move(wish);
     plan.wish.idle_timeout = 1h;
     plan.info.limits = config.limits;

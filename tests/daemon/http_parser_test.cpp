@@ -94,7 +94,7 @@ TEST_CASE("contradictory framings are refused", "[daemon][unit]") {
         "Transfer-Encoding: chunked, identity\r\n", "Transfer-Encoding: identity\r\n",
         "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: xchunked\r\n",
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Content-Length: -1\r\n",
-        "Content-Length: +1\r\n", "Content-Length: 1x\r\n",
+        "Content-Length: +1\r\n", "Content-Length: 1x\r\n", "Content-Length: 5, 5\r\n",
         "Content-Length: 99999999999999999999999\r\n", "Content-Length : 5\r\n", "bad\r\n",
         "a b: c\r\n", "X: a\x01z\r\n"}) {
     INFO(headers);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Web applications over plain HTTP: what they are told, what reaches the client, and what does not."""
 
+import asyncio
 import concurrent.futures
 import http.client
 import json
@@ -8,6 +9,8 @@ import select
 import shutil
 import subprocess
 import unittest
+
+import websockets
 
 from vivarium_testing import http_api, waiting, ws
 from vivarium_testing.tenants import TenantCase
@@ -154,6 +157,9 @@ class Ingress(WebCase):
             self.assertEqual((told, body), (status, b""))
         self.assertEqual(self.ask(app, "/status/418")[::2], (418, b"body"))
         self.assertEqual(self.ask(app, "/status/599")[::2], (599, b"body"))
+        told = self.client.request("GET", "/metrics")[2].decode()
+        self.assertIn('outcome="418"', told)
+        self.assertNotIn('outcome="599"', told)  # What nobody has heard of is one series, not hundreds.
 
     def test_usage_comes_with_the_response(self):
         """And the id under which the rest can be asked for."""
@@ -265,6 +271,24 @@ class Ingress(WebCase):
         three.close()
         waiting.wait_for(lambda: "left with 1006" in self.told(app), "the end")
         self.assertEqual(self.ask(app, "/socket")[0], 500)  # It was not asked for a WebSocket.
+
+    def test_a_websocket_of_a_client_that_is_not_ours(self):
+        """With its extensions, subprotocols, pings and limits."""
+        app = self.bare(ECHO)
+
+        async def talk():
+            async with websockets.connect(f"ws://127.0.0.1:{self.daemon.port}{app['path']}socket",
+                                          subprotocols=["mine", "other"]) as one:
+                self.assertEqual((one.subprotocol, one.response_headers["x-mine"]), ("mine", "1"))
+                for message in ("text \u00e9", b"\x00\xff", "x" * 300_000):
+                    await one.send(message)
+                    self.assertEqual(await one.recv(), message)
+                await (await one.ping())
+                await one.send("bye")
+                with self.assertRaises(websockets.ConnectionClosed) as caught:
+                    await one.recv()
+                self.assertEqual((caught.exception.rcvd.code, caught.exception.rcvd.reason), (4000, "bye"))
+        asyncio.run(asyncio.wait_for(talk(), waiting.WATCHDOG))
 
     def socket(self, app):
         """Opens a WebSocket to the application."""

@@ -256,6 +256,23 @@ void encode(const host_module& from, v1::HostModule& to, const std::shared_ptr<c
   to.set_override(from.replace);
 }
 
+void encode(const determinism& from, v1::CreateSessionRequest& to) {
+  if (from.seed)
+    to.mutable_determinism()->set_seed(*from.seed);
+  if (from.hash_seed)
+    to.mutable_determinism()->set_hash_seed(*from.hash_seed);
+  if (!from.clock)
+    return;
+  using namespace std::chrono;
+  const auto since = from.clock->time_since_epoch();
+  const auto whole = floor<seconds>(since);
+  auto& made = *to.mutable_determinism();
+  made.mutable_clock()->set_seconds(whole.count());
+  made.mutable_clock()->set_nanos(
+      static_cast<std::int32_t>(duration_cast<nanoseconds>(since - whole).count()));
+  made.set_clock_advances(from.clock_advances);
+}
+
 void encode(const capabilities& from, v1::CreateSessionRequest& request) {
   if (!from.sql && !from.store && from.http_rules.empty() && !from.boto3)
     return;
@@ -312,6 +329,7 @@ void encode(const session_options& from, v1::CreateSessionRequest& to,
   for (const auto& each : from.modules)
     encode(each, *to.add_modules(), on);
   to.set_log_level(static_cast<v1::LogLevel>(from.log_level));
+  encode(from.determinism, to);
   encode(from.capabilities, to);
   if (!from.init)
     return;

@@ -59,6 +59,16 @@ std::shared_ptr<const verdict> unpack(v1::ServerFrame& frame, const origin& at,
   return nullptr;
 }
 
+std::shared_ptr<const verdict> unpack(v1::ServerFrame& frame, const origin&,
+                                      std::vector<build_step>& out) {
+  auto& from = *frame.mutable_build_environment();
+  if (from.has_environment())
+    out.push_back({{}, decode(from.environment())});
+  else
+    out.push_back({std::move(*from.mutable_line())});
+  return nullptr;
+}
+
 /// Whether the end is the error of a stream's own code, which its reader shall meet. A follower
 /// finds it in the last event.
 template <class T>
@@ -229,6 +239,7 @@ std::shared_ptr<const verdict> feed<T>::end_verdict() {
 template class feed<value>;
 template class feed<event>;
 template class feed<message>;
+template class feed<build_step>;
 
 } // namespace detail
 
@@ -290,6 +301,7 @@ std::shared_ptr<const verdict> basic_stream<T>::end_verdict() const {
 template class basic_stream<value>;
 template class basic_stream<event>;
 template class basic_stream<message>;
+template class basic_stream<build_step>;
 
 } // namespace client_v1
 } // namespace vivarium

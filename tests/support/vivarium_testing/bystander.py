@@ -86,6 +86,13 @@ def samples(client, name):
             if line.startswith(name + "{")]
 
 
+def labelled(client, name):
+    """Returns the values of a metric by its labels."""
+    text = client.request("GET", "/metrics")[2].decode()
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith(name + "{"))
+    return {labels[len(name):]: float(value) for labels, value in lines}
+
+
 def belongings(daemon):
     """Returns how much the daemon holds of what can leak."""
     below = processes.descendants(daemon.pid).values()
@@ -116,8 +123,11 @@ def settled(daemon):
 
     def at_rest():
         """No worker is being made, and none is ending."""
-        ready, live = (samples(client, f"vivarium_{name}") for name in
-                       ("pool_workers_ready", "pool_workers"))
+        by_labels = [labelled(client, f"vivarium_{name}") for name in
+                     ("pool_workers_ready", "pool_workers")]
+        # A pool that has ended, or has not begun, has no workers at all.
+        ready, live = ([levels[labels] for labels, count in by_labels[1].items() if count > 0]
+                       for levels in by_labels)
         sessions = client.call("SessionService/ListSessions").get("sessions", ())
         pooled = sum(samples(client, "vivarium_session_pool_sessions"))
         return (min(ready, default=0) >= wanted

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <vivarium/app.hpp>
+#include <vivarium/environment.hpp>
 #include <vivarium/host.hpp>
 #include <vivarium/message.hpp>
 #include <vivarium/pool.hpp>
@@ -77,6 +78,29 @@ public:
   /// All routes that hold, those of the daemon's configuration among them.
   [[nodiscard]] std::map<std::string, std::string> routes() const { return prepare_routes().get(); }
 
+  /// Declares an environment; one that is an interpreter or a virtual environment is ready then.
+  environment_info register_environment(const environment_options& how) const {
+    return prepare_register_environment(how).get();
+  }
+  /// Builds an environment that is declared; see `build_stream`.
+  [[nodiscard]] build_stream build_environment(std::string_view name, bool force = false) const;
+  [[nodiscard]] environment_info environment(std::string_view name) const {
+    return prepare_environment(name).get();
+  }
+  /// Those that can be used, without packages and locks.
+  [[nodiscard]] std::vector<environment_info> environments() const {
+    return prepare_environments().get();
+  }
+  /// Tells whether an environment has what is required, by default what it was declared with.
+  [[nodiscard]] environment_verification
+  verify_environment(std::string_view name, const std::vector<std::string>& requirements = {},
+                     const std::vector<std::string>& stdlib = {}) const {
+    return prepare_verify_environment(name, requirements, stdlib).get();
+  }
+  void remove_environment(std::string_view name) const {
+    (void)prepare_remove_environment(name).get();
+  }
+
   /// Sends a message to a session or to clients that receive, by id or name; returns how many will
   /// receive it, or throws `not_found_error`.
   std::uint64_t send(std::string_view to, const value& content) const {
@@ -150,6 +174,14 @@ public:
                                                     std::string_view cursor) const;
   [[nodiscard]] request<std::uint64_t> prepare_send(std::string_view to,
                                                     const value& content) const;
+  [[nodiscard]] request<environment_info>
+  prepare_register_environment(const environment_options& how) const;
+  [[nodiscard]] request<environment_info> prepare_environment(std::string_view name) const;
+  [[nodiscard]] request<std::vector<environment_info>> prepare_environments() const;
+  [[nodiscard]] request<environment_verification>
+  prepare_verify_environment(std::string_view name, const std::vector<std::string>& requirements,
+                             const std::vector<std::string>& stdlib) const;
+  [[nodiscard]] request<done> prepare_remove_environment(std::string_view name) const;
   [[nodiscard]] request<done> prepare_defaults(const defaults& what) const;
 
   /// Used by the library.

@@ -136,6 +136,14 @@ struct host_module {
   bool replace = false; ///< Takes the place of a module that could be imported otherwise.
 };
 
+/// What makes a session repeat itself; see Determinism in session.proto.
+struct determinism {
+  std::optional<std::uint64_t> seed = {};
+  std::optional<std::chrono::system_clock::time_point> clock = {};
+  bool clock_advances = false;
+  std::optional<std::uint32_t> hash_seed = {};
+};
+
 /// How a session is made; see CreateSessionRequest in session.proto.
 struct session_options {
   std::string name = {};
@@ -157,6 +165,7 @@ struct session_options {
   std::vector<host_module> modules = {};
   /// What `vivarium.LoggingHandler` drops is below this; unset: info.
   enum log_level log_level = log_level::unset;
+  struct determinism determinism = {};
   struct capabilities capabilities = {}; ///< A database, the store, web servers.
 };
 

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What exactly was installed, or shall be."""
+
+import re
+import tomllib
+
+from requirements import Refused, normal
+
+LOCK_HEADER = "# vivarium-lock 1"
+PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9.!+_-]+)((?: --hash=sha256:[0-9a-f]{64})*)")
+
+
+class Lock:
+    """What exactly to install. `pins` maps a name to its version and the hashes that its file may have."""
+
+    def __init__(self, pins, exact):
+        self.pins, self.exact = pins, exact
+
+    @classmethod
+    def read(cls, text, target):
+        return cls.read_uv(text) if "[[package]]" in text else cls.read_own(text, target)
+
+    @classmethod
+    def read_own(cls, text, target):
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if not lines or lines[0] != LOCK_HEADER:
+            raise Refused(f"the lock does not begin with {LOCK_HEADER!r}, and is no uv.lock either")
+        pins = {}
+        for line in lines[1:]:
+            if line.startswith("# platform: "):
+                tag = line.removeprefix("# platform: ")
+                if tag != target["platform_tag"]:
+                    raise Refused(f"the lock was made for the platform {tag}, and this build is for "
+                                  f"{target['platform_tag']}: build without it here, and take that lock")
+            elif not line.startswith("#"):
+                found = PINNED.fullmatch(line)
+                if not found:
+                    raise Refused(f"{line[:100]!r} is not a line of a lock")
+                pins[normal(found[1])] = (found[2], set(re.findall(r"[0-9a-f]{64}", found[3])))
+        return cls(pins, True)
+
+    @classmethod
+    def read_uv(cls, text):
+        try:
+            packages = tomllib.loads(text)["package"]
+            pins = {}
+            for one in packages:
+                if "registry" not in one["source"]:
+                    continue  # The project itself.
+                files = [*one.get("wheels", []), *([one["sdist"]] if "sdist" in one else [])]
+                hashes = {file["hash"].removeprefix("sha256:") for file in files if "hash" in file}
+                pins[normal(one["name"])] = (one["version"], hashes)
+        except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise Refused(f"the uv.lock cannot be read: {error}") from None
+        return cls(pins, False)
+
+    def check(self, installed):
+        """What was installed is what is locked."""
+        for name, (version, digest) in installed.items():
+            if name not in self.pins:
+                raise Refused(f"the lock does not have {name}, which is needed: {name}=={version}")
+            locked, digests = self.pins[name]
+            if version != locked:
+                raise Refused(f"the lock has {name}=={locked}, and {version} was installed")
+            if digests and digest not in digests:
+                raise Refused(f"the file of {name}=={version} has not the hash that is locked")
+        missing = sorted(set(self.pins) - set(installed)) if self.exact else ()
+        if missing:
+            raise Refused("of the lock was not installed: " + ", ".join(missing))
+
+    def lines(self):
+        return [f"{name}=={version}" + "".join(f" --hash=sha256:{digest}" for digest in sorted(digests))
+                for name, (version, digests) in sorted(self.pins.items())]
+
+
+def lock_text(installed, target):
+    lines = Lock({name: (version, {digest} if digest else set())
+                  for name, (version, digest) in installed.items()}, True).lines()
+    head = [LOCK_HEADER, "# platform: " + target["platform_tag"], "# python: " + target["version"]]
+    return "\n".join([*head, *lines]) + "\n"
