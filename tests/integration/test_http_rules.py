@@ -146,7 +146,8 @@ class Rules(EgressCase):
                  "echo.test": cls.echo}
         cls.config = policy("web", [f"{name}:{one.port}" for name, one in names.items()]
                             + [f"127.0.0.1:{cls.web.port}"], names,
-                            'allow_private = ["127.0.0.0/8"]\nhttp_timeout = "2s"\n'
+                            'allow_private = ["127.0.0.0/8"]\n'
+                            f'http_timeout = "{waiting.scaled(3)}s"\n'
                             f'http_ca = "{cls.secure.certificate}"\nconnections = 5000\n')
         cls.config += policy("public", [f"web.test:{cls.web.port}"], ["web.test"], "")
         super().setUpClass()
@@ -370,7 +371,7 @@ class Rules(EgressCase):
         session = self.ruled(f"{self.http}/v1", f"https://stranger.test:{self.stranger.port}/")
         self.assertEqual(self.client.value(
             f"import requests\nr = requests.get('{self.http}/v1/hang')\n"
-            "[r.status_code, 'cannot be had' in r.text]", session, timeoutMs="30000"), [502, True])
+            "[r.status_code, 'cannot be had' in r.text]", session, timeoutMs=str(waiting.scaled(30_000))), [502, True])
         self.web.server.released.set()
         self.assertEqual(self.client.value(
             f"r = requests.get('https://stranger.test:{self.stranger.port}/')\n"

@@ -9,6 +9,7 @@
 #include "actors/store_values.hpp"
 #include "daemon/http_message.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 
