@@ -47,13 +47,13 @@ struct environment_settings {
   std::vector<sandbox::shared_dir> dirs; ///< Of the host, that its sessions see.
   std::vector<std::string> import_paths; ///< Of the host, before all others in `sys.path`.
   std::vector<std::pair<std::string, std::string>> variables;
-  std::string init;                                  ///< Source that each session runs first.
-  std::optional<environment_recipe> recipe;          ///< It is built before it can be used.
-  std::optional<std::uint32_t> hash_seed;            ///< PYTHONHASHSEED.
-  std::optional<std::size_t> ready;                  ///< Workers kept ready; else as configured.
+  std::string init;                         ///< Source that each session runs first.
+  std::optional<environment_recipe> recipe; ///< It is built before it can be used.
+  std::optional<std::uint32_t> hash_seed;   ///< PYTHONHASHSEED.
+  std::optional<std::size_t> ready;         ///< Workers kept ready; else as configured.
   std::vector<std::string> imports; ///< Modules that sessions import once they have entered it.
-  /// Prefix of a virtual environment that sessions enter once they are sealed. Its code was chosen by
-  /// a tenant, so that no zygote may run any of it.
+  /// Prefix of a virtual environment that sessions enter once they are sealed. Its code was chosen
+  /// by a tenant, so that no zygote may run any of it.
   std::string entered;
   std::string packages; ///< What an operator would install when a module of `preload` is missing.
 

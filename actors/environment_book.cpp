@@ -15,7 +15,8 @@ constexpr const char* label_of_tenants = "registered";
 environment_book::environment_book(const std::map<std::string, environment_settings>& configured) {
   for (const auto& [name, what] : configured)
     if (what.recipe)
-      put_trouble({}, name, error{errc::unavailable, "environment '" + name + "' is not built yet"});
+      put_trouble({}, name,
+                  error{errc::unavailable, "environment '" + name + "' is not built yet"});
     else
       put({}, name, what);
 }

@@ -11,15 +11,15 @@
 
 namespace vivarium {
 
-/// Which environments there are, and for whom. A value without mailbox or clock; reactor thread. What
-/// is found stays valid for as long as it is held, whatever is forgotten meanwhile.
+/// Which environments there are, and for whom. A value without mailbox or clock; reactor thread.
+/// What is found stays valid for as long as it is held, whatever is forgotten meanwhile.
 class environment_book {
 public:
   /// Those of the configuration, which are everybody's. One with a recipe is there once it is put.
   explicit environment_book(const std::map<std::string, environment_settings>& configured);
 
-  /// Makes `name` mean this, for one tenant or, when `owner` is empty, for all. Returns what it meant
-  /// before, which nobody finds any more.
+  /// Makes `name` mean this, for one tenant or, when `owner` is empty, for all. Returns what it
+  /// meant before, which nobody finds any more.
   std::optional<environment_ref> put(const std::string& owner, const std::string& name,
                                      environment_settings what);
   /// Says why there is nothing behind `name` yet.

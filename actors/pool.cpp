@@ -140,7 +140,8 @@ void pool_core::zygote_is_ready() {
 
 void pool_core::zygote_failed(const std::string& reason, retry chance) {
   auto detail = plan_.installation->python + ": " + reason;
-  if (!plan_.installation->packages.empty() && reason.find("ModuleNotFoundError") != std::string::npos)
+  if (!plan_.installation->packages.empty()
+      && reason.find("ModuleNotFoundError") != std::string::npos)
     detail += " (of " + plan_.installation->packages + ")";
   bool was_healthy = zygote_up_ && clock_type::now() - zygote_since_ > healthy_life;
   zygote_up_ = zygote_starting_ = false;
@@ -285,7 +286,8 @@ void pool_core::end_if_closed() {
 }
 
 std::size_t pool_core::ready_wanted() const noexcept {
-  return std::min(plan_.config.pool_ready, plan_.installation->ready.value_or(plan_.config.pool_ready));
+  return std::min(plan_.config.pool_ready,
+                  plan_.installation->ready.value_or(plan_.config.pool_ready));
 }
 
 void pool_core::refuse_waiting(const error& why) {

@@ -54,7 +54,7 @@ struct pool_plan {
   observer& watch;
   load_gauge& load;
   pool_commons& commons;
-  cpu_shares* shares; ///< Null where there is nothing to share.
+  cpu_shares* shares;      ///< Null where there is nothing to share.
   std::string environment; ///< For logs and metrics.
   std::shared_ptr<const environment_settings> installation;
   std::string group; ///< Trust group: tenants that may share a zygote.

@@ -304,8 +304,8 @@ public:
                                          const std::string& name) const noexcept;
   /// Whether a tenant may register environments without being an administrator.
   [[nodiscard]] bool may_register_environments(const std::string& tenant) const noexcept;
-  /// Why environments that were used could not start, by name: those that do not keep the daemon from
-  /// being ready.
+  /// Why environments that were used could not start, by name: those that do not keep the daemon
+  /// from being ready.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> environment_troubles() const;
   /// The tenants' key-value store.
   [[nodiscard]] key_value_store& store() noexcept;

@@ -71,8 +71,7 @@ worker::fate session_core::on_call(const sandbox::caught_call& call) {
       return worker::fate::settled;
     if (egress_)
       return egress_->connect(call);
-    watch_.egress_ended(tenant_, label_,
-                        std::string{name_of(egress_outcome::no_policy)});
+    watch_.egress_ended(tenant_, label_, std::string{name_of(egress_outcome::no_policy)});
     watch_.audit(audit_event::egress_refused, {tenant_, info_.id},
                  {{"outcome", name_of(egress_outcome::no_policy)}});
     return worker::fate::refused;

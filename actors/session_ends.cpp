@@ -186,8 +186,7 @@ void session_core::observe_end(const execution& what, const verdict& how) {
                      : std::string{"ok"};
   const auto& other = what.request().charged_to; // A session of a shared pool serves many.
   const auto& tenant = other.empty() ? tenant_ : other;
-  watch_.execution_ended(tenant, label_, outcome, how.cause ? how.cause->what : "",
-                         how.usage);
+  watch_.execution_ended(tenant, label_, outcome, how.cause ? how.cause->what : "", how.usage);
   if (what.request().detached && how.outcome == verdict::kind::error)
     watch_.detached_failed(tenant, label_, outcome);
 }

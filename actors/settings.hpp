@@ -42,7 +42,7 @@ struct tenant_settings {
   std::uint64_t volumes_bytes = 1ull << 30;          ///< Of all its volumes together.
   process_mode processes = process_mode::children;   ///< At most, where the environment has them.
   std::string trust_group;                           ///< Whose zygotes it shares; else none's.
-  bool register_environments = false;   ///< Of its own, from packages that are wheels.
+  bool register_environments = false;                ///< Of its own, from packages that are wheels.
   bool warm = false;                    ///< Start the pools of eager environments with the daemon.
   std::chrono::milliseconds timeout{0}; ///< Else settings::timeout.
   std::chrono::milliseconds max_timeout{0}; ///< Else settings::max_timeout.
@@ -159,8 +159,8 @@ struct settings {
 /// Decides whether a tenant's session may have the egress policy that it asks for.
 [[nodiscard]] status may_use_egress(const settings& config, const std::string& tenant,
                                     const std::string& policy);
-/// Decides what processes a tenant's session has; `most` is what its environment offers, `wish` what
-/// it asks for, if anything.
+/// Decides what processes a tenant's session has; `most` is what its environment offers, `wish`
+/// what it asks for, if anything.
 [[nodiscard]] result<process_mode> may_have_processes(const settings& config,
                                                       const std::string& tenant,
                                                       const std::string& environment,

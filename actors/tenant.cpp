@@ -109,8 +109,8 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       return ok.why();
   if (auto ok = may_have(plan_.config, plan_.name, wish.egress, wish.capabilities); !ok)
     return std::move(ok).why();
-  auto processes = may_have_processes(plan_.config, plan_.name, env, where->settings->processes,
-                                      wish.processes);
+  auto processes =
+      may_have_processes(plan_.config, plan_.name, env, where->settings->processes, wish.processes);
   if (!processes)
     return processes.why();
   auto memory = plan_.quotas.memory((*limits)[limit::memory]);

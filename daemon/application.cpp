@@ -52,6 +52,7 @@ result<config> load(const options& chosen) {
   auto beside = program_directory();
   if (out.core.state_dir.empty())
     out.core.state_dir = state_directory();
+  out.builds.state = out.core.state_dir;
   out.core.launcher = beside + "/vivarium-zygote";
   out.core.runtime = beside + "/../lib/vivarium";
   out.builds.tool = beside + "/../lib/vivarium-host/environment_tool.py";

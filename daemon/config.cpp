@@ -51,10 +51,6 @@ void read_server(table_reader in, config& into) {
     else
       into.socket_mode = static_cast<unsigned>(bits);
   }
-  in.take("state_dir", into.builds.state);
-  if (!into.builds.state.empty()
-      && (into.builds.state.front() != '/' || into.builds.state.back() == '/'))
-    in.complain("state_dir", "must be the absolute path of a directory");
   in.take("hosts", into.hosts);
   in.take("origins", into.origins);
   for (const auto& origin : into.origins)

@@ -169,11 +169,28 @@ std::map<std::string, environment_settings> default_environments() {
   data.eager = false;
   data.packages = "Debian's python3-numpy, python3-pandas and python3-matplotlib";
   environment_settings web;
-  web.preload = {"json",      "re",        "datetime",  "typing",  "asyncio", "sqlite3",
-                 "fastapi",   "fastapi.responses", "fastapi.templating", "pydantic",
-                 "starlette.applications", "starlette.staticfiles", "starlette.websockets",
-                 "starlette.middleware.cors", "anyio._backends._asyncio", "jinja2", "markdown",
-                 "multipart", "uuid", "secrets", "html", "urllib.parse"};
+  web.preload = {"json",
+                 "re",
+                 "datetime",
+                 "typing",
+                 "asyncio",
+                 "sqlite3",
+                 "fastapi",
+                 "fastapi.responses",
+                 "fastapi.templating",
+                 "pydantic",
+                 "starlette.applications",
+                 "starlette.staticfiles",
+                 "starlette.websockets",
+                 "starlette.middleware.cors",
+                 "anyio._backends._asyncio",
+                 "jinja2",
+                 "markdown",
+                 "multipart",
+                 "uuid",
+                 "secrets",
+                 "html",
+                 "urllib.parse"};
   web.eager = false;
   web.packages = "Debian's python3-fastapi, python3-jinja2, python3-markdown and python3-multipart";
   return {{"default", standard}, {"data", data}, {"web", web}};

@@ -50,6 +50,18 @@ void read_names(table_reader& in, std::string_view key, const Sections& of,
   into.emplace(names.begin(), names.end());
 }
 
+/// Names of environments, which an administrator may also register while the daemon runs.
+void read_environment_names(table_reader& in, std::optional<std::set<std::string>>& into) {
+  std::vector<std::string> names;
+  in.take("environments", names);
+  if (in.raw() == nullptr || !in.raw()->contains("environments"))
+    return;
+  for (const auto& name : names)
+    if (!check_name(name))
+      in.complain("environments", "\"" + name + "\" is not the name of an environment");
+  into.emplace(names.begin(), names.end());
+}
+
 void read_tenant_limits(table_reader& in, const config& of, const std::string& tenant,
                         tenant_settings& into) {
   auto one = in.below("limits");
@@ -95,13 +107,14 @@ void read_tenant(table_reader& in, const config& of, const std::string& name,
                [&](std::size_t i) { into.processes = static_cast<process_mode>(i); });
   in.take("trust_group", into.trust_group);
   in.take("warm", into.warm);
+  in.take("register_environments", into.register_environments);
   in.take("timeout_profile", into.timeout_profile);
   if (!into.timeout_profile.empty() && into.timeout_profile != "default"
       && !of.core.timeout_profiles.contains(into.timeout_profile))
     in.complain("timeout_profile", "there is no [timeouts." + into.timeout_profile + "]");
   in.take_duration("timeout", into.timeout, {1, 365 * day});
   in.take_duration("max_timeout", into.max_timeout, {1, 365 * day});
-  read_names(in, "environments", of.core.environments, into.environments);
+  read_environment_names(in, into.environments);
   // A way out is given by name: nobody gets one because it was made for somebody else.
   if (of.auth.asked()) {
     into.egress.emplace();

@@ -38,6 +38,11 @@ std::vector<std::string> warnings(const config& of) {
   for (const auto& rule : of.auth.certificates)
     if (!of.core.tenants.contains(rule.tenant))
       out.push_back("auth.certificates: the configuration has no tenant \"" + rule.tenant + "\"");
+  for (const auto& [name, may] : of.core.tenants)
+    for (const auto& environment : may.environments.value_or(std::set<std::string>{}))
+      if (!of.core.environments.contains(environment))
+        out.push_back("tenants." + name + ".environments: the configuration has no environment \""
+                      + environment + "\": it is one that has to be registered");
   for (const auto& text : of.listen) {
     auto where = parse_address(text);
     if (where && where->what == listen_address::kind::tcp && !where->tcp.address().is_loopback())

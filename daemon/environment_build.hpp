@@ -13,8 +13,8 @@
 
 namespace vivarium {
 
-/// A build as those see it who wait for it: its log, and how it ended. It ends early when the last of
-/// them has left, unless it is the daemon's own wish. Reactor thread.
+/// A build as those see it who wait for it: its log, and how it ended. It ends early when the last
+/// of them has left, unless it is the daemon's own wish. Reactor thread.
 class environment_build {
 public:
   environment_build(bool wanted, std::function<void()> cancel)

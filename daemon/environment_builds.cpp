@@ -42,40 +42,40 @@ void environment_desk::start_build(const place& which) {
     --running_;
     next_build();
   };
-  store_.prepare(folder, [this, alive = alive_, which, folder, over,
-                          build = one.build](status prepared) {
-    if (!*alive)
-      return;
-    auto found = entries_.find(which);
-    if (found == entries_.end() || found->second.build != build)
-      return over(); // It has been called off.
-    if (!prepared) {
-      end_build(which, prepared.why());
-      return over();
-    }
-    auto& recipe = *found->second.record.spec.recipe;
-    auto run = std::make_shared<tool_run>(reactor_);
-    auto ok = run->start(
-        {with_.python, with_.tool,
-         environment_json::build_order(recipe, store_.building(folder), store_.built(folder),
-                                       with_.bytes),
-         recipe.timeout},
-        [build](std::string_view text) { build->write(text); },
-        [this, alive, which, folder, over, build](result<std::string> answer) {
-          if (!*alive)
-            return;
-          auto still = entries_.find(which);
-          if (still == entries_.end() || still->second.build != build)
-            return over();
-          still->second.tool = nullptr;
-          built(which, folder, std::move(answer));
-        });
-    if (!ok) {
-      end_build(which, ok.why());
-      return over();
-    }
-    found->second.tool = std::move(run);
-  });
+  store_.prepare(folder,
+                 [this, alive = alive_, which, folder, over, build = one.build](status prepared) {
+                   if (!*alive)
+                     return;
+                   auto found = entries_.find(which);
+                   if (found == entries_.end() || found->second.build != build)
+                     return over(); // It has been called off.
+                   if (!prepared) {
+                     end_build(which, prepared.why());
+                     return over();
+                   }
+                   auto& recipe = *found->second.record.spec.recipe;
+                   auto run = std::make_shared<tool_run>(reactor_);
+                   auto ok = run->start(
+                       {with_.python, with_.tool,
+                        environment_json::build_order(recipe, store_.building(folder),
+                                                      store_.built(folder), with_.bytes),
+                        recipe.timeout},
+                       [build](std::string_view text) { build->write(text); },
+                       [this, alive, which, folder, over, build](result<std::string> answer) {
+                         if (!*alive)
+                           return;
+                         auto still = entries_.find(which);
+                         if (still == entries_.end() || still->second.build != build)
+                           return over();
+                         still->second.tool = nullptr;
+                         built(which, folder, std::move(answer));
+                       });
+                   if (!ok) {
+                     end_build(which, ok.why());
+                     return over();
+                   }
+                   found->second.tool = std::move(run);
+                 });
 }
 
 void environment_desk::built(const place& which, const std::string& folder,

@@ -27,8 +27,8 @@ environment_desk::environment_desk(boost::asio::io_context& reactor, service& co
                                    build_settings with,
                                    const std::map<std::string, environment_settings>& configured,
                                    log& journal)
-    : reactor_{reactor}, core_{core}, with_{std::move(with)}, configured_{configured},
-      journal_{journal}, store_{reactor.get_executor()} {}
+    : reactor_{reactor}, core_{core}, with_{std::move(with)},
+      configured_{configured}, journal_{journal}, store_{reactor.get_executor()} {}
 
 environment_desk::~environment_desk() {
   *alive_ = false;
@@ -40,10 +40,6 @@ environment_desk::~environment_desk() {
 void environment_desk::open() {
   bool builds = std::any_of(configured_.begin(), configured_.end(),
                             [](const auto& one) { return one.second.recipe.has_value(); });
-  if (with_.state.empty()) {
-    auto usual = usual_state_directory();
-    with_.state = usual ? *usual : std::string{};
-  }
   if (!builds && ::access((with_.state + "/environments").c_str(), F_OK) != 0)
     return; // Who registers nothing has no directory for it.
   if (auto ok = need_store(); !ok) {
@@ -58,11 +54,12 @@ status environment_desk::need_store() {
   if (opened_)
     return done{};
   if (with_.state.empty())
-    return usual_state_directory().why();
+    return error{errc::failed_precondition,
+                 "the daemon has no state directory: say where it is with server.state_dir"};
   auto all = store_.open(with_.state);
   if (!all)
-    return error{errc::unavailable, "the state directory cannot be used (server.state_dir): "
-                                        + all.why().detail};
+    return error{errc::unavailable,
+                 "the state directory cannot be used (server.state_dir): " + all.why().detail};
   opened_ = true;
   for (auto& one : *all) {
     place which{one.owner, one.name};
@@ -98,9 +95,9 @@ status environment_desk::need_store() {
 status environment_desk::may_register(const environment_asker& who) const {
   if (who.admin || core_.may_register_environments(who.tenant))
     return done{};
-  return error{errc::permission_denied,
-               "this needs a key with the role admin, or tenants." + who.tenant
-                   + ".register_environments = true of the configuration"};
+  return error{errc::permission_denied, "this needs a key with the role admin, or tenants."
+                                            + who.tenant
+                                            + ".register_environments = true of the configuration"};
 }
 
 status environment_desk::may_declare(const environment_asker& who,
@@ -158,10 +155,11 @@ void environment_desk::register_one(const environment_asker& who, environment_re
     recipe->timeout = std::min(recipe->timeout, with_.timeout);
   }
   place which{record.owner, record.name};
-  bool taken = entries_.contains(which) || (record.owner.empty() && configured_.contains(what.name));
+  bool taken =
+      entries_.contains(which) || (record.owner.empty() && configured_.contains(what.name));
   if (record.owner.empty() && configured_.contains(what.name))
-    return to.refuse(error{errc::already_exists, "environment '" + what.name
-                                                     + "' is of the configuration"});
+    return to.refuse(
+        error{errc::already_exists, "environment '" + what.name + "' is of the configuration"});
   if (taken && !what.force)
     return to.refuse(error{errc::already_exists, "there is an environment '" + what.name
                                                      + "' already; `force` replaces it"});
@@ -218,7 +216,8 @@ result<environment_build_ptr> environment_desk::build(const environment_asker& w
                                                 "with the role admin"};
   if (!found->record.spec.recipe)
     return error{errc::failed_precondition,
-                 "environment '" + what.name + "' is there as it is: it is not built from packages"};
+                 "environment '" + what.name
+                     + "' is there as it is: it is not built from packages"};
   if (found->build)
     return found->build;
   place which{found->record.owner, found->record.name};
@@ -228,8 +227,8 @@ result<environment_build_ptr> environment_desk::build(const environment_asker& w
     return made;
   }
   if (queue_.size() >= most_waiting_builds)
-    return error{errc::limit_exceeded, std::to_string(queue_.size())
-                                           + " builds wait already, which is the maximum"};
+    return error{errc::limit_exceeded,
+                 std::to_string(queue_.size()) + " builds wait already, which is the maximum"};
   return order_build(which, false);
 }
 
@@ -276,9 +275,9 @@ std::vector<environment_info> environment_desk::list(const environment_asker& wh
 void environment_desk::verify(const environment_asker& who, verify_request what,
                               reply<environment_verification> to) {
   if (what.requirements.size() + what.stdlib.size() > most_requirements)
-    return to.refuse(error{errc::invalid_argument, "there is more than "
-                                                       + std::to_string(most_requirements)
-                                                       + " things to look at"});
+    return to.refuse(
+        error{errc::invalid_argument,
+              "there is more than " + std::to_string(most_requirements) + " things to look at"});
   environment_spec asked;
   asked.recipe.emplace().requirements = what.requirements;
   if (auto ok = check_spec(asked); !ok)
@@ -287,8 +286,8 @@ void environment_desk::verify(const environment_asker& who, verify_request what,
   if (!info)
     return to.refuse(info.why());
   if (info->state != environment_state::ready)
-    return to.refuse(error{errc::failed_precondition, "environment '" + what.name
-                                                          + "' is not built"});
+    return to.refuse(
+        error{errc::failed_precondition, "environment '" + what.name + "' is not built"});
   const auto* found = find(who, what.name);
   const environment_recipe* declared = nullptr;
   std::string prefix;
@@ -342,13 +341,12 @@ std::string environment_desk::venv_of(const environment_record& what) const {
   return store_.built(what.facts->folder) + "/venv";
 }
 
-environment_info environment_desk::describe(const entry& what,
-                                            const environment_asker& who) const {
+environment_info environment_desk::describe(const entry& what, const environment_asker& who) const {
   const auto& record = what.record;
   environment_info out;
   out.name = record.name;
-  out.state = what.build     ? environment_state::building
-              : record.facts ? environment_state::ready
+  out.state = what.build                             ? environment_state::building
+              : record.facts                         ? environment_state::ready
               : what.last || !record.trouble.empty() ? environment_state::failed
                                                      : environment_state::declared;
   const auto& spec = record.spec;

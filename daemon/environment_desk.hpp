@@ -25,9 +25,9 @@ struct environment_asker {
 };
 
 // Environments come and go while the daemon runs. The desk keeps what was declared, has it built by
-// the tool, one build at a time, and tells the service what is there. An environment that a tenant has
-// registered is built from wheels only, and entered by its sessions once they are sealed: no code of
-// its packages runs in the daemon, in a zygote, or in anybody else's session.
+// the tool, one build at a time, and tells the service what is there. An environment that a tenant
+// has registered is built from wheels only, and entered by its sessions once they are sealed: no
+// code of its packages runs in the daemon, in a zygote, or in anybody else's session.
 
 /// What EnvironmentService does. Reactor thread.
 class environment_desk {
@@ -51,7 +51,8 @@ public:
   [[nodiscard]] result<environment_info> get(const environment_asker& who,
                                              const std::string& name) const;
   [[nodiscard]] std::vector<environment_info> list(const environment_asker& who) const;
-  void verify(const environment_asker& who, verify_request what, reply<environment_verification> to);
+  void verify(const environment_asker& who, verify_request what,
+              reply<environment_verification> to);
   [[nodiscard]] status remove(const environment_asker& who, const std::string& name);
 
 private:

@@ -45,7 +45,8 @@ object recipe_of(const environment_recipe& what) {
   return out;
 }
 
-/// Reads what must be there; what is not, or is something else, throws, which is caught at the door.
+/// Reads what must be there; what is not, or is something else, throws, which is caught at the
+/// door.
 class reader {
 public:
   explicit reader(const value& from) : from_{from.as_object()} {}

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -36,7 +35,8 @@ status failed(std::string_view what, const std::string& path, const std::error_c
 status write_list(const std::string& top, const std::string& text) {
   auto path = top + list_name;
   auto fresh = path + ".new";
-  unique_fd file{::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  unique_fd file{
+      ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)};
   if (!file)
     return os_error("open", fresh, errno);
   for (std::size_t at = 0; at < text.size();) {
@@ -58,8 +58,8 @@ result<std::vector<environment_record>> environment_store::open(const std::strin
   fs::create_directories(top_, why);
   if (why)
     return failed("mkdir", top_, why).why();
-  lock_ = unique_fd{
-      ::open((top_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  lock_ =
+      unique_fd{::open((top_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
   if (!lock_ || ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
     return os_error("lock", top_ + " (does another daemon use it?)", errno);
   std::vector<environment_record> out;
@@ -138,25 +138,12 @@ void environment_store::save(std::vector<environment_record> all,
                              std::function<void(status)> then) {
   auto out = std::make_shared<status>(done{});
   auto what = std::make_shared<std::vector<environment_record>>(std::move(all));
-  files_.run([top = top_, what,
-              out] { *out = write_list(top, environment_json::write_store(*what)); },
-             [out, then = std::move(then)] {
-               if (then)
-                 then(std::move(*out));
-             });
-}
-
-result<std::string> usual_state_directory() {
-  if (::geteuid() == 0)
-    return std::string{"/var/lib/vivarium"};
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets variables
-  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
-    return std::string{state} + "/vivarium";
-  // NOLINTNEXTLINE(concurrency-mt-unsafe)
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
-    return std::string{home} + "/.local/state/vivarium";
-  return error{errc::failed_precondition, "neither XDG_STATE_HOME nor HOME is set: say where the "
-                                          "daemon's state is with server.state_dir"};
+  files_.run(
+      [top = top_, what, out] { *out = write_list(top, environment_json::write_store(*what)); },
+      [out, then = std::move(then)] {
+        if (then)
+          then(std::move(*out));
+      });
 }
 
 } // namespace vivarium

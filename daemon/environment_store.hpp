@@ -11,8 +11,8 @@
 
 namespace vivarium {
 
-/// Where built environments are, and the list of what was registered: `STATE/environments`. Once the
-/// daemon runs, everything that touches the disk is done on a thread.
+/// Where built environments are, and the list of what was registered: `STATE/environments`. Once
+/// the daemon runs, everything that touches the disk is done on a thread.
 class environment_store {
 public:
   explicit environment_store(boost::asio::any_io_executor reactor) : files_{std::move(reactor)} {}
@@ -40,8 +40,5 @@ private:
   unique_fd lock_;
   side_thread files_;
 };
-
-/// The state directory where nobody says.
-[[nodiscard]] result<std::string> usual_state_directory();
 
 } // namespace vivarium

@@ -19,8 +19,8 @@ namespace vivarium {
 
 /// How environments are built, of the configuration.
 struct build_settings {
-  std::string state; ///< Directory of the daemon's; empty: the usual one.
-  std::string tool;  ///< Path of the program in Python that builds.
+  std::string state;                       ///< Directory of the daemon's; empty: there is none.
+  std::string tool;                        ///< Path of the program in Python that builds.
   std::string python = "/usr/bin/python3"; ///< To build with, where nobody says.
   std::string index_url;
   std::string wheels;
@@ -113,7 +113,8 @@ inline constexpr std::size_t most_environments_of_tenant = 16;
 inline constexpr std::size_t most_environments = 1'000;
 inline constexpr std::size_t most_requirements = 1'000;
 inline constexpr std::size_t most_requirement_bytes = 500;
-inline constexpr std::size_t most_spec_bytes = 1u << 20; ///< Of a pyproject, a lock, an init script.
+inline constexpr std::size_t most_spec_bytes = 1u
+                                               << 20; ///< Of a pyproject, a lock, an init script.
 inline constexpr std::size_t most_build_log = 1u << 20;
 inline constexpr std::size_t most_waiting_builds = 16;
 

@@ -257,8 +257,12 @@ void http_session::begin_call(const connect::request& asked) {
   auto tag = tag_;
   if (asked.timeout)
     arm_timeout(asked.timeout);
-  rpc::question question{now_.method->id, asked.codec,     asked.codec,
-                         now_.who.tenant, now_.request_id, asked.message,
+  rpc::question question{now_.method->id,
+                         asked.codec,
+                         asked.codec,
+                         now_.who.tenant,
+                         now_.request_id,
+                         asked.message,
                          now_.who.what == role::admin};
   auto call = rpc::begin(at_.calls, question, shared_from_this(), tag);
   if (tag != tag_ || connection_ == nullptr)

@@ -169,7 +169,7 @@ struct question {
   const std::string& tenant;
   const std::string& request_id;
   std::string_view bytes;
-  bool admin; ///< The asker's role.
+  bool admin;                               ///< The asker's role.
   connection_scope* scope = nullptr;        ///< Absent over plain HTTP.
   const wire::defaults* defaults = nullptr; ///< What the connection has set, if anything.
   std::uint64_t credit = 0;                 ///< Of a stream; 0 where the protocol knows none.

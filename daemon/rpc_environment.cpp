@@ -151,8 +151,8 @@ private:
   }
 
   void get(const question& asked) {
-    auto name = wire::decode_environment_name(message::get_environment_request, asked.request,
-                                              asked.bytes);
+    auto name =
+        wire::decode_environment_name(message::get_environment_request, asked.request, asked.bytes);
     if (!check(name))
       return;
     if (auto found = desk_->get(asker_of(asked), *name); check(found))
@@ -160,7 +160,8 @@ private:
   }
 
   void list(const question& asked) {
-    if (auto ok = wire::decode_empty(message::list_environments_request, asked.request, asked.bytes);
+    if (auto ok =
+            wire::decode_empty(message::list_environments_request, asked.request, asked.bytes);
         check(ok))
       answer(wire::encode_environments(response(), desk_->list(asker_of(asked))));
   }

@@ -65,9 +65,7 @@ status read_spec_field(spec_parts& to, pbf_reader& r) {
     case text_field(3):
       to.requirements = true;
       return take_into_list(recipe.requirements, r, "requirements");
-    case text_field(4):
-      to.pyproject = true;
-      return take_text(recipe.pyproject, r, "pyproject");
+    case text_field(4): to.pyproject = true; return take_text(recipe.pyproject, r, "pyproject");
     case text_field(5): return take_text(recipe.lock, r, "lock");
     case text_field(6): return take_admin_text(to, recipe.python, r, "python");
     case text_field(7): return take_into_list(recipe.extras, r, "extras");

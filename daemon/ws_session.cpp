@@ -222,9 +222,16 @@ void ws_session::begin(const wire::client_frame& frame, const rpc::method_info& 
     ++streams_;
   }
   auto name = request_id(id);
-  rpc::question question{method.id,     frame.body_codec, codec_, who_.tenant,
-                         name,          frame.body,       who_.what == role::admin,
-                         this,          defaults_ ? &*defaults_ : nullptr, request.credit};
+  rpc::question question{method.id,
+                         frame.body_codec,
+                         codec_,
+                         who_.tenant,
+                         name,
+                         frame.body,
+                         who_.what == role::admin,
+                         this,
+                         defaults_ ? &*defaults_ : nullptr,
+                         request.credit};
   auto call = rpc::begin(at_.calls, question, shared_from_this(), id);
   if (!call)
     return;

@@ -72,7 +72,7 @@ def run(session, code):
     seen = verdict.get("stdout", "")
     if "error" in verdict:
         # CPython's own text, of the model's code alone: what it needs to see what is wrong.
-        seen += verdict["error"]["formatted"]
+        seen += verdict["error"]["traceback"]
     elif "repr" in verdict.get("result", {}):
         seen += verdict["result"]["repr"]
     pictures = [base64.b64decode(part["data"]) for display in verdict.get("displays", ())

@@ -43,7 +43,7 @@ def evaluate(source, **more):
     with urllib.request.urlopen(request) as answer:
         verdict = json.load(answer)["verdict"]
     if "error" in verdict:
-        sys.exit(verdict["error"]["formatted"])
+        sys.exit(verdict["error"]["traceback"])
     return verdict
 
 

@@ -32,10 +32,10 @@ struct jail_plan {
   std::vector<std::string> preload;        ///< Modules that the zygote imports before it forks.
   std::vector<std::string> wrapper; ///< Program and arguments that start the zygote's interpreter.
   std::vector<shared_dir> dirs;     ///< Of the host, that its workers see beyond their own.
-  std::vector<std::string> import_paths; ///< Of the host, first in the zygote's `sys.path`.
+  std::vector<std::string> import_paths;  ///< Of the host, first in the zygote's `sys.path`.
   std::optional<std::uint32_t> hash_seed; ///< PYTHONHASHSEED of the zygote.
-  worker_limits limits;             ///< What each worker gets when it is sealed.
-  layer_set without;                ///< Layers knowingly left out; empty in production.
+  worker_limits limits;                   ///< What each worker gets when it is sealed.
+  layer_set without;                      ///< Layers knowingly left out; empty in production.
   std::uint32_t uid_base = 1'879'048'192; ///< Root only: first host uid of the jail's 65,536.
 };
 

@@ -79,12 +79,11 @@ environment_spec spec_of(const environment_order& how) {
 
 void show(const environment_info& what) {
   std::printf("name      %s\nstate     %s\n", what.name.c_str(), name_of(what.state));
-  const std::pair<const char*, const std::string*> rows[] = {
-      {"id", &what.id},
-      {"python", &what.python},
-      {"version", &what.python_version},
-      {"platform", &what.platform_tag},
-      {"trouble", &what.trouble}};
+  const std::pair<const char*, const std::string*> rows[] = {{"id", &what.id},
+                                                             {"python", &what.python},
+                                                             {"version", &what.python_version},
+                                                             {"platform", &what.platform_tag},
+                                                             {"trouble", &what.trouble}};
   for (const auto& [label, text] : rows)
     if (!text->empty())
       std::printf("%-8s  %s\n", label, text->c_str());

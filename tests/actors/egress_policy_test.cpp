@@ -191,10 +191,14 @@ TEST_CASE("a tenant's session gets a policy that exists and processes that are a
   auto refused = may_use_egress(config, "local", "other");
   REQUIRE_FALSE(refused);
   CHECK(refused.why().code == errc::permission_denied);
-  CHECK(*may_have_processes(config, "local", "default", process_mode::none, {}) == process_mode::none);
-  CHECK(*may_have_processes(config, "local", "shell", process_mode::children, {}) == process_mode::children);
-  CHECK(*may_have_processes(config, "local", "shell", process_mode::children, process_mode::none) == process_mode::none);
-  auto none = may_have_processes(config, "local", "default", process_mode::none, process_mode::children);
+  CHECK(*may_have_processes(config, "local", "default", process_mode::none, {})
+        == process_mode::none);
+  CHECK(*may_have_processes(config, "local", "shell", process_mode::children, {})
+        == process_mode::children);
+  CHECK(*may_have_processes(config, "local", "shell", process_mode::children, process_mode::none)
+        == process_mode::none);
+  auto none =
+      may_have_processes(config, "local", "default", process_mode::none, process_mode::children);
   REQUIRE_FALSE(none);
   CHECK(none.why().detail.find("processes = \"children\"") != std::string::npos);
   config.without.insert(sandbox::layer::pid_namespace);

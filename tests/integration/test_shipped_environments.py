@@ -125,11 +125,12 @@ class Shipped(DaemonCase):
                         pictures[file] = content.read()
         return done.stdout, pictures
 
-    def size_of(self, picture):
-        """Width and height of a PNG."""
+    def assert_about(self, picture, width, height):
+        """A PNG of a figure of that size, whose empty margin has been cut off."""
         self.assertEqual(picture[:8], b"\x89PNG\r\n\x1a\n")
         self.assertEqual(picture[12:16], b"IHDR")
-        return struct.unpack(">II", picture[16:24])
+        wide, high = struct.unpack(">II", picture[16:24])
+        self.assertTrue(0.8 * width < wide <= width and 0.8 * height < high <= height, (wide, high))
 
     def test_the_code_interpreter(self):
         """It meets an error, corrects its code, and draws."""
@@ -137,13 +138,15 @@ class Shipped(DaemonCase):
         self.assertIn("AttributeError: 'DataFrame' object has no attribute 'unit_price'", said)
         self.assertRegex(said, r"tool: product\npot +31\.0\n")
         self.assertTrue(re.search(r"'(mug|tea)'", said))
-        self.assertEqual([self.size_of(one) for one in pictures.values()], [(640, 480)])
+        for picture in pictures.values():
+            self.assert_about(picture, 640, 480)
+        self.assertEqual(len(pictures), 1)
 
     def test_the_report(self):
         """A picture of the right size, and the same numbers whenever it is made."""
         first, pictures = self.example("report")
         self.assertIn("wrote report.md", first)
-        self.assertEqual(self.size_of(pictures["visits.png"]), (800, 400))
+        self.assert_about(pictures["visits.png"], 800, 400)
         self.assertEqual(self.example("report")[1], pictures)
 
 

@@ -76,8 +76,7 @@ build_stream client::build_environment(std::string_view name, bool force) const 
   auto frame = detail::new_frame();
   frame->mutable_build_environment()->set_name(std::string{name});
   frame->mutable_build_environment()->set_force(force);
-  return build_stream{
-      detail::feed<build_step>::open(detail::need(core_), *frame, log_window, {})};
+  return build_stream{detail::feed<build_step>::open(detail::need(core_), *frame, log_window, {})};
 }
 
 request<environment_info> client::prepare_environment(std::string_view name) const {
