@@ -3,6 +3,7 @@
 
 #include "actors/byte_charge.hpp"
 #include "actors/environment.hpp"
+#include "actors/file_report.hpp"
 #include "actors/quota_hold.hpp"
 #include "actors/session_limits.hpp"
 #include "bridge/worker_protocol.hpp"
@@ -65,6 +66,7 @@ struct verdict {
   std::optional<vivarium::cause> cause;
   bool output_truncated = false;
   std::uint64_t displays_dropped = 0;
+  std::shared_ptr<const file_report> files; ///< Where it was asked for.
 };
 
 /// One event of an execution's log.
@@ -140,7 +142,11 @@ struct submission {
   std::uint64_t stream_credit = 0;
   std::shared_ptr<const limits_request> limits; ///< Of a session made for it; null for the usual.
   std::shared_ptr<const determinism> repeats;   ///< Of a session made for it; null for none.
-  std::chrono::milliseconds idle_timeout{0};    ///< Of a stream; 0: the configured default.
+  /// Files of a session made for it, path and content; null for none.
+  std::shared_ptr<std::vector<std::pair<std::string, std::string>>> files;
+  bool track_files = false;                  ///< Tell what became of the session's files.
+  bool transaction = false;                  ///< And undo it when the code fails.
+  std::chrono::milliseconds idle_timeout{0}; ///< Of a stream; 0: the configured default.
   bridge::run_mode mode = bridge::run_mode::execute;
   bridge::value_form form = bridge::value_form::typed;
   std::uint8_t answer_format = 0; ///< The asker's ResultFormat, for whoever encodes the verdict.

@@ -44,8 +44,16 @@ using session_actor = caf::typed_actor<
     caf::reacts_to<atom::memory, reply<worker_memory>>,
     // A connection is gone: what it owned ends.
     caf::reacts_to<atom::disown, std::uint64_t>,
+    // Gives its files, once it has started.
+    caf::reacts_to<atom::files, reply<session_files_ptr>>,
+    // Writes its copy of a volume back; with true also over what others wrote since.
+    caf::reacts_to<atom::commit, std::string, bool, reply<volume_info>>,
+    // Something beside the reactor is done.
+    caf::reacts_to<atom::resume, session_step>,
     // Ends the session; answered at once, its processes are killed meanwhile.
     caf::reacts_to<atom::close, reply<done>>,
+    // The same after its volumes are written back.
+    caf::reacts_to<atom::commit, reply<done>>,
     // The pool hands over a worker.
     caf::reacts_to<atom::granted, worker_ptr>,
     // The pool cannot give a worker.
@@ -169,8 +177,12 @@ using tenant_actor = caf::typed_actor<
     caf::reacts_to<atom::describe, std::string, reply<session_info>>,
     // Lists the live sessions.
     caf::reacts_to<atom::list, reply<std::vector<session_info>>>,
-    // Ends a session.
-    caf::reacts_to<atom::close, std::string, reply<done>>,
+    // Ends a session; true: without writing its volumes back.
+    caf::reacts_to<atom::close, std::string, bool, reply<done>>,
+    // Gives the files of a session.
+    caf::reacts_to<atom::files, std::string, reply<session_files_ptr>>,
+    // Writes a session's copy of a volume back.
+    caf::reacts_to<atom::commit, std::string, std::string, bool, reply<volume_info>>,
     // A session ended, and why.
     caf::reacts_to<atom::ended, session_info>,
     // An execution ended that holds many bytes.

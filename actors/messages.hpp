@@ -10,9 +10,15 @@
 #include <caf/atom.hpp>
 #include <caf/type_id.hpp>
 
+#include <functional>
 #include <memory>
 
 namespace vivarium {
+
+class session_core;
+
+/// What a session goes on with when something beside the reactor is done.
+using session_step = std::function<void(session_core&)>;
 
 /// How firmly an execution is to be stopped.
 enum class stop_mode : std::uint8_t { interrupt, kill };
@@ -62,6 +68,9 @@ CAF_BEGIN_TYPE_ID_BLOCK(vivarium, caf::first_custom_type_id)
   CAF_ADD_ATOM(vivarium, vivarium::atom, greeted, "greeted")
   CAF_ADD_ATOM(vivarium, vivarium::atom, answered, "answered")
   CAF_ADD_ATOM(vivarium, vivarium::atom, mail, "mail")
+  CAF_ADD_ATOM(vivarium, vivarium::atom, files, "files")
+  CAF_ADD_ATOM(vivarium, vivarium::atom, commit, "commit")
+  CAF_ADD_ATOM(vivarium, vivarium::atom, resume, "resume")
   CAF_ADD_ATOM(vivarium, vivarium::atom, feed, "feed")
 CAF_END_TYPE_ID_BLOCK(vivarium)
 
@@ -82,6 +91,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::clock_type::time_point)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::function<void()>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<vivarium::execution_ptr>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<vivarium::session_pool_info>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::session_step)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<vivarium::session_files_ptr>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<vivarium::volume_info>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<bool>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<vivarium::compiled>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<vivarium::done>)

@@ -70,6 +70,8 @@ struct service::impl {
   }
 
   ~impl() {
+    files->stop();
+    volumes.stop();
     caf::anon_send_exit(root, caf::exit_reason::kill);
     session_pools.clear();
     for (auto& [name, entry] : tenants)
@@ -156,8 +158,7 @@ struct service::impl {
     return claims[n / each].base_of(static_cast<std::uint32_t>(n % each));
   }
 
-  pool_actor pool_of(const environment_ref& environment, const std::string& group,
-                     pool_life life) {
+  pool_actor pool_of(const environment_ref& environment, const std::string& group, pool_life life) {
     pool_key key{environment.key, group};
     if (auto it = pools.find(key); it != pools.end())
       return it->second.handle;
@@ -263,9 +264,9 @@ struct service::impl {
     if (seeded < config.hash_seeds)
       return done{};
     if (unused == nullptr)
-      return error{errc::limit_exceeded,
-                   std::to_string(seeded) + " zygotes have a hash seed, which is the maximum "
-                                            "(pool.hash_seeds), and all are in use"};
+      return error{errc::limit_exceeded, std::to_string(seeded)
+                                             + " zygotes have a hash seed, which is the maximum "
+                                               "(pool.hash_seeds), and all are in use"};
     close_pool(*unused);
     return done{};
   }
@@ -313,25 +314,40 @@ struct service::impl {
 
   tenant_actor spawn_tenant(const std::string& name, allowance& quotas) {
     return system.spawn(
-        tenant,
-        tenant_plan{
-            reactor, config, watch, load, workers, cgroups ? &*cgroups : nullptr, &*shares, gate,
-            functions, mail, store, databases, name, quotas, [this, name] { return group_of(name); },
-            book,
-            [this](const environment_ref& environment, const std::string& group) {
-              return pool_of(environment, group, pool_life::retiring);
-            },
-            [this](const environment_ref& environment, const std::string& group) {
-              return admit_pool(environment, group);
-            },
-            [this, name](const std::string& pool) { return session_pools.find(name, pool); },
-            [this, name](const std::string& function) {
-              return session_pools.route(name, function);
-            },
-            [this](const session_info& ended) { apps.on_session_ended(ended); },
-            [this](const std::string& other) {
-              return caf::actor_cast<caf::actor>(tenant_of(other));
-            }});
+        tenant, tenant_plan{reactor,
+                            config,
+                            watch,
+                            load,
+                            workers,
+                            cgroups ? &*cgroups : nullptr,
+                            &*shares,
+                            gate,
+                            functions,
+                            mail,
+                            files,
+                            volumes,
+                            store,
+                            databases,
+                            name,
+                            quotas,
+                            [this, name] { return group_of(name); },
+                            book,
+                            [this](const environment_ref& environment, const std::string& group) {
+                              return pool_of(environment, group, pool_life::retiring);
+                            },
+                            [this](const environment_ref& environment, const std::string& group) {
+                              return admit_pool(environment, group);
+                            },
+                            [this, name](const std::string& pool) {
+                              return session_pools.find(name, pool);
+                            },
+                            [this, name](const std::string& function) {
+                              return session_pools.route(name, function);
+                            },
+                            [this](const session_info& ended) { apps.on_session_ended(ended); },
+                            [this](const std::string& other) {
+                              return caf::actor_cast<caf::actor>(tenant_of(other));
+                            }});
   }
 
   [[nodiscard]] store_quota store_quota_of(const std::string& tenant) const {
@@ -362,6 +378,8 @@ struct service::impl {
   egress_gate gate;
   switchboard functions;
   mailboxes mail{config.mail, watch};
+  std::shared_ptr<file_threads> files = std::make_shared<file_threads>(reactor);
+  volume_store volumes{reactor, config, files};
   key_value_store store{reactor, config.store,
                         [this](const std::string& tenant) { return store_quota_of(tenant); }};
   sql_gate databases{gate};
@@ -372,7 +390,7 @@ struct service::impl {
   supervisor_actor root;
   environment_book book{config.environments};
   std::map<pool_key, pool_entry> pools;
-  std::set<std::size_t> slots; // of host uids that pools have
+  std::set<std::size_t> slots;                                    // of host uids that pools have
   std::map<std::string, std::vector<std::function<void()>>> gone; // by the key of an environment
   std::map<std::string, tenant_entry> tenants;
   session_pool_registry session_pools{
@@ -386,7 +404,7 @@ struct service::impl {
          caf::anon_send(tenant_of(tenant), atom::create_v, std::move(what), std::move(to));
        },
        [this](const std::string& tenant, const std::string& session) {
-         caf::anon_send(tenant_of(tenant), atom::close_v, session, reply<done>{});
+         caf::anon_send(tenant_of(tenant), atom::close_v, session, false, reply<done>{});
        },
        [this](const std::string& tenant, const std::string& session, reply<session_info> to) {
          caf::anon_send(tenant_of(tenant), atom::describe_v, session, std::move(to));
@@ -493,8 +511,32 @@ void service::list_sessions(const std::string& tenant, reply<std::vector<session
   caf::anon_send(impl_->tenant_of(tenant), atom::list_v, std::move(to));
 }
 
-void service::close_session(const std::string& tenant, const std::string& session, reply<done> to) {
-  caf::anon_send(impl_->tenant_of(tenant), atom::close_v, session, std::move(to));
+void service::files_of(const std::string& tenant, const std::string& session,
+                       reply<session_files_ptr> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::files_v, session, std::move(to));
+}
+
+void service::create_volume(const std::string& tenant, const std::string& name,
+                            std::uint64_t max_bytes, reply<volume_info> to) {
+  impl_->volumes.create(tenant, name, max_bytes, std::move(to));
+}
+
+void service::list_volumes(const std::string& tenant, reply<std::vector<volume_info>> to) {
+  impl_->volumes.list(tenant, std::move(to));
+}
+
+void service::remove_volume(const std::string& tenant, const std::string& name, reply<done> to) {
+  impl_->volumes.remove(tenant, name, std::move(to));
+}
+
+void service::commit_volume(const std::string& tenant, const std::string& session,
+                            const std::string& volume, bool force, reply<volume_info> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::commit_v, session, volume, force, std::move(to));
+}
+
+void service::close_session(const std::string& tenant, const std::string& session, bool discard,
+                            reply<done> to) {
+  caf::anon_send(impl_->tenant_of(tenant), atom::close_v, session, discard, std::move(to));
 }
 
 void service::create_session_pool(const std::string& tenant, session_pool_plan what,

@@ -10,6 +10,7 @@
 #include "actors/reply.hpp"
 #include "actors/settings.hpp"
 #include "actors/switchboard.hpp"
+#include "actors/volume_info.hpp"
 #include "sandbox/cgroup_tree.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -22,6 +23,9 @@
 #include <vector>
 
 namespace vivarium {
+
+class session_files;
+using session_files_ptr = std::shared_ptr<session_files>;
 
 /// Numbers equal vivarium.v1.SessionState.
 enum class session_state : std::uint8_t {
@@ -51,6 +55,7 @@ struct session_info {
   session_limits limits;        ///< That hold for it.
   std::string egress;           ///< Name of its egress policy; empty: no way out.
   process_mode processes = process_mode::none;
+  std::vector<volume_mount> volumes;
 };
 
 /// Source to be run before a session is ready.
@@ -92,6 +97,8 @@ struct session_request {
   determinism repeats;
   capability_request capabilities;
   std::string request_id;
+  std::vector<std::pair<std::string, std::string>> files; ///< Path and content.
+  std::vector<volume_mount> volumes;
 };
 
 /// What a session pool is made from.
@@ -231,8 +238,20 @@ public:
   void create_session(const std::string& tenant, session_request what, reply<session_info> to);
   void get_session(const std::string& tenant, const std::string& session, reply<session_info> to);
   void list_sessions(const std::string& tenant, reply<std::vector<session_info>> to);
-  /// Answered at once; the session's processes are killed meanwhile.
-  void close_session(const std::string& tenant, const std::string& session, reply<done> to);
+  /// Answered at once, while the session's processes are killed; after its volumes have been
+  /// written back where it has any to write, and unless they are to be discarded.
+  void close_session(const std::string& tenant, const std::string& session, bool discard,
+                     reply<done> to);
+
+  /// The files of a session, once it has started.
+  void files_of(const std::string& tenant, const std::string& session, reply<session_files_ptr> to);
+  void create_volume(const std::string& tenant, const std::string& name, std::uint64_t max_bytes,
+                     reply<volume_info> to);
+  void list_volumes(const std::string& tenant, reply<std::vector<volume_info>> to);
+  void remove_volume(const std::string& tenant, const std::string& name, reply<done> to);
+  /// Writes a session's copy of a volume back; with `force` also over what others wrote since.
+  void commit_volume(const std::string& tenant, const std::string& session,
+                     const std::string& volume, bool force, reply<volume_info> to);
 
   /// Makes a session pool of the tenant's own. Its sessions count as the tenant's.
   void create_session_pool(const std::string& tenant, session_pool_plan what,

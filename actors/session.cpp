@@ -122,6 +122,27 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
                    id = plan.info.id](const std::string& to, std::string value) {
     return mail.publish(tenant, id, to, std::move(value));
   };
+  ports.resume = [me = caf::actor_addr{self->address()}](session_step step) {
+    if (auto strong = caf::actor_cast<caf::actor>(me))
+      caf::anon_send(strong, atom::resume_v, std::move(step));
+  };
+  ports.open_files = [files = around.files, tenant = plan.tenant](
+                         worker& of, const session_limits& limits) -> result<session_files_ptr> {
+    auto space = sandbox::workspace::open(of.host_pid(), of.listener_fd());
+    if (!space)
+      return std::move(space).why();
+    return std::make_shared<session_files>(files, tenant, *std::move(space), limits);
+  };
+  ports.attach_volume = [&volumes = around.volumes, tenant = plan.tenant](const volume_mount& what,
+                                                                          session_files_ptr into,
+                                                                          reply<volume_mount> to) {
+    volumes.attach(tenant, what, std::move(into), std::move(to));
+  };
+  ports.commit_volume = [&volumes = around.volumes,
+                         tenant = plan.tenant](const volume_mount& what, session_files_ptr from,
+                                               bool force, reply<volume_info> to) {
+    volumes.commit(tenant, what, std::move(from), force, std::move(to));
+  };
   ports.use_capability = [granted = around.capabilities, me = caf::actor_addr{self->address()}](
                              std::string_view name, std::string_view operands, std::uint64_t number,
                              std::chrono::milliseconds timeout) {
@@ -183,8 +204,19 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
       [then_flush](atom::disown, std::uint64_t owner) {
         then_flush([&](session_core& core) { core.release_owner(owner); });
       },
+      [then_flush](atom::files, const reply<session_files_ptr>& to) {
+        then_flush([&](session_core& core) { core.files(to); });
+      },
+      [then_flush](atom::commit, const std::string& volume, bool force,
+                   const reply<volume_info>& to) {
+        then_flush([&](session_core& core) { core.commit_volume(volume, force, to); });
+      },
+      [then_flush](atom::resume, session_step& step) { then_flush(step); },
       [then_flush](atom::close, const reply<done>& to) {
         then_flush([&](session_core& core) { core.close(to, "closed"); });
+      },
+      [then_flush](atom::commit, const reply<done>& to) {
+        then_flush([&](session_core& core) { core.commit_and_close(to); });
       },
       [self, then_flush](atom::granted, worker_ptr& worker) {
         self->state.worker = worker;

@@ -6,6 +6,7 @@
 #include "actors/session_capabilities.hpp"
 #include "actors/session_core.hpp"
 #include "actors/switchboard.hpp"
+#include "actors/volume_store.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -36,6 +37,8 @@ struct session_surroundings {
   egress_gate& gate;
   switchboard& functions;
   mailboxes& mail;
+  std::shared_ptr<file_threads> files;
+  volume_store& volumes;
   /// What its code may call beside the application, of the daemon itself.
   std::shared_ptr<session_capabilities> capabilities;
   std::function<pool_actor()> pool; ///< The pool of its environment, as it is now.

@@ -220,6 +220,8 @@ void session_core::become_ready() {
   idle_since_ = clock_type::now();
   for (auto& asker : std::exchange(describing_, {}))
     asker.give(info_);
+  for (auto& asker : std::exchange(awaiting_files_, {}))
+    files(asker);
   dispatch();
   update_wake();
 }
@@ -274,6 +276,9 @@ void session_core::leave_pool() {
 
 void session_core::let_go() {
   inbox_.reset();
+  if (files_)
+    files_->end();
+  files_.reset();
   if (egress_)
     egress_->close();
   egress_.reset();
@@ -305,14 +310,16 @@ void session_core::on_denied(const sandbox::denied_call& call) {
 }
 
 void session_core::maybe_stop() {
-  bool served =
-      one_shot_ && info_.executions > 0 && sent_.empty() && parked_.empty() && waiting_.empty();
+  bool served = one_shot_ && info_.executions > 0 && sent_.empty() && parked_.empty()
+                && waiting_.empty() && !tracked_;
   if (served && info_.state != session_state::dead)
     return close(reply<done>{}, "closed");
   if (info_.state != session_state::dead)
     return;
   if (!std::exchange(reported_, true)) {
     for (auto& asker : std::exchange(describing_, {}))
+      asker.refuse(start_error_ ? *start_error_ : lost_error(info_));
+    for (auto& asker : std::exchange(awaiting_files_, {}))
       asker.refuse(start_error_ ? *start_error_ : lost_error(info_));
     std::string why = info_.cause ? info_.cause->what : "";
     if (opened_) // One that never became ready was not counted as live.

@@ -11,6 +11,7 @@
 #include "actors/observer.hpp"
 #include "actors/resource_watch.hpp"
 #include "actors/service.hpp"
+#include "actors/session_files.hpp"
 #include "actors/switchboard.hpp"
 #include "actors/verdicts.hpp"
 #include "actors/worker.hpp"
@@ -65,6 +66,15 @@ struct session_ports {
   std::function<result<mailbox_ptr>(std::vector<std::string>)> open_mailbox = nullptr;
   /// Sends a message to a name: an encoded, validated Value.
   std::function<result<std::uint64_t>(const std::string&, std::string)> publish = nullptr;
+  /// Has the session go on with something, in its turn; dropped when it is no more.
+  std::function<void(session_step)> resume = nullptr;
+  /// Opens the files of its worker.
+  std::function<result<session_files_ptr>(worker&, const session_limits&)> open_files = nullptr;
+  /// Copies a volume into its files; writes that copy back.
+  std::function<void(const volume_mount&, session_files_ptr, reply<volume_mount>)> attach_volume =
+      nullptr;
+  std::function<void(const volume_mount&, session_files_ptr, bool, reply<volume_info>)>
+      commit_volume = nullptr;
 };
 
 /// What a session is made from.
@@ -117,6 +127,12 @@ public:
   void release_owner(std::uint64_t owner);
   /// Ends the session; answered at once, while its processes are being killed.
   void close(const reply<done>& to, std::string_view why);
+
+  /// Gives the session's files, once it has started.
+  void files(const reply<session_files_ptr>& to);
+  void commit_volume(const std::string& volume, bool force, const reply<volume_info>& to);
+  /// Closes the session after its volumes have been written back.
+  void commit_and_close(const reply<done>& to);
 
   void on_granted(worker_ptr worker);
   void on_refused(const error& why);
@@ -188,6 +204,20 @@ private:
   };
   using verdict_function = std::function<void(const verdict&)>;
 
+  // An execution that has the session to itself, and whose effect on the files is looked at.
+  struct tracked_run {
+    // Looking at the files before; it can be sent; the worker has it; what is buffered in open
+    // files is being written; looking at the files after it.
+    enum class phase : std::uint8_t { before, ready, running, flushing, after };
+    execution_ptr what;
+    phase now = phase::before;
+    std::uint64_t number = 0;
+    std::shared_ptr<const sandbox::tree_snapshot> seen = nullptr; // unless it is a transaction
+    std::shared_ptr<const sandbox::tree_backup> copy = nullptr;
+    std::optional<verdict> how = std::nullopt; // once it has ended; absent when it was told already
+    bool failed = false;
+  };
+
   // session_core.cpp: requests, and the worker's life.
   void become_ready();
   void violated(std::string_view what);
@@ -229,6 +259,31 @@ private:
   void drop_namespace(std::uint64_t number);
   void leave_contexts_and_close();
   status complete(execution& what);
+
+  // session_volumes.cpp: what is in its workspace from the start, and what outlives it.
+  [[nodiscard]] result<session_files_ptr> open_files();
+  void furnish();
+  void attach_next();
+  void cannot_furnish(const error& why);
+  void commit_next(const reply<done>& to);
+
+  // session_tracked.cpp: executions whose effect on the files is looked at.
+  /// A reply that has the session go on with `then`, in its turn, if it is still there.
+  template <class T>
+  reply<T> resumed(std::function<void(session_core&, result<T>)> then) {
+    return reply<T>{[resume = ports_.resume, then = std::move(then)](result<T> outcome) {
+      auto kept = std::make_shared<result<T>>(std::move(outcome));
+      resume([then, kept](session_core& core) { then(core, std::move(*kept)); });
+    }};
+  }
+  bool holds_back(const execution_ptr& next);
+  void begin_tracking(const execution_ptr& what);
+  void abandon_tracking();
+  void on_looked(std::uint64_t number, const status& how);
+  bool ends_tracked(const execution_ptr& what, verdict& how, bool told);
+  void look_again(std::uint64_t number);
+  void on_looked_again(std::uint64_t number, result<file_report> seen);
+  void lose_tracked(const cause& why);
 
   // session_flights.cpp: what the worker has been sent.
   void dispatch();
@@ -366,6 +421,13 @@ private:
   clock_type::time_point log_again_at_{}; // when records of its code are logged again
   unsigned logged_ = 0;                   // of them until then
   unsigned unlogged_ = 0;
+
+  session_files_ptr files_;                              // once somebody wanted them
+  std::vector<reply<session_files_ptr>> awaiting_files_; // asked before the session was ready
+  std::size_t attached_ = 0;                             // of the volumes that it wished for
+  std::size_t committed_ = 0;                            // of its volumes, while it closes
+  std::optional<tracked_run> tracked_;
+  std::uint64_t last_tracked_ = 0;
 
   std::vector<reply<session_info>> describing_; // asked before the session was ready
   std::chrono::microseconds last_cpu_{};        // of the worker, when last read

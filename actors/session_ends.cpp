@@ -31,6 +31,16 @@ bool is_refusal(error_kind kind, const cause& denied) {
          || (kind == error_kind::io && (denied.what == "egress" || denied.limit == "connect"));
 }
 
+// A session that is lost takes its files along.
+std::shared_ptr<const file_report> lost_files(const execution& what) {
+  const auto& request = what.request();
+  if (!request.track_files && !request.transaction)
+    return nullptr;
+  file_report out;
+  out.outcome = files_outcome::lost;
+  return std::make_shared<file_report>(std::move(out));
+}
+
 std::uint64_t count_of(milliseconds time) noexcept {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
 }
@@ -145,7 +155,7 @@ void session_core::complete(in_flight& flight, verdict how) {
   update_state(now);
   if (was_front || sent_.empty())
     start_front(now);
-  if (ended.settled)
+  if (ends_tracked(what, how, ended.settled) || ended.settled)
     return;
   bool large =
       !what->request().internal && what->log_bytes() + how.content.size() > large_execution;
@@ -205,6 +215,7 @@ void session_core::lose_flight(in_flight& flight, bool front, const cause& why,
     how.content = make_error(kind, text);
   }
   how.displays_dropped = flight.displays_dropped;
+  how.files = lost_files(what);
   if (worker_) {
     how.usage.peak_memory_bytes = peak_memory();
     if (auto used = cpu_used(); used && computes)
@@ -240,6 +251,7 @@ void session_core::finish_all(const cause& why) {
     lose_flight(flight, std::exchange(front, false), why, text);
   for (auto& [number, flight] : parked)
     lose_flight(flight, flights.empty(), why, text);
+  lose_tracked(why);
   for (auto& what : queued) {
     verdict how;
     how.outcome = verdict::kind::error;

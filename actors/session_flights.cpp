@@ -36,6 +36,8 @@ void session_core::dispatch() {
          && (waiting_.front()->within != 0
              || (!starting && sent_.size() < max_sent && parked_.size() < max_parked
                  && worker_->unsent() < max_unsent_bytes))) {
+    if (holds_back(waiting_.front()))
+      break;
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
     if (now >= next->submitted() + next->request().timeout) {
@@ -330,9 +332,9 @@ void session_core::update_state(clock_type::time_point now) {
   if (info_.state == session_state::dead || info_.state == session_state::starting)
     return;
   auto before = info_.state;
-  info_.state = stopping_ > 0                         ? session_state::interrupting
-                : sent_.empty() && parked_async_ == 0 ? session_state::ready
-                                                      : session_state::busy;
+  info_.state = stopping_ > 0                                      ? session_state::interrupting
+                : sent_.empty() && parked_async_ == 0 && !tracked_ ? session_state::ready
+                                                                   : session_state::busy;
   if (watched_)
     watched_->busy = info_.state != session_state::ready;
   if (share_)

@@ -69,7 +69,7 @@ void session_core::specialise() {
 
 void session_core::specialised() {
   if (info_.state == session_state::starting && --specialising_ == 0)
-    begin_setup();
+    furnish();
 }
 
 void session_core::cannot_specialise(const error& why) {

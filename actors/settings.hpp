@@ -39,6 +39,7 @@ struct tenant_settings {
   std::optional<std::uint64_t> store_keys;           ///< Else store_settings::tenant_keys.
   std::uint64_t group_memory = 0;                    ///< Of its control group, where there is one.
   std::uint64_t group_pids = 0;                      ///< The same of processes and threads.
+  std::uint64_t volumes_bytes = 1ull << 30;          ///< Of all its volumes together.
   process_mode processes = process_mode::children;   ///< At most, where the environment has them.
   std::string trust_group;                           ///< Whose zygotes it shares; else none's.
   bool register_environments = false;   ///< Of its own, from packages that are wheels.
@@ -63,6 +64,19 @@ struct session_pool_settings {
   std::optional<process_mode> processes;
   std::string init; ///< Source that each session runs before its first call.
   limits_request limits;
+};
+
+/// A volume that is kept in a bucket, see volume_store.hpp.
+struct s3_volume {
+  std::string source;   ///< "bucket/prefix"
+  std::string endpoint; ///< URL; empty: that of AWS.
+  std::string region;
+  std::string access_key;
+  std::string secret_key;
+  std::set<std::string> tenants; ///< Who may use it.
+  bool write = false;
+  std::uint64_t max_bytes = 256ull << 20;
+  std::chrono::milliseconds timeout{60'000}; ///< Of a transfer.
 };
 
 /// Deadlines that a request can ask for by one name; 0 is the longest one allowed.
@@ -135,6 +149,11 @@ struct settings {
   std::chrono::seconds log_ttl{600};
   std::size_t kept_executions = 100; ///< Ended executions kept per session, whatever their age.
   std::size_t source_bytes = 16u << 20;
+
+  std::string state_dir;                        ///< Where volumes are kept; empty: there are none.
+  std::uint64_t transaction_bytes = 1ull << 30; ///< That all transactions copy, together.
+  std::uint64_t volume_bytes = 256ull << 20;    ///< Of a volume that does not say.
+  std::map<std::string, s3_volume> s3_volumes;  ///< By name.
 };
 
 /// Decides whether a tenant's session may have the egress policy that it asks for.

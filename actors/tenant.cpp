@@ -149,6 +149,8 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .gate = plan_.gate,
       .functions = plan_.functions,
       .mail = plan_.mail,
+      .files = plan_.files,
+      .volumes = plan_.volumes,
       .capabilities = capabilities_of(order),
       .pool = [pool = plan_.pool, at = *where, group = plan_.group()] { return pool(at, group); },
       .report_end =
@@ -264,9 +266,27 @@ void tenant_core::list_sessions(const reply<std::vector<session_info>>& to) {
   }
 }
 
-void tenant_core::close(const std::string& session, const reply<done>& to) {
-  if (auto* live = find_session(session))
-    return caf::anon_send(live->handle, atom::close_v, to);
+void tenant_core::files(const std::string& session, const reply<session_files_ptr>& to) {
+  auto* live = find_session(session);
+  if (live == nullptr)
+    return to.refuse(no_such_session(session));
+  caf::anon_send(live->handle, atom::files_v, to);
+}
+
+void tenant_core::commit(const std::string& session, const std::string& volume, bool force,
+                         const reply<volume_info>& to) {
+  auto* live = find_session(session);
+  if (live == nullptr)
+    return to.refuse(no_such_session(session));
+  caf::anon_send(live->handle, atom::commit_v, volume, force, to);
+}
+
+void tenant_core::close(const std::string& session, bool discard, const reply<done>& to) {
+  if (auto* live = find_session(session)) {
+    if (discard)
+      return caf::anon_send(live->handle, atom::close_v, to);
+    return caf::anon_send(live->handle, atom::commit_v, to);
+  }
   auto why = no_such_session(session);
   // Closing what has ended already is no error.
   if (why.code == errc::session_lost)
@@ -466,8 +486,15 @@ tenant_actor::behavior_type tenant(tenant_actor::stateful_pointer<tenant_actor_s
       [self](atom::list, const reply<std::vector<session_info>>& to) {
         self->state.core->list_sessions(to);
       },
-      [self](atom::close, const std::string& session, const reply<done>& to) {
-        self->state.core->close(session, to);
+      [self](atom::close, const std::string& session, bool discard, const reply<done>& to) {
+        self->state.core->close(session, discard, to);
+      },
+      [self](atom::files, const std::string& session, const reply<session_files_ptr>& to) {
+        self->state.core->files(session, to);
+      },
+      [self](atom::commit, const std::string& session, const std::string& volume, bool force,
+             const reply<volume_info>& to) {
+        self->state.core->commit(session, volume, force, to);
       },
       [self](atom::ended, const session_info& info) { self->state.core->on_ended(info); },
       [self](atom::ended, const execution_ptr& what) { self->state.core->on_large(what); },

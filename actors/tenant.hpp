@@ -7,6 +7,7 @@
 #include "actors/interfaces.hpp"
 #include "actors/session.hpp"
 #include "actors/sql_pool.hpp"
+#include "actors/volume_store.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -33,6 +34,8 @@ struct tenant_plan {
   egress_gate& gate;
   switchboard& functions;
   mailboxes& mail;
+  std::shared_ptr<file_threads> files;
+  volume_store& volumes;
   key_value_store& store;
   sql_gate& databases;
   std::string name;
@@ -81,7 +84,10 @@ public:
   void create_member(session_request what, const reply<session_actor>& to);
   void describe(const std::string& session, const reply<session_info>& to);
   void list_sessions(const reply<std::vector<session_info>>& to);
-  void close(const std::string& session, const reply<done>& to);
+  void close(const std::string& session, bool discard, const reply<done>& to);
+  void files(const std::string& session, const reply<session_files_ptr>& to);
+  void commit(const std::string& session, const std::string& volume, bool force,
+              const reply<volume_info>& to);
 
   void create_namespace(const namespace_request& what, const reply<namespace_info>& to);
   void destroy_namespace(const std::string& session, const std::string& which,

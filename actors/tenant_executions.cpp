@@ -83,6 +83,8 @@ result<tenant_core::live_session*> tenant_core::place(const submission& what) {
   wish.environment = what.environment;
   if (what.limits)
     wish.limits = *what.limits;
+  if (what.files)
+    wish.files = std::move(*what.files);
   if (what.repeats)
     wish.repeats = *what.repeats;
   if (what.session.empty())

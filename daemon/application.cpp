@@ -2,6 +2,7 @@
 #include "daemon/application.hpp"
 
 #include "daemon/doctor.hpp"
+#include "daemon/file_route.hpp"
 #include "daemon/http_broker.hpp"
 #include "daemon/lifecycle.hpp"
 #include "daemon/version.hpp"
@@ -49,6 +50,8 @@ result<config> load(const options& chosen) {
   if (auto state = state_directory(); out.core.store.path.empty() && !state.empty())
     out.core.store.path = state + "/store.db";
   auto beside = program_directory();
+  if (out.core.state_dir.empty())
+    out.core.state_dir = state_directory();
   out.core.launcher = beside + "/vivarium-zygote";
   out.core.runtime = beside + "/../lib/vivarium";
   out.builds.tool = beside + "/../lib/vivarium-host/environment_tool.py";
@@ -149,6 +152,9 @@ status application::run() {
   server_->add_route(*ingress_);
   if (!config_.metrics)
     server_->hide_metrics();
+  files_ = std::make_unique<file_route>(
+      *core_, wider(config_.core.limits, config_.core.limits_max)[limit::workspace]);
+  server_->add_route(*files_);
   if (auto ok = open_doors(); ok) {
     core_->keep_from_sessions(server_->endpoints());
     server_->start();
@@ -161,6 +167,7 @@ status application::run() {
   }
   core_->run();
   server_.reset();
+  files_.reset();
   ingress_.reset();
   environments_.reset();
   auth_.reset();

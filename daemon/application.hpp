@@ -17,6 +17,7 @@
 
 namespace vivarium {
 
+class file_route;
 class http_broker;
 
 /// Returns the configuration that the command line asks for. `invalid_argument` with all problems.
@@ -56,6 +57,7 @@ private:
   std::unique_ptr<service> core_;
   std::unique_ptr<environment_desk> environments_;
   std::unique_ptr<authenticator> auth_;
+  std::unique_ptr<file_route> files_;
   std::unique_ptr<app_ingress> ingress_;
   std::unique_ptr<server> server_;
   boost::asio::signal_set signals_{reactor_};

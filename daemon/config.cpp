@@ -10,6 +10,7 @@
 #include "daemon/config_pools.hpp"
 #include "daemon/config_reader.hpp"
 #include "daemon/config_tenants.hpp"
+#include "daemon/config_volumes.hpp"
 
 #include <algorithm>
 #include <array>
@@ -78,6 +79,9 @@ void read_server(table_reader in, config& into) {
   in.take_duration("write_timeout", net.write_timeout, {second, hour});
   in.take_duration("ping_interval", net.ping_interval, {second, hour});
   in.take_duration("drain_timeout", into.drain_timeout, {0, hour});
+  in.take("state_dir", into.core.state_dir);
+  if (!into.core.state_dir.empty() && into.core.state_dir.front() != '/')
+    in.complain("state_dir", "must be an absolute path");
   in.finish();
 }
 
@@ -162,6 +166,8 @@ void read_limits(table_reader in, config& into) {
     usual = *highest; // What nobody configured follows.
   }
   in.take_size("source", core.source_bytes, {kib, 60 * mib});
+  in.take_size("transaction_bytes", core.transaction_bytes, {mib, 1024 * gib});
+  in.take_size("volume", core.volume_bytes, {4 * kib, 1024 * gib});
   in.take_duration("event_log_ttl", core.log_ttl, {second, day});
   in.take_count("kept_executions", core.kept_executions, {0, 1'000'000});
   in.take_count("sessions", core.max_sessions, {1, 1'000'000});
@@ -283,6 +289,7 @@ config_problems parse_config(config& into, std::string_view text, std::string_vi
   read_auth(root.below("auth"), into);
   read_tenants(root.below("tenants"), into);
   check_session_pools(session_pools, into);
+  read_volumes(root.below("volumes"), into);
   read_messages(root.below("messages"), into);
   read_log(root.below("log"), into);
   read_audit(root.below("audit"), into);

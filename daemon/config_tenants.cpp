@@ -90,6 +90,7 @@ void read_tenant(table_reader& in, const config& of, const std::string& name,
   in.take_count("cpu_weight", into.cpu_weight, {1, 10'000});
   in.take_size("group_memory", into.group_memory, {64 * mib, std::int64_t{1} << 50});
   in.take_count("group_pids", into.group_pids, {16, 4'000'000});
+  in.take_size("volumes_bytes", into.volumes_bytes, {4'096, std::int64_t{1} << 50});
   in.take_word("processes", {"none", "children"},
                [&](std::size_t i) { into.processes = static_cast<process_mode>(i); });
   in.take("trust_group", into.trust_group);

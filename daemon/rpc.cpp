@@ -31,6 +31,19 @@ std::shared_ptr<basic_call> begin_any(const context& with, const question& asked
     case method::handle_stream:
     case method::invoke: return begin_app(with, asked, std::move(who), tag);
     case method::receive: return begin_receive(with, asked, std::move(who), tag);
+    case method::get_file:
+    case method::put_file:
+    case method::stat_file:
+    case method::list_files:
+    case method::make_directory:
+    case method::move_file:
+    case method::remove_file:
+    case method::read_file:
+    case method::write_file:
+    case method::create_volume:
+    case method::list_volumes:
+    case method::remove_volume:
+    case method::commit_volume: return begin_file(with, asked, std::move(who), tag);
     case method::build_environment: return begin_build(with, asked, std::move(who), tag);
     case method::register_environment:
     case method::get_environment:
@@ -61,6 +74,8 @@ bool may_be_long(method what) noexcept {
     case method::invoke:
     case method::serve:
     case method::answer:
+    case method::put_file:
+    case method::write_file:
     case method::register_environment:
     case method::verify_environment:
     case method::release_refs: return true;

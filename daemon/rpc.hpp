@@ -54,6 +54,19 @@ enum class method : std::uint8_t {
   set_routes,
   send,
   receive,
+  get_file,
+  put_file,
+  stat_file,
+  list_files,
+  make_directory,
+  move_file,
+  remove_file,
+  read_file,
+  write_file,
+  create_volume,
+  list_volumes,
+  remove_volume,
+  commit_volume,
   register_environment,
   build_environment,
   get_environment,
@@ -85,7 +98,7 @@ struct method_info {
   bool safe;                   ///< Has no side effects: Connect allows GET.
 };
 
-inline constexpr std::size_t method_count = 48;
+inline constexpr std::size_t method_count = 61;
 [[nodiscard]] const method_info& info_of(method id) noexcept;
 /// Each returns nothing when there is no such method.
 [[nodiscard]] const method_info* find_by_path(std::string_view path) noexcept;

@@ -135,6 +135,9 @@ std::shared_ptr<basic_call> begin_environment(const context& with, const questio
 /// What a session's interpreter is asked beside running code.
 std::shared_ptr<basic_call> begin_operation(const context& with, const question& asked,
                                             std::shared_ptr<asker> who, std::uint64_t tag);
+/// Files and volumes.
+std::shared_ptr<basic_call> begin_file(const context& with, const question& asked,
+                                       std::shared_ptr<asker> who, std::uint64_t tag);
 /// Everything that is one question to the service and one answer.
 std::shared_ptr<basic_call> begin_simple(const context& with, const question& asked,
                                          std::shared_ptr<asker> who, std::uint64_t tag);

@@ -13,6 +13,8 @@ namespace {
 #define POOL "/vivarium.v1.PoolService/"
 #define APP "/vivarium.v1.AppService/"
 #define MESSAGE "/vivarium.v1.MessageService/"
+#define FILE "/vivarium.v1.FileService/"
+#define VOLUME "/vivarium.v1.VolumeService/"
 #define ENVIRONMENT "/vivarium.v1.EnvironmentService/"
 #define STORE "/vivarium.v1.StoreService/"
 constexpr std::array<method_info, method_count> methods{{
@@ -59,6 +61,24 @@ constexpr std::array<method_info, method_count> methods{{
     {method::set_routes, "set_routes", POOL "SetRoutes", "setRoutes", 43, 43, false, false},
     {method::send, "send", MESSAGE "Send", "send", 44, 44, false, false},
     {method::receive, "receive", MESSAGE "Receive", "receive", 45, 45, true, false},
+    {method::get_file, "get_file", FILE "GetFile", "getFile", 200, 200, false, true},
+    {method::put_file, "put_file", FILE "PutFile", "putFile", 201, 201, false, false},
+    {method::stat_file, "stat_file", FILE "StatFile", "statFile", 202, 202, false, true},
+    {method::list_files, "list_files", FILE "ListFiles", "listFiles", 203, 203, false, true},
+    {method::make_directory, "make_directory", FILE "MakeDirectory", "makeDirectory", 204, 204,
+     false, false},
+    {method::move_file, "move_file", FILE "MoveFile", "moveFile", 205, 205, false, false},
+    {method::remove_file, "remove_file", FILE "RemoveFile", "removeFile", 206, 206, false, false},
+    {method::read_file, "read_file", FILE "ReadFile", "readFile", 207, 207, true, false},
+    {method::write_file, "write_file", FILE "WriteFile", "writeFile", 208, 208, false, false},
+    {method::create_volume, "create_volume", VOLUME "CreateVolume", "createVolume", 210, 210, false,
+     false},
+    {method::list_volumes, "list_volumes", VOLUME "ListVolumes", "listVolumes", 211, 211, false,
+     true},
+    {method::remove_volume, "remove_volume", VOLUME "RemoveVolume", "removeVolume", 212, 212, false,
+     false},
+    {method::commit_volume, "commit_volume", VOLUME "CommitVolume", "commitVolume", 213, 213, false,
+     false},
     {method::register_environment, "register_environment", ENVIRONMENT "RegisterEnvironment",
      "registerEnvironment", 220, 220, false, false},
     {method::build_environment, "build_environment", ENVIRONMENT "BuildEnvironment",
@@ -90,6 +110,8 @@ constexpr std::array<method_info, method_count> methods{{
 #undef HOST
 #undef POOL
 #undef MESSAGE
+#undef FILE
+#undef VOLUME
 #undef ENVIRONMENT
 #undef STORE
 #undef APP

@@ -68,8 +68,9 @@ private:
                            }));
         return;
       case method::close_session:
-        if (auto id = wire::decode_session(message::close_session_request, as, bytes); check(id))
-          core.close_session(tenant, *id, to<done>(encode_nothing));
+        if (auto what = wire::decode_close_session(as, bytes); check(what))
+          core.close_session(tenant, what->session, what->discard_volumes,
+                             to<done>(encode_nothing));
         return;
       case method::list_pools: return list_pools(core, asked);
       case method::close_pool:

@@ -15,6 +15,7 @@ namespace {
 // Numbers of vivarium.v1.ErrorKind; a test holds them against the schema.
 enum kind : std::uint32_t {
   kind_timeout = 3,
+  kind_io = 5,
   kind_limit = 7,
   kind_busy = 8,
   kind_cancelled = 9,
@@ -128,6 +129,10 @@ failure_face face_of(errc code) noexcept {
     case errc::session_lost: return {"aborted", 409, kind_session_lost};
     case errc::worker_busy: return {"resource_exhausted", 429, kind_busy};
     case errc::session_worker_unavailable: return {"aborted", 409, kind_session_lost};
+    case errc::is_directory: return {"failed_precondition", 400, kind_io};
+    case errc::not_directory: return {"failed_precondition", 400, kind_io};
+    case errc::no_space: return {"resource_exhausted", 429, kind_limit};
+    case errc::checksum_mismatch: return {"invalid_argument", 400, kind_invalid_argument};
     case errc::unavailable: return {"unavailable", 503, kind_internal};
     case errc::sandbox_unavailable: return {"unavailable", 503, kind_internal};
     case errc::unimplemented: return {"unimplemented", 501, kind_invalid_argument};

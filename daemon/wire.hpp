@@ -85,6 +85,31 @@ enum class message : std::uint8_t {
   send_response,
   receive_request,
   receive_response,
+  get_file_request,
+  get_file_response,
+  put_file_request,
+  put_file_response,
+  stat_file_request,
+  stat_file_response,
+  list_files_request,
+  list_files_response,
+  make_directory_request,
+  make_directory_response,
+  move_file_request,
+  move_file_response,
+  remove_file_request,
+  remove_file_response,
+  read_file_request,
+  read_file_response,
+  write_file_request,
+  write_file_response,
+  create_volume_request,
+  create_volume_response,
+  list_volumes_request,
+  list_volumes_response,
+  remove_volume_request,
+  commit_volume_request,
+  commit_volume_response,
   register_environment_request,
   register_environment_response,
   build_environment_request,
@@ -219,7 +244,12 @@ inline constexpr std::uint32_t most_frames = 100;                ///< Of tracema
 [[nodiscard]] result<session_request> decode_create_session(codec as, std::string_view bytes);
 /// The same in binary, wherever it is embedded.
 [[nodiscard]] result<session_request> read_create_session(std::string_view bytes);
-/// GetSession, CloseSession, ListNamespaces: the session.
+struct close_request {
+  std::string session;
+  bool discard_volumes = false;
+};
+[[nodiscard]] result<close_request> decode_close_session(codec as, std::string_view bytes);
+/// GetSession, ListNamespaces: the session.
 [[nodiscard]] result<std::string> decode_session(message type, codec as, std::string_view bytes);
 [[nodiscard]] result<namespace_request> decode_create_namespace(codec as, std::string_view bytes);
 [[nodiscard]] result<session_and_namespace> decode_destroy_namespace(codec as,

@@ -9,6 +9,7 @@
 #include "vivarium/v1/connection.pb.h"
 #include "vivarium/v1/environment.pb.h"
 #include "vivarium/v1/execution.pb.h"
+#include "vivarium/v1/file.pb.h"
 #include "vivarium/v1/host.pb.h"
 #include "vivarium/v1/message.pb.h"
 #include "vivarium/v1/pool.pb.h"
@@ -81,20 +82,41 @@ const Message& prototype_of(message type) {
     case message::send_response: return v1::SendResponse::default_instance();
     case message::receive_request: return v1::ReceiveRequest::default_instance();
     case message::receive_response: return v1::ReceiveResponse::default_instance();
+    case message::get_file_request: return v1::GetFileRequest::default_instance();
+    case message::get_file_response: return v1::GetFileResponse::default_instance();
+    case message::put_file_request: return v1::PutFileRequest::default_instance();
+    case message::put_file_response: return v1::PutFileResponse::default_instance();
+    case message::stat_file_request: return v1::StatFileRequest::default_instance();
+    case message::stat_file_response: return v1::StatFileResponse::default_instance();
+    case message::list_files_request: return v1::ListFilesRequest::default_instance();
+    case message::list_files_response: return v1::ListFilesResponse::default_instance();
+    case message::make_directory_request: return v1::MakeDirectoryRequest::default_instance();
+    case message::make_directory_response: return v1::MakeDirectoryResponse::default_instance();
+    case message::move_file_request: return v1::MoveFileRequest::default_instance();
+    case message::move_file_response: return v1::MoveFileResponse::default_instance();
+    case message::remove_file_request: return v1::RemoveFileRequest::default_instance();
+    case message::remove_file_response: return v1::RemoveFileResponse::default_instance();
+    case message::read_file_request: return v1::ReadFileRequest::default_instance();
+    case message::read_file_response: return v1::ReadFileResponse::default_instance();
+    case message::write_file_request: return v1::WriteFileRequest::default_instance();
+    case message::write_file_response: return v1::WriteFileResponse::default_instance();
+    case message::create_volume_request: return v1::CreateVolumeRequest::default_instance();
+    case message::create_volume_response: return v1::CreateVolumeResponse::default_instance();
+    case message::list_volumes_request: return v1::ListVolumesRequest::default_instance();
+    case message::list_volumes_response: return v1::ListVolumesResponse::default_instance();
+    case message::remove_volume_request: return v1::RemoveVolumeRequest::default_instance();
+    case message::commit_volume_request: return v1::CommitVolumeRequest::default_instance();
+    case message::commit_volume_response: return v1::CommitVolumeResponse::default_instance();
     case message::register_environment_request:
       return v1::RegisterEnvironmentRequest::default_instance();
     case message::register_environment_response:
       return v1::RegisterEnvironmentResponse::default_instance();
-    case message::build_environment_request:
-      return v1::BuildEnvironmentRequest::default_instance();
+    case message::build_environment_request: return v1::BuildEnvironmentRequest::default_instance();
     case message::build_environment_response:
       return v1::BuildEnvironmentResponse::default_instance();
-    case message::get_environment_request:
-      return v1::GetEnvironmentRequest::default_instance();
-    case message::get_environment_response:
-      return v1::GetEnvironmentResponse::default_instance();
-    case message::list_environments_request:
-      return v1::ListEnvironmentsRequest::default_instance();
+    case message::get_environment_request: return v1::GetEnvironmentRequest::default_instance();
+    case message::get_environment_response: return v1::GetEnvironmentResponse::default_instance();
+    case message::list_environments_request: return v1::ListEnvironmentsRequest::default_instance();
     case message::list_environments_response:
       return v1::ListEnvironmentsResponse::default_instance();
     case message::verify_environment_request:

@@ -2,6 +2,7 @@
 #include "bridge/natural.hpp"
 #include "daemon/wire.hpp"
 #include "daemon/wire_bytes.hpp"
+#include "daemon/wire_file.hpp"
 #include "daemon/wire_limits.hpp"
 #include "daemon/wire_verdict.hpp"
 
@@ -59,6 +60,8 @@ std::string encode_info(const session_info& what) {
   append_limits(out, 14, what.limits);
   append_text(out, 20, what.egress);
   append_number(out, 21, static_cast<std::uint64_t>(what.processes) + 1);
+  for (const auto& one : what.volumes)
+    append_mount(out, 41, one);
   return out;
 }
 

@@ -3,6 +3,7 @@
 
 #include "daemon/wire_eval_json.hpp"
 #include "daemon/wire_fields.hpp"
+#include "daemon/wire_file.hpp"
 #include "daemon/wire_limits.hpp"
 
 #include <utility>
@@ -91,6 +92,12 @@ status read_eval_field(eval_fields& into, pbf_reader& reader) {
     case text_field(18): return read_run_limits(what, view_of(reader));
     case text_field(20): return take_text(what.timeout_profile, reader, "timeout_profile");
     case text_field(21): return take_text(what.within_call, reader, "within_call");
+    case number_field(40): what.track_files = reader.get_uint64() != 0; return done{};
+    case number_field(41): what.transaction = reader.get_uint64() != 0; return done{};
+    case text_field(42):
+      if (!what.files)
+        what.files = std::make_shared<std::vector<std::pair<std::string, std::string>>>();
+      return take_file(*what.files, reader);
     case text_field(60): {
       auto own = std::make_shared<determinism>(what.repeats ? *what.repeats : determinism{});
       auto ok = read_determinism(*own, view_of(reader));
@@ -129,6 +136,8 @@ status read_run_option(eval_fields& into, pbf_reader& reader) {
     case text_field(6): return read_value_options(into.values, view_of(reader));
     case text_field(20): return take_text(into.what.timeout_profile, reader, "timeout_profile");
     case text_field(21): return take_text(into.what.within_call, reader, "within_call");
+    case number_field(40): into.what.track_files = reader.get_uint64() != 0; return done{};
+    case number_field(41): into.what.transaction = reader.get_uint64() != 0; return done{};
     default: return skip(reader);
   }
 }
@@ -149,6 +158,12 @@ status settle_run(eval_fields& fields, const defaults* base) {
     return wrong("`namespace` needs a session");
   if (!what.within_call.empty() && what.session.empty())
     return wrong("`within_call` needs the session that made the call");
+  if ((what.track_files || what.transaction) && !what.within_call.empty())
+    return wrong("what runs inside of a call cannot have its files followed: leave `track_files` "
+                 "and `transaction` to what made the call");
+  if (what.files && (!what.session.empty() || !what.pool.empty()))
+    return wrong("`files` are for a session of its own: leave `session` and `pool` empty, or use "
+                 "PutFile");
   auto values = check_value_options(fields.values);
   if (!values)
     return std::move(values).why();

@@ -2,6 +2,7 @@
 #include "bridge/validate.hpp"
 #include "daemon/wire_capability.hpp"
 #include "daemon/wire_fields.hpp"
+#include "daemon/wire_file.hpp"
 #include "daemon/wire_limits.hpp"
 #include "daemon/wire_value.hpp"
 
@@ -169,6 +170,8 @@ status read_session_field(session_request& what, parts& more, pbf_reader& r) {
     case text_field(20): return take_text(what.egress, r, "egress");
     case number_field(21): return take_processes(what.processes, r);
     case text_field(30): return take_module(what, r);
+    case text_field(40): return take_file(what.files, r);
+    case text_field(41): return take_mount(what.volumes, r);
     case text_field(60): return read_determinism(what.repeats, view_of(r));
     case number_field(31):
       what.log_level = static_cast<std::uint8_t>(std::clamp(r.get_enum(), 0, 7));
@@ -256,6 +259,23 @@ status read_namespace_field(namespace_request& what, parts& more, pbf_reader& r)
 }
 
 } // namespace
+
+result<close_request> decode_close_session(codec as, std::string_view bytes) {
+  close_request what;
+  binary_form form{message::close_session_request, as, bytes};
+  auto ok = form.read([&](pbf_reader& r) -> status {
+    switch (field_of(r)) {
+      case text_field(1): return take_text(what.session, r, "session");
+      case number_field(40): what.discard_volumes = r.get_uint64() != 0; return done{};
+      default: return skip(r);
+    }
+  });
+  if (!ok)
+    return std::move(ok).why();
+  if (what.session.empty())
+    return wrong("`session` is required");
+  return what;
+}
 
 result<session_request> decode_create_session(codec as, std::string_view bytes) {
   if (as == codec::proto || bytes.empty())

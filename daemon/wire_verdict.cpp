@@ -4,6 +4,7 @@
 #include "bridge/natural.hpp"
 #include "bridge/raw_memory.hpp"
 #include "daemon/wire_bytes.hpp"
+#include "daemon/wire_file.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -79,6 +80,8 @@ std::string rest_of_verdict(const execution& source, fold output) {
     append_bytes(out, 8, encode_cause(*end.cause));
   append_number(out, 9, truncated(source, output) ? 1 : 0);
   append_number(out, 10, end.displays_dropped);
+  if (end.files)
+    append_bytes(out, 20, encode_changes(*end.files));
   return out;
 }
 
@@ -115,7 +118,7 @@ void append_stream_json(std::string& out, std::string_view name, std::string_vie
 
 bool plain_outcome(const execution& source, result_format format, fold output) {
   const auto& end = *source.end();
-  if (end.outcome == verdict::kind::error || end.cause || end.displays_dropped > 0)
+  if (end.outcome == verdict::kind::error || end.cause || end.displays_dropped > 0 || end.files)
     return false;
   if (end.outcome == verdict::kind::value && format != result_format::json)
     return false;

@@ -23,6 +23,10 @@ std::string_view name_of(errc code) noexcept {
     case errc::session_lost: return "session_lost";
     case errc::worker_busy: return "worker_busy";
     case errc::session_worker_unavailable: return "session_worker_unavailable";
+    case errc::is_directory: return "is_directory";
+    case errc::not_directory: return "not_directory";
+    case errc::no_space: return "no_space";
+    case errc::checksum_mismatch: return "checksum_mismatch";
     case errc::unavailable: return "unavailable";
     case errc::unimplemented: return "unimplemented";
     case errc::malformed: return "malformed";

@@ -28,6 +28,10 @@ enum class errc : std::uint8_t {
   session_lost,
   worker_busy,                ///< No session of a pool is free, and the call would not wait.
   session_worker_unavailable, ///< The session that a key of a pool stands for has ended.
+  is_directory,               ///< Where a file is needed.
+  not_directory,              ///< Where a directory is needed.
+  no_space,                   ///< A workspace or a volume is full.
+  checksum_mismatch,          ///< What arrived is not what was sent.
   unavailable,
   unimplemented,
   malformed,

@@ -77,6 +77,24 @@ int app_close_command(const std::string& server, const std::string& app);
 int send_command(const std::string& server, const std::string& to, const std::string& content);
 /// Writes the messages that come under a name, one in a line, until it is interrupted.
 int receive_command(const std::string& server, const std::string& name);
+/// What the commands on the files of a session were asked for.
+struct file_request {
+  std::string server;
+  std::string session;
+  std::string path;  ///< In the session's workspace; also what is moved.
+  std::string other; ///< A file outside, "-" for stdin and stdout; or where it is moved to.
+  bool recursive = false;
+  bool replace = false;
+};
+
+/// Writes a file of the caller's, or stdin, into a session.
+int put_command(const file_request& how);
+/// Writes a file of a session to one of the caller's, or stdout.
+int get_command(const file_request& how);
+int list_command(const file_request& how);
+int stat_command(const file_request& how);
+int move_command(const file_request& how);
+int remove_command(const file_request& how);
 /// Gets, sets, deletes or lists what the tenant's key-value store has.
 int store_command(const std::string& server, const std::string& order, const std::string& key,
                   const std::string& json);

@@ -36,6 +36,7 @@ struct command_line {
   bool once = false;
   run_request how;
   host_request host;
+  file_request files;
   environment_order environment;
   app_request app;
 };
@@ -112,6 +113,21 @@ bool read_durations(command_line& line) {
   return true;
 }
 
+int dispatch_files(const CLI::App& app, command_line& line) {
+  line.files.server = line.how.server;
+  if (app.got_subcommand("put"))
+    return put_command(line.files);
+  if (app.got_subcommand("get"))
+    return get_command(line.files);
+  if (app.got_subcommand("ls"))
+    return list_command(line.files);
+  if (app.got_subcommand("stat"))
+    return stat_command(line.files);
+  if (app.got_subcommand("mv"))
+    return move_command(line.files);
+  return remove_command(line.files);
+}
+
 int dispatch_environments(const CLI::App& env, command_line& line) {
   auto& how = line.environment;
   how.server = line.how.server;
@@ -179,6 +195,8 @@ int dispatch(const CLI::App& app, command_line& line) {
     return send_command(line.how.server, line.subject, line.name);
   if (app.got_subcommand("receive"))
     return receive_command(line.how.server, line.subject);
+  if (app.got_subcommand("files"))
+    return dispatch_files(*app.get_subcommand("files"), line);
   if (const auto* env = app.get_subcommand("env"); *env)
     return dispatch_environments(*env, line);
   if (app.got_subcommand("store"))
@@ -210,6 +228,32 @@ void add_job_commands(CLI::App& app, command_line& line) {
   send->add_option("JSON", line.name, "The message")->required();
   auto* receive = app.add_subcommand("receive", "Prints messages as they come, one in a line");
   receive->add_option("NAME", line.subject, "Name to receive under")->required();
+}
+
+void add_file_commands(CLI::App& app, command_line& line) {
+  auto& how = line.files;
+  auto* files = app.add_subcommand("files", "Works on the files of a session");
+  files->require_subcommand(1);
+  auto add = [&](const char* name, const char* what, bool path_required = true) {
+    auto* one = files->add_subcommand(name, what);
+    one->add_option("SESSION", how.session, "Name or id of the session")->required();
+    auto* path = one->add_option("PATH", how.path, "Path in its workspace");
+    if (path_required)
+      path->required();
+    return one;
+  };
+  add("put", "Writes a file into the workspace, whole or not at all")
+      ->add_option("FILE", how.other, "File to be read; - or nothing reads stdin");
+  add("get", "Reads a file of the workspace")
+      ->add_option("FILE", how.other, "File to be written; - or nothing writes to stdout");
+  add("ls", "Lists a directory", false)
+      ->add_flag("-r,--recursive", how.recursive, "Also what is in its directories");
+  add("stat", "Describes a file");
+  auto* move = add("mv", "Moves a file or directory");
+  move->add_option("TO", how.other, "Its new path in the workspace")->required();
+  move->add_flag("-f,--replace", how.replace, "Replace a file that is there");
+  add("rm", "Removes a file or directory")
+      ->add_flag("-r,--recursive", how.recursive, "With all that is in it");
 }
 
 void add_environment_commands(CLI::App& app, command_line& line) {
@@ -332,6 +376,7 @@ void add_commands(CLI::App& app, command_line& line) {
   add_place_options(*repl, line);
   app.add_subcommand("sessions", "Lists the live sessions");
   add_job_commands(app, line);
+  add_file_commands(app, line);
   add_environment_commands(app, line);
   add_store_command(app, line);
   add_app_commands(app, line);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that outlive or betray (threats 44, 46, 47). The daemon has no way to read or write a
-session's files yet, so what goes wrong in such an interface (43, 45) has nothing to go wrong in."""
+"""Files that outlive or betray (threats 44, 46, 47). What goes wrong where clients read and write a
+session's files (43, 45) is in integration/test_file_attacks.py."""
 
 import os
 import unittest

@@ -45,6 +45,8 @@ def main():
 
 def attack(daemon, node, files, keys):
     """Runs the files while a neighbour looks on; returns 0 when all is as it was before."""
+    with daemon.client(keys.get("VIVARIUM_API_KEY")) as client:
+        client.call("VolumeService/ListVolumes")  # What it opens stays open.
     neighbour = bystander.Bystander(daemon)
     before = bystander.settled(daemon)
     done = subprocess.run(

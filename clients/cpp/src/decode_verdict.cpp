@@ -141,6 +141,15 @@ verdict decode(v1::Verdict& from, const origin& at) {
   for (auto& each : *from.mutable_displays())
     out.displays.push_back(decode_display(each));
   out.displays_dropped = from.displays_dropped();
+  if (from.has_files()) {
+    const auto& files = from.files();
+    out.files = file_changes{{files.added().begin(), files.added().end()},
+                             {files.modified().begin(), files.modified().end()},
+                             {files.deleted().begin(), files.deleted().end()},
+                             files.truncated(),
+                             static_cast<files_outcome>(files.outcome()),
+                             files.problem()};
+  }
   out.usage = decode(from.usage());
   out.session = static_cast<session_outcome>(from.session());
   if (from.has_cause() && !from.cause().cause().empty())

@@ -199,6 +199,8 @@ void put_run(const run_options& from, Message& to) {
   encode(from.values, values);
   if (values.ByteSizeLong() != 0)
     *to.mutable_value_options() = std::move(values);
+  to.set_track_files(from.track_files);
+  to.set_transaction(from.transaction);
 }
 
 /// Of the session that a request makes, if it makes one.
@@ -226,6 +228,7 @@ void encode(const task::source& from, const place& at, v1::EvalRequest& to) {
   put_limits(from.options.limits, to);
   put_run(from.options, to);
   to.set_within_call(either(from.options.within_call, at.within));
+  to.mutable_files()->insert(from.options.files.begin(), from.options.files.end());
   put(from.variables, *to.mutable_variables(), at.on);
 }
 
@@ -329,6 +332,13 @@ void encode(const session_options& from, v1::CreateSessionRequest& to,
   for (const auto& each : from.modules)
     encode(each, *to.add_modules(), on);
   to.set_log_level(static_cast<v1::LogLevel>(from.log_level));
+  to.mutable_files()->insert(from.files.begin(), from.files.end());
+  for (const auto& each : from.volumes) {
+    auto& mount = *to.add_volumes();
+    mount.set_volume(each.volume);
+    mount.set_path(each.path);
+    mount.set_access(each.write ? v1::VOLUME_ACCESS_WRITE : v1::VOLUME_ACCESS_READ);
+  }
   encode(from.determinism, to);
   encode(from.capabilities, to);
   if (!from.init)

@@ -4,6 +4,7 @@
 #include "clients/cpp/src/wire.hpp"
 
 #include <google/protobuf/util/json_util.h>
+#include <vivarium/files.hpp>
 
 namespace vivarium {
 inline namespace client_v1 {
@@ -56,6 +57,15 @@ std::shared_ptr<const verdict> unpack(v1::ServerFrame& frame, const origin& at,
   out.push_back({from.sequence(), from.sender(), from.to(), std::move(content),
                  system_clock::time_point{duration_cast<system_clock::duration>(when)},
                  from.lost_before()});
+  return nullptr;
+}
+
+std::shared_ptr<const verdict> unpack(v1::ServerFrame& frame, const origin&,
+                                      std::vector<file_piece>& out) {
+  auto& from = *frame.mutable_read_file();
+  if (from.has_file()) // It is open.
+    return nullptr;
+  out.push_back({std::move(*from.mutable_data()), from.sha256(), from.size()});
   return nullptr;
 }
 
@@ -239,6 +249,7 @@ std::shared_ptr<const verdict> feed<T>::end_verdict() {
 template class feed<value>;
 template class feed<event>;
 template class feed<message>;
+template class feed<file_piece>;
 template class feed<build_step>;
 
 } // namespace detail
@@ -301,6 +312,7 @@ std::shared_ptr<const verdict> basic_stream<T>::end_verdict() const {
 template class basic_stream<value>;
 template class basic_stream<event>;
 template class basic_stream<message>;
+template class basic_stream<file_piece>;
 template class basic_stream<build_step>;
 
 } // namespace client_v1

@@ -6,6 +6,8 @@
 #include "daemon/wire.hpp"
 #include "daemon/wire_app.hpp"
 #include "daemon/wire_eval_json.hpp"
+#include "daemon/wire_file.hpp"
+#include "sandbox/workspace_path.hpp"
 
 #include <cstdint>
 #include <cstdlib>
@@ -38,6 +40,21 @@ void compare(std::string_view json) {
   auto quick = wire::decode_eval(wire::codec::json, json);
   if (static_cast<bool>(slow) != static_cast<bool>(quick)
       || (slow && (slow->source != quick->source || slow->name_space != quick->name_space)))
+    std::abort();
+}
+
+void check_file(wire::message type, wire::codec as, std::string_view bytes) {
+  auto what = wire::decode_file(type, as, bytes);
+  if (!what)
+    return;
+  if (!bridge::is_utf8(what->path) || (!what->sha256.empty() && what->sha256.size() != 32))
+    std::abort();
+  // What a path may lead to is for the kernel to say; what it may look like is said here.
+  if (auto path = sandbox::workspace_path(what->path);
+      path
+      && (path->starts_with('/') || path->ends_with('/') || *path == ".."
+          || path->starts_with("../") || path->find("/../") != std::string::npos
+          || path->find("//") != std::string::npos))
     std::abort();
 }
 
@@ -88,7 +105,13 @@ void decode(unsigned which, wire::codec as, std::string_view bytes) {
           if (!bridge::is_header_name(name) || !bridge::is_header_value(value))
             std::abort();
       break;
-    default: check(wire::decode_invoke(as, bytes)); break;
+    case 17: check(wire::decode_invoke(as, bytes)); break;
+    case 18: check_file(wire::message::put_file_request, as, bytes); break;
+    case 19: check_file(wire::message::list_files_request, as, bytes); break;
+    case 20: check_file(wire::message::move_file_request, as, bytes); break;
+    case 21: check_file(wire::message::read_file_request, as, bytes); break;
+    case 22: check_file(wire::message::write_file_request, as, bytes); break;
+    default: (void)wire::decode_volume(wire::message::commit_volume_request, as, bytes); break;
   }
 }
 
@@ -98,6 +121,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0)
     return 0;
   auto as = (data[0] & 1) != 0 ? wire::codec::json : wire::codec::proto;
-  decode(data[0] / 2u % 18, as, {reinterpret_cast<const char*>(data) + 1, size - 1});
+  decode(data[0] / 2u % 24, as, {reinterpret_cast<const char*>(data) + 1, size - 1});
   return 0;
 }

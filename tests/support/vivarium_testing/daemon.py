@@ -26,6 +26,8 @@ low = 1
 grace = "1000ms"
 start_timeout = "{waiting.scaled(30)}s"
 
+[server]
+state_dir = "{{folder}}/kept"
 [store]
 path = "{{folder}}/store.db"
 """

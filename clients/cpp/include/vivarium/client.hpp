@@ -10,6 +10,7 @@
 #include <vivarium/connection.hpp>
 #include <vivarium/convert.hpp>
 #include <vivarium/error.hpp>
+#include <vivarium/files.hpp>
 #include <vivarium/host.hpp>
 #include <vivarium/options.hpp>
 #include <vivarium/ref.hpp>

@@ -94,7 +94,10 @@ struct run_options {
   session_limits limits = {};    ///< Of a one-shot or a session that is made.
   /// Id of a call of the session's that this is part of answering; see `host_call::session`.
   std::string within_call = {};
-  bool detach = false; ///< Of `start`: nobody asks for the verdict, a failure is counted.
+  bool detach = false;      ///< Of `start`: nobody asks for the verdict, a failure is counted.
+  bool track_files = false; ///< The verdict tells what became of the session's files.
+  bool transaction = false; ///< The same, and it is undone when the code fails.
+  std::map<std::string, std::string> files = {}; ///< Of a one-shot: path to content.
 };
 
 /// Options of a stream.
@@ -102,6 +105,13 @@ struct stream_options {
   run_options run = {};
   std::uint32_t window = 1'024;      ///< Items that may be under way; at least 1.
   std::chrono::milliseconds idle{0}; ///< Longest time an item may take; 0 for the daemon's default.
+};
+
+/// A volume that a session gets a copy of.
+struct volume_mount {
+  std::string volume = {};
+  std::string path = {}; ///< Directory in the workspace; empty for the volume's name.
+  bool write = false;    ///< The copy can be written back.
 };
 
 /// What a session runs before it is ready.
@@ -165,6 +175,9 @@ struct session_options {
   std::vector<host_module> modules = {};
   /// What `vivarium.LoggingHandler` drops is below this; unset: info.
   enum log_level log_level = log_level::unset;
+  std::map<std::string, std::string> files =
+      {}; ///< In the workspace from the start: path to content.
+  std::vector<volume_mount> volumes = {};
   struct determinism determinism = {};
   struct capabilities capabilities = {}; ///< A database, the store, web servers.
 };

@@ -134,6 +134,8 @@ public:
   [[nodiscard]] std::vector<variable_info> list_variables() const;
 };
 
+class session_files;
+
 /// A live interpreter. Closed when it is destroyed, unless it is detached; may outlive its client.
 class session : public detail::owner<session_info> {
 public:
@@ -148,6 +150,9 @@ public:
   session& detach() noexcept;
   /// Closes it and waits until it is.
   void close();
+
+  /// Its files; include <vivarium/files.hpp>.
+  [[nodiscard]] session_files files() const;
 
   /// How it stands now; that it is dead is an answer, with the reason.
   [[nodiscard]] session_info status() const { return prepare_status().get(); }

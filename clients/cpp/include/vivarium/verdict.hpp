@@ -6,6 +6,19 @@
 namespace vivarium {
 inline namespace client_v1 {
 
+/// What became of a session's files through a transaction; numbers equal vivarium.v1.FilesOutcome.
+enum class files_outcome : std::uint8_t { unset = 0, kept, rolled_back, lost, damaged };
+
+/// What an execution did to its session's files; paths in the workspace.
+struct file_changes {
+  std::vector<std::string> added;
+  std::vector<std::string> modified;
+  std::vector<std::string> deleted;
+  bool truncated = false; ///< There are more than are listed.
+  files_outcome outcome = files_outcome::unset;
+  std::string problem;
+};
+
 /// One frame of a traceback.
 struct frame {
   std::string file;
@@ -109,6 +122,7 @@ struct verdict {
   std::string error_output;                        ///< What went to stderr.
   std::vector<display> displays;
   std::uint64_t displays_dropped = 0; ///< Beyond the session's limits.
+  std::optional<file_changes> files;  ///< Of the workspace, where that was asked for.
   struct usage usage;
   session_outcome session = session_outcome::unset;
   std::optional<stop_cause> cause; ///< Only when something stopped it.
