@@ -450,7 +450,7 @@ TEST_CASE("without keys there is the local tenant, which may have quotas", "[dae
 TEST_CASE("characters beyond ASCII are for strings and comments", "[daemon][unit]") {
   for (auto text :
        {"# \xc3\xa4\n[server]\norigins = [\"https://\xc3\xa4.org\"] # \xc3\xb6",
-        "\xef\xbb\xbf[environments.a]\npreload = ['\xc3\xa4', \"\"\"\n\xc3\xa4\\\"\"\"\"]"}) {
+        "\xef\xbb\xbf[environments.a]\npreload = ['\xc3\xa4']\ninit = \"\"\"\n\xc3\xa4\\\"\"\"\""}) {
     INFO(text);
     config into;
     CHECK(parse_config(into, text, "f").lines.empty());

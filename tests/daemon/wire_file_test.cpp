@@ -12,12 +12,11 @@
 
 using namespace vivarium;
 using wire::codec;
-using wire::message;
 
 namespace {
 
 template <class Message>
-result<wire::file_request> decode(message type, const Message& from) {
+result<wire::file_request> decode(wire::message type, const Message& from) {
   return wire::decode_file(type, codec::proto, from.SerializeAsString());
 }
 
@@ -46,7 +45,7 @@ TEST_CASE("requests about files are read, and checked", "[daemon][unit]") {
   put.set_sha256(std::string(32, 'x'));
   put.set_mode(0755);
   put.set_exclusive(true);
-  auto got = decode(message::put_file_request, put);
+  auto got = decode(wire::message::put_file_request, put);
   REQUIRE(got);
   CHECK(got->session == "s");
   CHECK(got->path == "a/b");
@@ -55,25 +54,25 @@ TEST_CASE("requests about files are read, and checked", "[daemon][unit]") {
   CHECK(got->mode == 0755);
   CHECK(got->exclusive);
   put.set_sha256("short");
-  CHECK_FALSE(decode(message::put_file_request, put));
+  CHECK_FALSE(decode(wire::message::put_file_request, put));
   put.clear_sha256();
   put.set_mode(010000);
-  CHECK_FALSE(decode(message::put_file_request, put));
+  CHECK_FALSE(decode(wire::message::put_file_request, put));
   put.clear_mode();
   put.clear_session();
-  CHECK_FALSE(decode(message::put_file_request, put));
+  CHECK_FALSE(decode(wire::message::put_file_request, put));
 
   v1::ReadFileRequest read;
   read.set_session("s");
   read.set_path("x");
-  auto all = decode(message::read_file_request, read);
+  auto all = decode(wire::message::read_file_request, read);
   REQUIRE(all);
   CHECK(all->length == std::numeric_limits<std::uint64_t>::max());
   CHECK(all->checksum);
   read.set_length(0);
   read.set_offset(7);
   read.set_no_checksum(true);
-  auto none = decode(message::read_file_request, read);
+  auto none = decode(wire::message::read_file_request, read);
   REQUIRE(none);
   CHECK(none->length == 0);
   CHECK(none->offset == 7);
@@ -82,25 +81,25 @@ TEST_CASE("requests about files are read, and checked", "[daemon][unit]") {
   v1::WriteFileRequest write;
   write.set_session("s");
   write.set_commit(true);
-  CHECK_FALSE(decode(message::write_file_request, write));
+  CHECK_FALSE(decode(wire::message::write_file_request, write));
   write.set_path("x");
-  CHECK(decode(message::write_file_request, write));
+  CHECK(decode(wire::message::write_file_request, write));
   write.set_discard(true);
-  CHECK_FALSE(decode(message::write_file_request, write));
+  CHECK_FALSE(decode(wire::message::write_file_request, write));
 
   v1::ListFilesRequest list;
   list.set_session("s");
   list.set_page_size(10'000);
-  CHECK(decode(message::list_files_request, list));
+  CHECK(decode(wire::message::list_files_request, list));
   list.set_page_size(10'001);
-  CHECK_FALSE(decode(message::list_files_request, list));
+  CHECK_FALSE(decode(wire::message::list_files_request, list));
 
   v1::MoveFileRequest move;
   move.set_session("s");
   move.set_from("a");
   move.set_to("b");
   move.set_replace(true);
-  auto moved = decode(message::move_file_request, move);
+  auto moved = decode(wire::message::move_file_request, move);
   REQUIRE(moved);
   CHECK(moved->path == "a");
   CHECK(moved->to == "b");
@@ -153,7 +152,7 @@ TEST_CASE("what is asked of a run's files is for runs that can be alone", "[daem
 TEST_CASE("paths that are no text are told twice, changes once", "[daemon][unit]") {
   sandbox::file_info info{"a\xff", sandbox::file_type::link, 3, 0644, 5, "t"};
   auto answer = parse<v1::StatFileResponse>(
-      wire::encode_file_info(message::stat_file_response, codec::proto, info));
+      wire::encode_file_info(wire::message::stat_file_response, codec::proto, info));
   CHECK(answer.file().path() == "a\xef\xbf\xbd");
   CHECK(answer.file().path_bytes() == "a\xff");
   CHECK(answer.file().type() == v1::FILE_TYPE_LINK);
