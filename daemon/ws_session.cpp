@@ -141,6 +141,9 @@ void ws_session::take_frame(const wire::client_frame& frame) {
     set_defaults(frame);
   } else if (const auto* method = rpc::find_by_request_field(frame.field)) {
     begin(frame, *method);
+  } else {
+    send_failure(frame.id, error{errc::invalid_argument, "no request is known by the field "
+                                                             + std::to_string(frame.field)});
   }
 }
 

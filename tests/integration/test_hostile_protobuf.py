@@ -203,7 +203,8 @@ class Hostile(DaemonCase):
                     answer = fields(ws.receive()[1])
                     self.assertEqual(fields(answer[ERROR])[1], b"invalid_argument")
             for name, message in (("no id", data(7, b"")), ("no body", number(1, 5)),
-                                  ("nothing", b""), ("unknown body", number(1, 5) + data(100, b""))):
+                                  ("nothing", b""), ("unknown body", number(1, 5) + data(100, b"")),
+                                  ("body beyond all", number(1, 5) + data(300, b""))):
                 with self.subTest(name):
                     ws.send_frame(BINARY, message)
                     answer = fields(ws.receive()[1])
