@@ -44,7 +44,7 @@ def start(folder, forbid, config=""):
     """Runs a daemon that is expected to refuse; returns the finished process."""
     path = os.path.join(folder, "vivarium.toml")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(daemons.CONFIG + config)
+        file.write((daemons.CONFIG + config).replace("{folder}", folder))
     return subprocess.run(
         [daemons.DAEMON, "--config", path, "--listen", "127.0.0.1:0"], preexec_fn=forbid,
         env=daemons.environment(folder), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,

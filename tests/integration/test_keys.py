@@ -281,7 +281,7 @@ class WithoutKeys(unittest.TestCase):
                              ('[tls]\nclient_ca = "/x"\n', "needs cert"),
                              ('[auth.certificates.x]\ntenant = "a"\n', "either subject or name"),
                              ('[tenants.A]\n', "a name is"),
-                             ('[tenants.a]\nenvironments = ["none"]\n', "is not in the configuration"),
+                             ('[tenants.a]\nenvironments = ["None"]\n', "not the name of an environment"),
                              ('[tenants.a]\nburst = 3\n', "requests_per_second"),
                              ('[tenants.a]\ncpu_weight = 0\n', "at least 1")):
             status, said = self.check(config)

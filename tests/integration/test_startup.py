@@ -234,8 +234,8 @@ class BrokenFromTheStart(unittest.TestCase):
                       "workers cannot be made ready")
 
     def test_another_environment(self):
-        """Not only the default one: the file asks for it to be there."""
-        self.gives_up("[environments.web]\npython = \"/nowhere/python3\"\n", "'web'")
+        """Not only the default one: the file asks for it to be there. `web` and `data` begin with their use."""
+        self.gives_up("[environments.site]\npython = \"/nowhere/python3\"\n", "'site'")
 
 
 class BrokenLater(unittest.TestCase):
