@@ -171,7 +171,8 @@ core::~core() {
 
 std::uint64_t core::submit(v1::ClientFrame& frame, handler on_answer) {
   const bool streams = frame.has_follow() || frame.has_stream() || frame.has_serve()
-                       || frame.has_receive() || frame.has_build_environment();
+                       || frame.has_receive() || frame.has_build_environment()
+                       || frame.has_read_file() || frame.has_handle_stream();
   std::string bytes;
   std::uint64_t id = 0;
   std::string gone;
