@@ -197,8 +197,22 @@ status tree_backup::put_back(const workspace& of, const std::string& path, const
   return done{};
 }
 
+// Where a directory was closed, even to its owner, nothing could be found, removed or put back.
+void tree_backup::open_up(const workspace& of) const {
+  as_owner rights{of};
+  for (const auto& [path, mark] : marks_.marks) {
+    if (mark.type != file_type::directory)
+      continue;
+    auto place = place_of(of, path);
+    unique_fd folder{place ? open_own(place->folder.get(), place->name) : -1};
+    if (folder)
+      (void)::fchmod(folder.get(), mark.mode | 0700);
+  }
+}
+
 status tree_backup::restore(const workspace& of) const {
   status outcome = done{};
+  open_up(of);
   auto now = take_snapshot(of);
   if (!now)
     return std::move(now).why();
@@ -208,13 +222,7 @@ status tree_backup::restore(const workspace& of) const {
   for (const auto& [path, mark] : marks_.marks) {
     if (mark.type != file_type::directory)
       continue;
-    auto folder = of.open_folder(path, true);
-    if (!folder && folder.why().code == errc::permission_denied) {
-      auto place = place_of(of, path);
-      if (place && ::fchmodat(place->folder.get(), place->name.c_str(), 0700, 0) == 0)
-        folder = of.open_folder(path, true);
-    }
-    if (!folder)
+    if (auto folder = of.open_folder(path, true); !folder)
       note(outcome, std::move(folder).why());
     else
       (void)::fchmod(folder->get(), mark.mode | 0700);

@@ -73,6 +73,7 @@ private:
   };
 
   status copy_file(const workspace& of, const std::string& path, std::uint64_t most);
+  void open_up(const workspace& of) const;
   status put_back(const workspace& of, const std::string& path, const file_mark& mark,
                   const content& what) const;
   [[nodiscard]] bool same(const unique_fd& file, const file_mark& mark, const content& what) const;

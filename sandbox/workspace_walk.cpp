@@ -55,21 +55,6 @@ bool each_name(int folder, Each each) {
   }
 }
 
-/// A directory of the owner's that the owner has closed to itself is opened again.
-int open_own(int folder, const std::string& name) {
-  int fd = ::openat(folder, name.c_str(), open_flags);
-  if (fd >= 0 || errno != EACCES)
-    return fd;
-  unique_fd handle{::openat(folder, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
-  if (!handle)
-    return -1;
-  std::array<char, 32> own{};
-  std::snprintf(own.data(), own.size(), "/proc/self/fd/%d", handle.get());
-  if (::chmod(own.data(), 0700) != 0)
-    return -1;
-  return ::openat(folder, name.c_str(), open_flags);
-}
-
 void open_up(int folder) {
   struct stat what {};
   if (::fstat(folder, &what) == 0 && (what.st_mode & 0700) != 0700)
@@ -151,6 +136,20 @@ struct lister {
 };
 
 } // namespace
+
+int open_own(int folder, const std::string& name) {
+  int fd = ::openat(folder, name.c_str(), open_flags);
+  if (fd >= 0 || errno != EACCES)
+    return fd;
+  unique_fd handle{::openat(folder, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+  if (!handle)
+    return -1;
+  std::array<char, 32> own{};
+  std::snprintf(own.data(), own.size(), "/proc/self/fd/%d", handle.get());
+  if (::chmod(own.data(), 0700) != 0)
+    return -1;
+  return ::openat(folder, name.c_str(), open_flags);
+}
 
 std::optional<file_info> describe(int folder, const char* name) {
   struct stat what {};

@@ -27,6 +27,10 @@ inline constexpr std::size_t most_walk_entries = 1'000'000;
 /// The names in an open directory, sorted; "." and ".." are left out. At most so many.
 [[nodiscard]] std::vector<std::string> names_in(int folder, std::size_t most);
 
+/// Opens a directory of the owner's in an open one, and where the owner has closed it to itself
+/// opens it to the owner first. Follows no link. -1, with errno set, when it cannot be done.
+[[nodiscard]] int open_own(int folder, const std::string& name);
+
 struct list_options {
   bool recursive = false;
   std::size_t most = 1'000; ///< Entries of the page.
