@@ -146,6 +146,9 @@ void session_files::put(put_wish how, std::string content, reply<put_outcome> to
 
 void session_files::put_all(std::vector<std::pair<std::string, std::string>> files,
                             reply<done> to) {
+  // A map has no order on the wire; what is said of two that exclude each other shall be the same.
+  std::sort(files.begin(), files.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   for (auto& [path, content] : files) {
     auto own = sandbox::workspace_path(path);
     if (own && own->empty())
