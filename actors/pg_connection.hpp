@@ -11,6 +11,7 @@
 #include <boost/asio/ssl/stream.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace vivarium::pg {
@@ -81,6 +82,8 @@ private:
   boost::asio::awaitable<status> fill();
   /// The next message; valid until the next call.
   boost::asio::awaitable<result<message>> next(std::size_t most);
+  status take_columns(answer& into, std::string_view body, std::optional<std::size_t>& columns,
+                      const sql_bounds& within, std::uint64_t& bytes);
   status take_row(answer& into, std::string_view body, std::size_t columns,
                   const sql_bounds& within, std::uint64_t& bytes);
   error broken(error why);

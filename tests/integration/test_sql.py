@@ -333,6 +333,11 @@ class Impostors(EgressCase):
         "row-without-columns": (WELCOME, message(b"D", struct.pack(">HI", 1, 0))),
         "many-columns": (WELCOME, message(b"T", struct.pack(">H", 65_535))),
         "endless-notices": (WELCOME, message(b"N", b"\0") * 20_000),
+        "columns-twice": (WELCOME, COLUMN * 2),
+        "wide-columns": (WELCOME, message(b"T", struct.pack(">H", 1) + b"x" * 5_000 + bytes(7)
+                                          + struct.pack(">I", 25) + bytes(8))),
+        "endless-tags": (WELCOME, message(b"C", b"SELECT 1\0") * 10_001),
+        "endless-errors": (WELCOME, message(b"E", b"\0") * 10_001),
         "copy": (WELCOME, message(b"G", b"\0\0\0")),
         "error-without-end": (WELCOME, message(b"E", b"Mxxxx") + message(b"Z", b"I")),
         "bytes-that-are-no-text": (WELCOME, COLUMN + message(b"D", struct.pack(">HI", 1, 2) + b"\xff\xfe")
@@ -349,14 +354,16 @@ class Impostors(EgressCase):
             one = cls.serve(_Rounds() if name == "endless-rounds" else Impostor(*answers))
             cls.config += configured(
                 name, f"postgresql://a:b@127.0.0.1:{one.port}/c?sslmode=disable",
-                'connect_timeout = "300ms"\nstatement_timeout = "300ms"\n')
+                'connect_timeout = "300ms"\nstatement_timeout = "300ms"\nbytes = "4KiB"\n')
         super().setUpClass()
 
     EXPECTED = {
         "silence": "does not answer", "not-postgres": "larger than", "endless-rounds": "more rounds",
         "huge-message": "larger than", "negative-length": "does not speak", "bad-row": "a row that is none",
         "row-without-columns": "a row that is none", "many-columns": "describes columns",
-        "endless-notices": "without end", "copy": "COPY", "error-without-end": "say why",
+        "endless-notices": "without end", "columns-twice": "describes columns twice",
+        "wide-columns": "larger than 4096 bytes", "endless-tags": "without end",
+        "endless-errors": "without end", "copy": "COPY", "error-without-end": "say why",
     }
 
     def test_all(self):
