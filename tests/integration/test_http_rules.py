@@ -42,6 +42,8 @@ class _Upstream(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             self.wfile.write(base64.b64decode(self.path.partition("?")[2]))
             return None
+        if path == "/v1/trickle":
+            return self.trickle()
         if path == "/v1/hang":
             self.server.released.wait(waiting.WATCHDOG)
         return self.plain(200, json.dumps({
@@ -86,6 +88,17 @@ class _Upstream(http.server.BaseHTTPRequestHandler):
                 return
         self.wfile.write(b"0\r\n\r\n")
 
+    def trickle(self):
+        """A head that comes byte by byte and never ends."""
+        self.close_connection = True
+        self.server.trickling.release()
+        try:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+            while not self.server.ending.wait(0.05):
+                self.wfile.write(b"x")
+        except OSError:
+            self.server.hung_up.release()
+
     def log_message(self, *_):
         """Says nothing."""
 
@@ -105,6 +118,8 @@ class Upstream:
         self.server.daemon_threads = True
         self.server.seen, self.server.written = [], 0
         self.server.released = threading.Event()
+        self.server.ending = threading.Event()
+        self.server.trickling, self.server.hung_up = threading.Semaphore(0), threading.Semaphore(0)
         self.port = self.server.server_address[1]
         self.certificate = f"{self.folder}/cert.pem"
         if tls_name:
@@ -124,6 +139,7 @@ class Upstream:
     def close(self):
         """Ends it."""
         self.server.released.set()
+        self.server.ending.set()
         self.server.shutdown()
         self.server.server_close()
         self.thread.join(waiting.WATCHDOG)
@@ -149,6 +165,9 @@ class Rules(EgressCase):
                             'allow_private = ["127.0.0.0/8"]\n'
                             f'http_timeout = "{waiting.scaled(3)}s"\n'
                             f'http_ca = "{cls.secure.certificate}"\nconnections = 5000\n')
+        # Here nothing but the session's own end can end a request.
+        cls.config += policy("patient", [f"web.test:{cls.web.port}"], ["web.test"],
+                             'allow_private = ["127.0.0.0/8"]\nhttp_timeout = "1h"\n')
         cls.config += policy("public", [f"web.test:{cls.web.port}"], ["web.test"], "")
         super().setUpClass()
         cls.http = f"http://web.test:{cls.web.port}"
@@ -381,6 +400,35 @@ class Rules(EgressCase):
         self.assertEqual(self.client.value(
             f"import requests\nr = requests.get('{self.http}/v1/x')\n[r.status_code, 'private_address' in r.text]",
             session), [502, True])
+
+    def test_a_head_without_end(self):
+        """Its bytes do not put its deadline off, neither a server's nor a guest's."""
+        session = self.ruled(f"{self.http}/v1")
+        answer = self.raw(session, (f"GET /v1/trickle HTTP/1.1\r\nHost: web.test:{self.web.port}\r\n"
+                                    "Connection: close\r\n\r\n").encode())
+        self.assertIn("HTTP/1.1 502", answer)
+        self.assertTrue(self.web.server.hung_up.acquire(timeout=waiting.WATCHDOG))
+        self.assertTrue(self.client.value(
+            f"import socket, time\ns = socket.create_connection(('web.test', {self.web.port}))\n"
+            "s.settimeout(0.05)\ns.sendall(b'GET /v1/x HTTP/1.1\\r\\nX: ')\nended = False\n"
+            "while not ended:\n  try:\n    s.sendall(b'x')\n    ended = s.recv(1000) == b''\n"
+            "  except TimeoutError: pass\n  except ConnectionError: ended = True\ns.close()\nended",
+            session, timeoutMs=str(waiting.scaled(30_000))))
+
+    def test_who_is_gone_holds_nothing(self):
+        """When the session lets go of its connection, or ends, the server's is closed as well."""
+        session = self.ruled(f"{self.http}/v1", egress="patient")
+        ask = (f"import socket\ns = socket.create_connection(('web.test', {self.web.port}))\n"
+               f"s.sendall(b'GET /v1/trickle HTTP/1.1\\r\\nHost: web.test:{self.web.port}\\r\\n\\r\\n')\n0")
+        for end in (lambda: self.client.value("s.close()", session),
+                    lambda: self.client.call("SessionService/CloseSession", {"session": session})):
+            while self.web.server.trickling.acquire(blocking=False):
+                pass
+            self.client.value(ask, session)
+            self.assertTrue(self.web.server.trickling.acquire(timeout=waiting.WATCHDOG))
+            self.assertFalse(self.web.server.hung_up.acquire(blocking=False))
+            end()
+            self.assertTrue(self.web.server.hung_up.acquire(timeout=waiting.WATCHDOG))
 
     def test_what_has_no_rules_is_as_before(self):
         """Other hosts of the policy, other sessions of the policy."""
