@@ -35,6 +35,8 @@ class Postgres(EgressCase):
                          f'ca = "{cls.database.folder}/cert.pem"\n')
             + configured("plain", cls.database.url("?sslmode=disable"))
             + configured("small", url, "connections = 1\nwaiting = 1\nstatement_timeout = \"300ms\"\n")
+            + configured("brief", url, "statement_timeout = \"300ms\"\n")
+            + configured("single", url, "connections = 1\nstatement_timeout = \"10m\"\n")
             + configured("wrong", url.replace(cls.database.password, "guess"))
             + configured("down", f"postgresql://a@127.0.0.1:{servers.free_port()}/a"))
         super().setUpClass()
@@ -170,6 +172,34 @@ class Postgres(EgressCase):
             [[[{"n": 1}], []], [{"n": 1}],
              ["the transaction was rolled back: a statement in it had failed",
               "a session has at most 2 transactions at once"]])
+
+    def test_transactions_that_are_over(self):
+        """One in which nothing happens is ended, and its place and connection are free again."""
+        session = self.granted("small")
+        self.value("kept = sql.transaction()\nkept.__enter__()\n0", session)
+        # There is one connection: it comes when the transaction has ended.
+        self.assertEqual(self.value("sql.query('select 1 as n')", self.granted("small")), [{"n": 1}])
+        self.raises("Error", "this transaction is over", "kept.query('select 1')", session)
+        session = self.granted("brief")
+        self.assertEqual(self.value(
+            "import time\nkept = [sql.transaction(), sql.transaction()]\n"
+            "for one in kept: one.__enter__()\n"
+            "while True:\n"
+            "  try:\n    with sql.transaction() as t: out = t.query('select 2 as n')\n    break\n"
+            "  except sql.Error as e:\n    assert 'at most 2' in str(e)\n    time.sleep(0.02)\nout", session), [{"n": 2}])
+
+    def test_a_begin_that_was_cancelled(self):
+        """It leaves no transaction whose number nobody knows."""
+        session = self.granted("single")
+        self.assertEqual(self.value(
+            "import asyncio\nfrom vivarium import _host\n"
+            "held = sql.transaction()\nheld.__enter__()\n"
+            "waits = [asyncio.ensure_future(_host.acall('vivarium.sql.begin'))]\n"
+            "await asyncio.sleep(0)\nwaits[0].cancel()\n"
+            "await asyncio.gather(*waits, return_exceptions=True)\n"
+            "held.__exit__(None, None, None)\n"
+            "with sql.transaction() as t: out = t.query('select 3 as n')\n"
+            "[waits[0].cancelled(), out]", session), [True, [{"n": 3}]])
 
     def test_sessions_leave_nothing_for_each_other(self):
         """Settings, temporary tables and open transactions of one are not there for the next."""
