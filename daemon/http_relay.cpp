@@ -24,6 +24,12 @@ using kind = http_message_reader::kind;
 constexpr std::chrono::milliseconds idle_time{120'000};
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
+/// Whether the server may do a request twice: who knows whether it did before it hung up?
+bool can_be_repeated(const http_head& what) {
+  return !what.has_body()
+         && (what.method == "GET" || what.method == "HEAD" || what.method == "OPTIONS");
+}
+
 /// One connection of a session's, request by request.
 class relay {
 public:
@@ -97,9 +103,9 @@ private:
     auto sent = co_await send(request, *decision.rule, body);
     std::string first;
     status got = co_await read_final_head(for_head, first);
-    // A connection that was kept may have been closed meanwhile; what had no body can be sent
+    // A connection that was kept may have been closed meanwhile; what changes nothing can be sent
     // again.
-    if (!got && got.why().code == errc::cancelled && !fresh && !gone_ && !head.has_body()) {
+    if (!got && got.why().code == errc::cancelled && !fresh && !gone_ && can_be_repeated(head)) {
       drop_server();
       if (auto why = co_await reach_server(); why.empty()) {
         used_ = true;

@@ -22,6 +22,7 @@ class _Upstream(http.server.BaseHTTPRequestHandler):
     """Tells what it was asked; some paths do other things."""
 
     protocol_version = "HTTP/1.1"
+    kept = False  # The connection has carried an answer.
 
     def answer(self):
         """One request of any method."""
@@ -44,6 +45,10 @@ class _Upstream(http.server.BaseHTTPRequestHandler):
             return None
         if path == "/v1/trickle":
             return self.trickle()
+        if path == "/v1/drops" and self.kept:
+            self.close_connection = True
+            return None
+        self.kept = True
         if path == "/v1/hang":
             self.server.released.wait(waiting.WATCHDOG)
         return self.plain(200, json.dumps({
@@ -432,6 +437,21 @@ class Rules(EgressCase):
 
     def test_what_has_no_rules_is_as_before(self):
         """Other hosts of the policy, other sessions of the policy."""
+    def test_nothing_is_done_twice(self):
+        """A kept connection that closes without an answer: only what changes nothing is sent again."""
+        session = self.ruled({"allowedUrlPrefix": f"{self.http}/v1", "methods": ["ALL"]})
+        for method, status in (("GET", 200), ("HEAD", 200), ("OPTIONS", 200), ("DELETE", 502),
+                               ("POST", 502), ("PATCH", 502)):
+            with self.subTest(method):
+                self.web.seen.clear()
+                self.assertEqual(self.client.value(
+                    f"import http.client\nc = http.client.HTTPConnection('web.test', {self.web.port})\n"
+                    f"out = []\nfor method, path in (('GET', '/v1/x'), ({method!r}, '/v1/drops')):\n"
+                    "  c.request(method, path)\n  r = c.getresponse()\n  r.read()\n  out.append(r.status)\n"
+                    "c.close()\nout", session), [200, status])
+                self.assertEqual([one for one, path, _, _ in self.web.seen if path == "/v1/drops"],
+                                 [method] * (2 if status == 200 else 1))
+
         session = self.ruled(f"{self.http}/v1")
         self.assertEqual(self.client.value(
             f"import socket\nwith socket.create_connection(('echo.test', {self.echo.port})) as s:\n"
