@@ -239,7 +239,8 @@ class Rules(EgressCase):
         """Nothing that a server could read as another path gets there."""
         session = self.ruled({"allowedUrlPrefix": f"{self.http}/v1", "methods": ["ALL"]})
         for target in ("/v1/../admin", "/v1/%2e%2e/admin", "/v1/..%2fadmin", "/v1\\..\\admin",
-                       "/v1/%252e%252e/admin", "//v1/x", "/v1//../admin", "/v1/..;x/admin", "/v12",
+                       "/v1/%252e%252e/admin", "//v1/x", "/v1//../admin", "/v1/..;x/admin", "/v1/admin;x",
+                       "/v1/admin%3bx", "/v1/..%c0%afadmin", "/v1/admin.", "/v1/admin%20", "/v12",
                        "http://web.test/v1/x", "/v1/%00", "*", "web.test:443"):
             with self.subTest(target):
                 answer = self.raw(session, (f"GET {target} HTTP/1.1\r\nHost: web.test:{self.web.port}\r\n"
@@ -473,6 +474,8 @@ class Rules(EgressCase):
                 ([f"{self.http}/../x"], "web", "invalid_argument", "dot segments"),
                 ([f"http://u:p@web.test:{self.web.port}/"], "web", "invalid_argument", "credentials"),
                 ([f"{self.http}/a", f"https://web.test:{self.web.port}/b"], "web", "invalid_argument",
+                ([f"{self.http}/v1"], "both", "permission_denied", '"127.0.0.0/8:*" of [egress.both]'),
+                ([f"{self.http}/v1;x"], "web", "invalid_argument", "or the like"),
                  "either HTTP or HTTPS")):
             refused = self.refused(code, "SessionService/CreateSession", {
                 "egress": egress,
