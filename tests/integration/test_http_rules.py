@@ -165,14 +165,15 @@ class Rules(EgressCase):
         cls.echo = cls.serve(servers.Echo())
         names = {"web.test": cls.web, "secure.test": cls.secure, "stranger.test": cls.stranger,
                  "echo.test": cls.echo}
-        cls.config = policy("web", [f"{name}:{one.port}" for name, one in names.items()]
-                            + [f"127.0.0.1:{cls.web.port}"], names,
+        cls.config = policy("web", [f"{name}:{one.port}" for name, one in names.items()], names,
                             'allow_private = ["127.0.0.0/8"]\n'
                             f'http_timeout = "{waiting.scaled(3)}s"\n'
                             f'http_ca = "{cls.secure.certificate}"\nconnections = 5000\n')
         # Here nothing but the session's own end can end a request.
         cls.config += policy("patient", [f"web.test:{cls.web.port}"], ["web.test"],
                              'allow_private = ["127.0.0.0/8"]\nhttp_timeout = "1h"\n')
+        cls.config += policy("both", [f"web.test:{cls.web.port}", "127.0.0.0/8:*"], ["web.test"],
+                             'allow_private = ["127.0.0.0/8"]\n')
         cls.config += policy("public", [f"web.test:{cls.web.port}"], ["web.test"], "")
         super().setUpClass()
         cls.http = f"http://web.test:{cls.web.port}"
@@ -436,8 +437,6 @@ class Rules(EgressCase):
             end()
             self.assertTrue(self.web.server.hung_up.acquire(timeout=waiting.WATCHDOG))
 
-    def test_what_has_no_rules_is_as_before(self):
-        """Other hosts of the policy, other sessions of the policy."""
     def test_nothing_is_done_twice(self):
         """A kept connection that closes without an answer: only what changes nothing is sent again."""
         session = self.ruled({"allowedUrlPrefix": f"{self.http}/v1", "methods": ["ALL"]})
@@ -453,6 +452,8 @@ class Rules(EgressCase):
                 self.assertEqual([one for one, path, _, _ in self.web.seen if path == "/v1/drops"],
                                  [method] * (2 if status == 200 else 1))
 
+    def test_what_has_no_rules_is_as_before(self):
+        """Other hosts of the policy, other sessions of the policy."""
         session = self.ruled(f"{self.http}/v1")
         self.assertEqual(self.client.value(
             f"import socket\nwith socket.create_connection(('echo.test', {self.echo.port})) as s:\n"
@@ -460,9 +461,12 @@ class Rules(EgressCase):
         plain = self.session(egress="web")
         self.assertEqual(self.client.value(
             f"import requests\nrequests.post('{self.http}/anything').status_code", plain), 200)
-        # By its address, which the policy names beside the name, there is a rule for the name only.
+        # A rule may be for an address; then it holds for that one.
+        address = self.ruled(f"http://127.0.0.1:{self.web.port}/v1", egress="both")
         self.assertEqual(self.client.value(
-            f"import requests\nrequests.get('http://127.0.0.1:{self.web.port}/x').status_code", session), 200)
+            "import requests\n"
+            f"[requests.get(f'http://127.0.0.1:{self.web.port}/{{p}}').status_code for p in ('x', 'v1')]",
+            address), [403, 200])
 
     def test_what_cannot_be_asked_for(self):
         """Rules beyond the egress policy, or that are none, are refused when the session is made."""
@@ -470,12 +474,12 @@ class Rules(EgressCase):
                 ([f"{self.http}/v1"], "", "permission_denied", "`egress` of CreateSession"),
                 (["https://other.test/"], "web", "permission_denied", "does not allow"),
                 ([f"http://web.test:{self.web.port + 1}/"], "web", "permission_denied", "does not allow"),
+                ([f"{self.http}/v1"], "both", "permission_denied", '"127.0.0.0/8:*" of [egress.both]'),
+                ([f"{self.http}/v1;x"], "web", "invalid_argument", "or the like"),
                 (["web.test/v1"], "web", "invalid_argument", "http:// or https://"),
                 ([f"{self.http}/../x"], "web", "invalid_argument", "dot segments"),
                 ([f"http://u:p@web.test:{self.web.port}/"], "web", "invalid_argument", "credentials"),
                 ([f"{self.http}/a", f"https://web.test:{self.web.port}/b"], "web", "invalid_argument",
-                ([f"{self.http}/v1"], "both", "permission_denied", '"127.0.0.0/8:*" of [egress.both]'),
-                ([f"{self.http}/v1;x"], "web", "invalid_argument", "or the like"),
                  "either HTTP or HTTPS")):
             refused = self.refused(code, "SessionService/CreateSession", {
                 "egress": egress,
