@@ -18,6 +18,7 @@ namespace vivarium::pg {
 
 /// What a connection is made with.
 struct plan {
+  std::string name; ///< Of the configuration's; empty: the target is a client's.
   pg_target target;
   const egress_policy* policy = nullptr; ///< Whose addresses are allowed; null: the operator's.
   std::string ca; ///< PEM that certificates are checked with; empty: system's.

@@ -260,8 +260,9 @@ class Postgres(EgressCase):
         for database, expected in (("main", True), ("plain", False)):
             self.assertEqual(self.value(f"sql.query_one('{secure}')", self.granted(database)),
                              {"ssl": expected})
-        self.raises("UnavailableError", "TLS with the database failed", "sql.query('select 1')",
+        self.raises("UnavailableError", "the database checked cannot be reached", "sql.query('select 1')",
                     self.granted("checked"))
+        self.assertIn("TLS with the database failed", self.daemon.log())
 
     def test_a_url_of_the_clients(self):
         """Goes where the session's egress policy lets it, and nowhere else; code has no credentials."""
@@ -287,11 +288,15 @@ class Postgres(EgressCase):
 
     def test_trouble(self):
         """A wrong password and a server that is down: errors that say so, without the secret."""
-        error = self.raises("AccessError", "password authentication failed", "sql.query('select 1')",
+        error = self.raises("AccessError", "the database wrong refuses the login", "sql.query('select 1')",
                             self.granted("wrong"))
         self.assertNotIn("guess", json.dumps(error))
-        error = self.raises("UnavailableError", "cannot connect", "sql.query('select 1')",
-                            self.granted("down"))
+        self.assertNotIn("user", error["message"])
+        error = self.raises("UnavailableError", "the database down cannot be reached",
+                            "sql.query('select 1')", self.granted("down"))
+        self.assertNotIn("127.0.0.1", json.dumps(error))
+        for text in ("password authentication failed", "cannot connect to 127.0.0.1:"):
+            self.assertIn(text, self.daemon.log())
         self.assertNotIn(self.database.password, self.daemon.log())
 
     def test_psycopg(self):
