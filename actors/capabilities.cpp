@@ -33,6 +33,24 @@ status reaches(const settings& config, const std::string& egress, const std::str
   return done{};
 }
 
+/// What a rule for a name says does not hold for who goes to the name's address.
+status check_ways_around(const settings& config, const std::string& egress, const http_rule& rule) {
+  if (sandbox::ip_address::parse(rule.origin.host))
+    return done{};
+  const auto& allow = config.egress.at(egress).allow;
+  auto around = std::find_if(allow.begin(), allow.end(), [&](const egress_rule& one) {
+    return one.name.empty() && rule.origin.port >= one.first_port
+           && rule.origin.port <= one.last_port;
+  });
+  if (around == allow.end())
+    return done{};
+  return error{errc::permission_denied,
+               "`capabilities.http_rules`: " + rule.text + " would not hold: \"" + around->text
+                   + "\" of [egress." + egress + "] lets the session connect to addresses on port "
+                   + std::to_string(rule.origin.port) + ", whatever their names; name a policy "
+                   + "without it as `egress` of CreateSession"};
+}
+
 status may_have_sql(const settings& config, const std::string& tenant, const std::string& egress,
                     const sql_grant& what) {
   if (!what.url.empty()) {
@@ -77,6 +95,9 @@ status may_have(const settings& config, const std::string& tenant, const std::st
     if (auto ok =
             reaches(config, egress, rule.origin.host, rule.origin.port, "capabilities.http_rules");
         !ok)
+      return ok;
+  for (const auto& rule : what.http_rules)
+    if (auto ok = check_ways_around(config, egress, rule); !ok)
       return ok;
   if (what.aws && !what.aws->endpoint.empty()) {
     auto where = parse_http_rule(what.aws->endpoint);

@@ -56,6 +56,7 @@ struct egress_broker::attempt {
   std::string name; // What the worker asked for, for the record.
   std::vector<endpoint> candidates;
   std::optional<http_origin> visit; // Whose place the daemon takes.
+  std::shared_ptr<visit_life> life; // Of that visit, until there is a connection to hold it.
   std::size_t next = 0;
   clock_type::time_point ends;
   boost::asio::posix::stream_descriptor socket; // The one that is being connected.
@@ -178,9 +179,11 @@ void egress_broker::begin_visit(const attempt_ptr& what, const http_origin& orig
   try_next(what);
 }
 
-http_visit egress_broker::visit_of(const http_origin& origin) {
+http_visit egress_broker::visit_of(const http_origin& origin,
+                                   const std::shared_ptr<visit_life>& life) {
   http_visit out;
   out.origin = origin;
+  out.life = life;
   out.rules = http_rules_;
   out.ca = policy_.http_ca;
   out.timeout = policy_.http_timeout;
@@ -230,8 +233,10 @@ void egress_broker::try_next(const attempt_ptr& what) {
     auto socket = sandbox::begin_connect(what->order, to, gate_.fresh, what->last_errno);
     if (!socket)
       continue;
-    if (what->visit)
-      gate_.http->expect(sandbox::local_port(socket.get()), visit_of(*what->visit));
+    if (what->visit) {
+      what->life = std::make_shared<visit_life>();
+      gate_.http->expect(sandbox::local_port(socket.get()), visit_of(*what->visit, what->life));
+    }
     auto how = sandbox::connect_outcome(socket.get());
     if (how == 0)
       return established(what, std::move(socket));
@@ -287,6 +292,7 @@ void egress_broker::established(const attempt_ptr& what, unique_fd socket) {
   made.process = what->order.process;
   made.likely = what->order.descriptor;
   made.socket = std::move(socket);
+  made.life = std::move(what->life);
   look_after(busy_pause);
   finish(what, egress_outcome::connected, 0);
 }
@@ -296,6 +302,7 @@ void egress_broker::finish(const attempt_ptr& what, egress_outcome how, int errn
     return;
   what->deadline.cancel();
   what->slice.cancel();
+  what->life.reset();
   boost::system::error_code ignored;
   what->socket.close(ignored);
   auto address =
@@ -315,6 +322,7 @@ void egress_broker::close() {
     what->over = true;
     what->deadline.cancel();
     what->slice.cancel();
+    what->life.reset();
     boost::system::error_code ignored;
     what->socket.close(ignored);
   }

@@ -82,12 +82,13 @@ private:
     int likely = 0; // Its number in the process.
     int missed = 0; // Looks in a row that did not find it.
     sandbox::traffic seen;
+    std::shared_ptr<visit_life> life; // Of one that the daemon answers itself.
   };
   using attempt_ptr = std::shared_ptr<attempt>;
 
   const http_rule* rule_for(const std::string& host, std::uint16_t port) const;
   void begin_visit(const attempt_ptr& what, const http_origin& origin);
-  http_visit visit_of(const http_origin& origin);
+  http_visit visit_of(const http_origin& origin, const std::shared_ptr<visit_life>& life);
   void begin(const attempt_ptr& what, const std::vector<sandbox::ip_address>& found);
   void await(const attempt_ptr& what);
   void try_next(const attempt_ptr& what);

@@ -11,13 +11,33 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vivarium {
 
+/// How long a visit lasts: whoever makes the connection holds this, and its end is the visit's.
+/// Reactor thread.
+class visit_life {
+public:
+  visit_life() = default;
+  visit_life(const visit_life&) = delete;
+  visit_life& operator=(const visit_life&) = delete;
+  ~visit_life() {
+    if (on_end_)
+      on_end_();
+  }
+  /// Called once, by the destructor; the last one set holds.
+  void on_end(std::function<void()> fn) { on_end_ = std::move(fn); }
+
+private:
+  std::function<void()> on_end_;
+};
+
 /// A connection of a session's to a server that HTTP rules are about.
 struct http_visit {
   http_origin origin;
+  std::weak_ptr<visit_life> life; ///< Gone: the session has let go of the connection.
   std::shared_ptr<const std::vector<http_rule>> rules;
   std::string ca; ///< PEM that servers are checked with beside the system's; may be empty.
   std::chrono::milliseconds timeout{30'000}; ///< For each step of a request.

@@ -2,6 +2,7 @@
 #include "actors/http_rules.hpp"
 
 #include "actors/egress_policy.hpp"
+#include "bridge/validate.hpp"
 #include "sandbox/ip_address.hpp"
 
 #include <algorithm>
@@ -63,13 +64,14 @@ std::optional<std::string> decode(std::string_view component) {
       if (c == '/' || c == '\\' || c == '%')
         return std::nullopt;
     }
-    if (c == '\\' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+    // Behind ";" are parameters of the component to some servers: "admin;x" is "admin" to them.
+    if (c == '\\' || c == ';' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
       return std::nullopt;
     out += c;
   }
-  // "..;a" is ".." to servers that know parameters of components.
-  auto name = out.substr(0, out.find(';'));
-  if (name == "." || name == "..")
+  // Dots and spaces at the end are not there for some servers; that covers dot segments, too. Bytes
+  // that are no UTF-8 can be a slash to who decodes them loosely.
+  if (out.ends_with('.') || out.ends_with(' ') || !bridge::is_utf8(out))
     return std::nullopt;
   return out;
 }
@@ -235,7 +237,7 @@ http_decision decide(const std::vector<http_rule>& rules, const http_origin& ori
   if (!path || odd)
     return {nullptr,
             "NetworkError: this URL is refused: its path has dot segments, encoded slashes, "
-            "backslashes or the like, or is too long"};
+            "backslashes, semicolons, bytes that are not UTF-8 or the like, or is too long"};
   // Of rules as deep as each other the first holds.
   const http_rule* best = nullptr;
   for (const auto& rule : rules)

@@ -48,6 +48,11 @@ std::string cell(std::optional<std::string_view> value) {
   return out;
 }
 
+error too_many_bytes(const sql_bounds& within) {
+  return error{errc::too_large, "the result is larger than " + std::to_string(within.bytes)
+                                    + " bytes; add a LIMIT, or ask for fewer columns"};
+}
+
 error failure(const server_error& why) {
   auto code = why.code.starts_with("28") ? errc::permission_denied : errc::unavailable;
   return error{code, "the database refuses the connection: " + text_of(why)};
@@ -329,6 +334,24 @@ asio::awaitable<status> connection::authenticate_scram(aside& beside, const pg_t
 
 // -- statements
 
+status connection::take_columns(answer& into, std::string_view body,
+                                std::optional<std::size_t>& columns, const sql_bounds& within,
+                                std::uint64_t& bytes) {
+  bytes += body.size();
+  if (bytes > within.bytes)
+    return too_many_bytes(within);
+  auto described = read_columns(body);
+  if (!described)
+    return std::move(described).why();
+  columns = described->size();
+  for (const auto& one : *described) {
+    std::string tuple =
+        bridge::tuple_value(std::array{bridge::text_value(one.name), bridge::int_value(one.type)});
+    append_item(into.columns, tuple);
+  }
+  return done{};
+}
+
 status connection::take_row(answer& into, std::string_view body, std::size_t columns,
                             const sql_bounds& within, std::uint64_t& bytes) {
   bytes += body.size();
@@ -336,8 +359,7 @@ status connection::take_row(answer& into, std::string_view body, std::size_t col
     return error{errc::too_large,
                  "the result has more than " + std::to_string(within.rows) + " rows; add a LIMIT"};
   if (bytes > within.bytes)
-    return error{errc::too_large, "the result is larger than " + std::to_string(within.bytes)
-                                      + " bytes; add a LIMIT, or ask for fewer columns"};
+    return too_many_bytes(within);
   ++into.row_count;
   std::string row;
   bool fine = read_row(body, columns,
@@ -360,7 +382,7 @@ asio::awaitable<result<answer>> connection::run(statement what, const sql_bounds
   append_query(request, what, static_cast<std::uint32_t>(most_rows));
   auto ok = co_await write(request);
   answer out;
-  std::size_t columns = 0;
+  std::optional<std::size_t> columns; // Once they have been described.
   std::uint64_t bytes = 0;
   std::size_t others = 0;
   while (ok) {
@@ -370,27 +392,21 @@ asio::awaitable<result<answer>> connection::run(statement what, const sql_bounds
       break;
     }
     switch (got->type) {
-      case 'T': {
-        auto described = read_columns(got->body);
-        if (!described) {
-          ok = std::move(described).why();
-          break;
-        }
-        columns = described->size();
-        for (const auto& one : *described) {
-          std::string tuple = bridge::tuple_value(
-              std::array{bridge::text_value(one.name), bridge::int_value(one.type)});
-          append_item(out.columns, tuple);
-        }
+      case 'T':
+        ok = columns ? status{error{errc::malformed, "the server describes columns twice"}}
+                     : take_columns(out, got->body, columns, within, bytes);
         break;
-      }
-      case 'D': ok = take_row(out, got->body, columns, within, bytes); break;
-      case 'C': out.tag = body_reader{got->body}.text().value_or("").substr(0, 100); break;
+      case 'D': ok = take_row(out, got->body, columns.value_or(0), within, bytes); break;
+      case 'C':
+        out.tag = body_reader{got->body}.text().value_or("").substr(0, 100);
+        ++others;
+        break;
       case 'E':
         if (out.ok())
           out.failed = read_error(got->body);
         if (out.failed.code.empty())
           out.failed.code = "XX000";
+        ++others;
         break;
       case 'Z':
         transaction_ = got->body.empty() ? 'I' : got->body[0];
@@ -400,10 +416,10 @@ asio::awaitable<result<answer>> connection::run(statement what, const sql_bounds
       case 'G':
       case 'H':
       case 'W': ok = error{errc::unimplemented, "COPY is not possible here"}; break;
-      default:
-        if (++others > most_messages)
-          ok = error{errc::malformed, "the server sends messages without end"};
+      default: ++others;
     }
+    if (ok && others > most_messages)
+      ok = error{errc::malformed, "the server sends messages without end"};
   }
   auto why = alarm.rang() ? error{errc::deadline_exceeded, "the statement took too long"}
                           : std::move(ok).why();

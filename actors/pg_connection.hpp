@@ -11,12 +11,14 @@
 #include <boost/asio/ssl/stream.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace vivarium::pg {
 
 /// What a connection is made with.
 struct plan {
+  std::string name; ///< Of the configuration's; empty: the target is a client's.
   pg_target target;
   const egress_policy* policy = nullptr; ///< Whose addresses are allowed; null: the operator's.
   std::string ca; ///< PEM that certificates are checked with; empty: system's.
@@ -81,6 +83,8 @@ private:
   boost::asio::awaitable<status> fill();
   /// The next message; valid until the next call.
   boost::asio::awaitable<result<message>> next(std::size_t most);
+  status take_columns(answer& into, std::string_view body, std::optional<std::size_t>& columns,
+                      const sql_bounds& within, std::uint64_t& bytes);
   status take_row(answer& into, std::string_view body, std::size_t columns,
                   const sql_bounds& within, std::uint64_t& bytes);
   error broken(error why);

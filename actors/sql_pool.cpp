@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
@@ -16,6 +17,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr auto tidy_interval = std::chrono::seconds{5};
+constexpr auto log_interval = std::chrono::seconds{1}; // Code can ask again and again.
 
 } // namespace
 
@@ -87,8 +89,27 @@ asio::awaitable<result<pg::connection::ptr>> sql_pool::obtain(const std::string&
   if (!made) {
     --open_;
     call_next(nullptr);
+    co_return told(std::move(made).why());
   }
   co_return made;
+}
+
+// Where a database of the configuration is, and who logs in there, is for the log: a failure to
+// connect, and what a server says to a login, would tell code.
+error sql_pool::told(error why) {
+  if (how_.name.empty())
+    return why;
+  if (auto now = clock_type::now(); now >= log_after_) {
+    log_after_ = now + log_interval;
+    spdlog::warn("database {}: {}", how_.name, why.detail);
+  }
+  auto the = "the database " + how_.name;
+  switch (why.code) {
+    case errc::unavailable: return error{why.code, the + " cannot be reached"};
+    case errc::permission_denied: return error{why.code, the + " refuses the login"};
+    case errc::deadline_exceeded: return error{why.code, the + " does not answer"};
+    default: return why; // What it said was no login: these texts are all the daemon's own.
+  }
 }
 
 void sql_pool::give_back(pg::connection::ptr what) {

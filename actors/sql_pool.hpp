@@ -58,6 +58,7 @@ private:
   };
   boost::asio::awaitable<result<pg::connection::ptr>> obtain(const std::string& session,
                                                              clock_type::time_point deadline);
+  error told(error why);
   void give_back(pg::connection::ptr what);
   void call_next(pg::connection::ptr with);
 
@@ -65,6 +66,7 @@ private:
   aside& beside_;
   pg::plan how_;
   std::size_t open_ = 0; // And being opened.
+  clock_type::time_point log_after_{};
   std::list<pg::connection::ptr> idle_;
   std::deque<std::shared_ptr<waiter>> waiting_;
 };

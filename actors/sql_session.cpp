@@ -125,7 +125,7 @@ void sql_session::call(std::string_view method, std::string_view arguments,
                  std::move(then));
   }
   if (method == "begin")
-    return start(begin(deadline), std::move(then));
+    return start(begin(deadline, std::move(wanted)), std::move(then));
   if (method == "end" && count >= 2)
     return start(end(number_of(given[0]), number_of(given[1]) != 0, deadline), std::move(then));
   then({bridge::host_result::outcome::not_found, "there is no such function of the daemon's"});
@@ -171,11 +171,14 @@ asio::awaitable<function_answer> sql_session::run_within(transaction_ptr within,
                                                          clock_type::time_point deadline,
                                                          std::weak_ptr<void> wanted) {
   within->busy = true;
+  within->idle.cancel();
   auto made = co_await run_on(*within->on, std::move(what), deadline, wanted);
   within->busy = false;
   bool over = !within->on->usable() || within->on->transaction() == 'I';
   if (over)
-    std::erase_if(transactions_, [&](const auto& one) { return one.second == within; });
+    forget(within);
+  else
+    end_when_idle(within);
   if (!made)
     co_return failed(made.why());
   co_return succeeded(*std::move(made));
@@ -218,7 +221,25 @@ asio::awaitable<result<pg::answer>> sql_session::run_on(pg::connection& on, pg::
   co_return made;
 }
 
-asio::awaitable<function_answer> sql_session::begin(clock_type::time_point deadline) {
+void sql_session::forget(const transaction_ptr& what) {
+  std::erase_if(transactions_, [&](const auto& one) { return one.second == what; });
+}
+
+// The server ends it then as well, but nobody would hear of that before the next statement, and
+// whoever began it may never send one.
+void sql_session::end_when_idle(const transaction_ptr& what) {
+  what->idle.expires_after(pool_->bounds().statement_timeout);
+  what->idle.async_wait(
+      [weak = weak_from_this(), weak_what = std::weak_ptr{what}](boost::system::error_code why) {
+        auto self = weak.lock();
+        auto one = weak_what.lock();
+        if (!why && self && one && !one->busy && one->idle.expiry() <= clock_type::now())
+          self->forget(one);
+      });
+}
+
+asio::awaitable<function_answer> sql_session::begin(clock_type::time_point deadline,
+                                                    std::weak_ptr<void> wanted) {
   auto self = shared_from_this();
   if (transactions_.size() + beginning_ >= most_transactions)
     co_return failed_answer("sql.Error", "a session has at most "
@@ -234,8 +255,12 @@ asio::awaitable<function_answer> sql_session::begin(clock_type::time_point deadl
     co_return failed(borrowed.why());
   if (!ok)
     co_return failed(ok.why());
+  if (wanted.expired())
+    co_return function_answer{}; // Nobody learns its number: it is rolled back.
   auto number = ++last_transaction_;
-  transactions_.emplace(number, std::make_shared<transaction>(*std::move(borrowed)));
+  auto made = std::make_shared<transaction>(reactor_, *std::move(borrowed));
+  transactions_.emplace(number, made);
+  end_when_idle(made);
   co_return function_answer{bridge::host_result::outcome::value,
                             bridge::int_value(static_cast<std::int64_t>(number))};
 }

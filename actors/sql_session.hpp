@@ -4,6 +4,8 @@
 #include "actors/sql_pool.hpp"
 #include "actors/switchboard.hpp"
 
+#include <boost/asio/steady_timer.hpp>
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,7 +15,8 @@
 namespace vivarium {
 
 /// What one session does with its database: statements, each on a connection that it borrows, and
-/// transactions, which keep one. Ends its transactions when it goes. Reactor thread.
+/// transactions, which keep one. Ends its transactions when it goes, and those in which nothing has
+/// happened for as long as a statement may take. Reactor thread.
 class sql_session : public std::enable_shared_from_this<sql_session> {
 public:
   using answer_function = std::function<void(function_answer)>;
@@ -36,8 +39,10 @@ public:
 
 private:
   struct transaction {
-    explicit transaction(sql_pool::lease with) : on{std::move(with)} {}
+    transaction(boost::asio::io_context& reactor, sql_pool::lease with)
+        : on{std::move(with)}, idle{reactor} {}
     sql_pool::lease on;
+    boost::asio::steady_timer idle; // Since the last statement.
     bool busy = false;
   };
   using transaction_ptr = std::shared_ptr<transaction>;
@@ -45,7 +50,8 @@ private:
   boost::asio::awaitable<function_answer> query(std::uint64_t within, pg::statement what,
                                                 clock_type::time_point deadline,
                                                 std::weak_ptr<void> wanted);
-  boost::asio::awaitable<function_answer> begin(clock_type::time_point deadline);
+  boost::asio::awaitable<function_answer> begin(clock_type::time_point deadline,
+                                                std::weak_ptr<void> wanted);
   boost::asio::awaitable<function_answer> end(std::uint64_t which, bool commit,
                                               clock_type::time_point deadline);
   boost::asio::awaitable<result<pg::answer>> run_on(pg::connection& on, pg::statement what,
@@ -56,6 +62,8 @@ private:
   boost::asio::awaitable<function_answer> run_within(transaction_ptr within, pg::statement what,
                                                      clock_type::time_point deadline,
                                                      std::weak_ptr<void> wanted);
+  void end_when_idle(const transaction_ptr& what);
+  void forget(const transaction_ptr& what);
   void start(boost::asio::awaitable<function_answer> what, answer_function then);
 
   boost::asio::io_context& reactor_;

@@ -186,6 +186,7 @@ std::shared_ptr<session_capabilities> tenant_core::capabilities_of(const session
     const auto& named = plan_.config.databases.find(granted.sql->database);
     bool own = !granted.sql->url.empty();
     if (!own) {
+      how.name = granted.sql->database;
       how.ca = named->second.ca;
       how.bounds = named->second.bounds;
     } else {

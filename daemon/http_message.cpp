@@ -63,6 +63,14 @@ bool is_hop_by_hop(const http_head& of, std::string_view name) {
   });
 }
 
+/// What asks some servers to take the request for another than its first line says.
+bool overrides(std::string_view name) {
+  static constexpr std::array<std::string_view, 5> all{"x-http-method", "x-http-method-override",
+                                                       "x-method-override", "x-original-url",
+                                                       "x-rewrite-url"};
+  return std::any_of(all.begin(), all.end(), [&](std::string_view one) { return same(one, name); });
+}
+
 void append_field(std::string& out, std::string_view name, std::string_view value) {
   out.append(name).append(": ").append(value).append("\r\n");
 }
@@ -238,7 +246,7 @@ std::string head_for_server(const http_head& what, const http_origin& origin,
   for (const auto& [name, value] : what.fields) {
     bool ours = std::any_of(rule.headers.begin(), rule.headers.end(),
                             [&](const auto& one) { return same(one.first, name); });
-    if (!ours && !same(name, "host") && !is_hop_by_hop(what, name))
+    if (!ours && !same(name, "host") && !overrides(name) && !is_hop_by_hop(what, name))
       append_field(out, name, value);
   }
   for (const auto& [name, value] : rule.headers)

@@ -24,11 +24,28 @@ using kind = http_message_reader::kind;
 constexpr std::chrono::milliseconds idle_time{120'000};
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
+/// Whether the server may do a request twice: who knows whether it did before it hung up?
+bool can_be_repeated(const http_head& what) {
+  return !what.has_body()
+         && (what.method == "GET" || what.method == "HEAD" || what.method == "OPTIONS");
+}
+
 /// One connection of a session's, request by request.
 class relay {
 public:
   relay(std::shared_ptr<relay_stream> guest, http_visit visit, server_trust& trust)
-      : guest_{std::move(guest)}, visit_{std::move(visit)}, trust_{trust} {}
+      : guest_{std::move(guest)}, visit_{std::move(visit)}, trust_{trust} {
+    if (auto life = visit_.life.lock())
+      life->on_end([this] { give_up(); });
+    else
+      give_up();
+  }
+  relay(const relay&) = delete;
+  relay& operator=(const relay&) = delete;
+  ~relay() {
+    if (auto life = visit_.life.lock())
+      life->on_end(nullptr);
+  }
 
   awaitable<void> run() {
     // A loop whose condition waits is more than g++ 12 can compile.
@@ -40,13 +57,25 @@ public:
   }
 
 private:
+  /// The answer to a wish for a connection may come after its coroutine has gone.
+  struct waiting {
+    explicit waiting(const asio::any_io_executor& where) : wake{where} {}
+    asio::steady_timer wake;
+    result<unique_fd> got = error{errc::deadline_exceeded, "it takes too long to connect"};
+  };
+
   /// False: the connection is over.
   awaitable<bool> serve_one() {
     http_message_reader request{kind::request};
     std::string body;
-    auto ok = co_await read_head(*guest_, request, from_guest_, body, idle_time);
-    if (!ok && ok.why().code == errc::cancelled)
-      co_return false;
+    // It may come late, but once it has begun it comes within the time of a step.
+    if (from_guest_.empty()) {
+      bool begun = co_await guest_->read(from_guest_, idle_time);
+      if (!begun)
+        co_return false;
+    }
+    auto ok =
+        co_await read_head(*guest_, request, from_guest_, body, clock_type::now() + visit_.timeout);
     if (!ok) {
       visit_.report("malformed", {});
       auto status = ok.why().code == errc::too_large ? 431u : 400u;
@@ -74,9 +103,9 @@ private:
     auto sent = co_await send(request, *decision.rule, body);
     std::string first;
     status got = co_await read_final_head(for_head, first);
-    // A connection that was kept may have been closed meanwhile; what had no body can be sent
+    // A connection that was kept may have been closed meanwhile; what changes nothing can be sent
     // again.
-    if (!got && got.why().code == errc::cancelled && !fresh && !head.has_body()) {
+    if (!got && got.why().code == errc::cancelled && !fresh && !gone_ && can_be_repeated(head)) {
       drop_server();
       if (auto why = co_await reach_server(); why.empty()) {
         used_ = true;
@@ -95,14 +124,24 @@ private:
     co_return passed&& sent;
   }
 
+  /// Nobody waits for an answer any more: whatever is under way ends at its next step.
+  void give_up() {
+    gone_ = true;
+    guest_->close();
+    if (server_)
+      server_->close();
+    if (auto one = connecting_.lock())
+      one->wake.expires_at(std::chrono::steady_clock::time_point::min());
+  }
+
   /// Reads until the head is whole. `cancelled` when nothing came.
   awaitable<status> read_head(relay_stream& from, http_message_reader& into, std::string& bytes,
-                              std::string& body, std::chrono::milliseconds within) {
+                              std::string& body, clock_type::time_point until) {
     bool begun = !bytes.empty();
     for (;;) {
       if (auto ok = into.take(bytes, body); !ok || into.has_head())
         co_return ok;
-      bool got = co_await from.read(bytes, begun ? visit_.timeout : within);
+      bool got = co_await from.read(bytes, until);
       if (!got)
         co_return begun ? error{errc::malformed, "the connection ended in the middle of a head"}
                         : error{errc::cancelled, "the connection was closed"};
@@ -110,13 +149,15 @@ private:
     }
   }
 
-  /// The head of the response that counts, after those of status 1xx.
+  /// The head of the response that counts, after those of status 1xx. All of it has one deadline:
+  /// a server that sends a byte now and then would hold the connection for ever.
   awaitable<status> read_final_head(bool for_head, std::string& body) {
+    auto until = clock_type::now() + visit_.timeout;
     for (int interim = 0; interim < 10; ++interim) {
       response_ =
           std::make_unique<http_message_reader>(for_head ? kind::response_to_head : kind::response);
       body.clear();
-      auto ok = co_await read_head(*server_, *response_, from_server_, body, visit_.timeout);
+      auto ok = co_await read_head(*server_, *response_, from_server_, body, until);
       if (!ok)
         co_return ok;
       if (response_->head().status == 101)
@@ -157,6 +198,8 @@ private:
     if (!visit_.origin.secure)
       co_return std::string{};
     auto context = co_await trust_.with(visit_.ca);
+    if (gone_)
+      co_return std::string{"nobody waits for it"};
     if (!context)
       co_return std::string{"the certificates to check servers with cannot be read"};
     auto failed =
@@ -168,14 +211,11 @@ private:
   }
 
   awaitable<result<unique_fd>> connect() {
-    // The answer may come after this coroutine has gone.
-    struct waiting {
-      explicit waiting(const asio::any_io_executor& where) : wake{where} {}
-      asio::steady_timer wake;
-      result<unique_fd> got = error{errc::deadline_exceeded, "it takes too long to connect"};
-    };
+    if (gone_)
+      co_return error{errc::cancelled, "nobody waits for it"};
     auto here = co_await asio::this_coro::executor;
     auto one = std::make_shared<waiting>(here);
+    connecting_ = one;
     one->wake.expires_after(visit_.timeout);
     visit_.connect([weak = std::weak_ptr{one}](result<unique_fd> made) {
       if (auto there = weak.lock()) {
@@ -185,6 +225,8 @@ private:
     });
     boost::system::error_code ignored;
     co_await one->wake.async_wait(asio::redirect_error(use_awaitable, ignored));
+    if (gone_)
+      co_return error{errc::cancelled, "nobody waits for it"};
     co_return std::move(one->got);
   }
 
@@ -271,6 +313,8 @@ private:
   std::string from_guest_;
   std::string from_server_;
   bool used_ = false; // The connection to the server has carried a request.
+  bool gone_ = false; // The session has let go of its connection.
+  std::weak_ptr<waiting> connecting_;
 };
 
 } // namespace

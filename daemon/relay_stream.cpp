@@ -55,8 +55,8 @@ asio::awaitable<std::string> relay_stream::connect_tls(std::shared_ptr<asio::ssl
                                  : std::string{X509_verify_cert_error_string(verdict)};
 }
 
-asio::awaitable<bool> relay_stream::read(std::string& into, std::chrono::milliseconds within) {
-  alarm_clock alarm{socket_.get_executor(), clock_type::now() + within, [this] { close(); }};
+asio::awaitable<bool> relay_stream::read(std::string& into, clock_type::time_point until) {
+  alarm_clock alarm{socket_.get_executor(), until, [this] { close(); }};
   auto held = into.size();
   into.resize(held + read_bytes);
   auto room = asio::buffer(into.data() + held, read_bytes);

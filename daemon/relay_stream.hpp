@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/execution.hpp"
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -31,7 +33,10 @@ public:
                                                   std::string host,
                                                   std::chrono::milliseconds within);
   /// Reads something into `into`, behind what it holds; false at the end or on failure.
-  boost::asio::awaitable<bool> read(std::string& into, std::chrono::milliseconds within);
+  boost::asio::awaitable<bool> read(std::string& into, std::chrono::milliseconds within) {
+    return read(into, clock_type::now() + within);
+  }
+  boost::asio::awaitable<bool> read(std::string& into, clock_type::time_point until);
   boost::asio::awaitable<bool> write(std::string_view what, std::chrono::milliseconds within);
   /// Says that nothing more comes, reads what still comes for a while, and closes: a peer that was
   /// still sending would otherwise lose what it has not read yet.

@@ -59,10 +59,21 @@ TEST_CASE("what two readers could read in two ways is refused", "[actors][unit]"
                            "/v1/\xc3\xa9",
                            "http://api.test/v1",
                            "/v1/..",
+                           "/v1/admin;x",
+                           "/v1/admin%3bx",
+                           "/v1/;",
+                           "/v1/admin.",
+                           "/v1/admin%2e",
+                           "/v1/admin%20",
+                           "/v1/admin%20/x",
+                           "/v1/x/..%c0%af",
+                           "/v1/%ff",
+                           "/v1/%ed%a0%80",
                            "/v1/%2e%2E"})
     CHECK_FALSE(allows(rules, "GET", path));
   CHECK_FALSE(allows(rules, "GET", "/v1/" + std::string(17'000, 'x')));
-  CHECK(allows(rules, "GET", "/v1/...x/..x/x..?a=%2e%2e"));
+  CHECK(allows(rules, "GET", "/v1/...x/..x/x..y?a=%2e%2e;"));
+  CHECK(allows(rules, "GET", "/v1/%c3%a9/a%20b/.well-known"));
 }
 
 TEST_CASE("scheme, host and port are compared exactly", "[actors][unit]") {

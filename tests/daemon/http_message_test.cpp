@@ -131,6 +131,8 @@ TEST_CASE("injected headers replace the guest's and are never told back", "[daem
   auto rule = *parse_http_rule("https://api.test/");
   REQUIRE(add_header(rule, "Authorization", "Bearer s3cret"));
   auto asked = read("GET /x HTTP/1.1\r\nHost: api.test\r\nauthorization: mine\r\nX-A: 1\r\n"
+                    "X-HTTP-Method: DELETE\r\nx-http-method-override: DELETE\r\n"
+                    "X-Method-Override: PUT\r\nX-Original-URL: /y\r\nX-Rewrite-URL: /z\r\n"
                     "Connection: close, X-Hop\r\nX-Hop: 2\r\nTE: trailers\r\n\r\n");
   CHECK(head_for_server(asked.head, origin(), rule)
         == "GET /x HTTP/1.1\r\nHost: api.test\r\nX-A: 1\r\nAuthorization: Bearer s3cret\r\n\r\n");

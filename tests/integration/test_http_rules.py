@@ -22,6 +22,7 @@ class _Upstream(http.server.BaseHTTPRequestHandler):
     """Tells what it was asked; some paths do other things."""
 
     protocol_version = "HTTP/1.1"
+    kept = False  # The connection has carried an answer.
 
     def answer(self):
         """One request of any method."""
@@ -42,6 +43,12 @@ class _Upstream(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             self.wfile.write(base64.b64decode(self.path.partition("?")[2]))
             return None
+        if path == "/v1/trickle":
+            return self.trickle()
+        if path == "/v1/drops" and self.kept:
+            self.close_connection = True
+            return None
+        self.kept = True
         if path == "/v1/hang":
             self.server.released.wait(waiting.WATCHDOG)
         return self.plain(200, json.dumps({
@@ -86,6 +93,17 @@ class _Upstream(http.server.BaseHTTPRequestHandler):
                 return
         self.wfile.write(b"0\r\n\r\n")
 
+    def trickle(self):
+        """A head that comes byte by byte and never ends."""
+        self.close_connection = True
+        self.server.trickling.release()
+        try:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+            while not self.server.ending.wait(0.05):
+                self.wfile.write(b"x")
+        except OSError:
+            self.server.hung_up.release()
+
     def log_message(self, *_):
         """Says nothing."""
 
@@ -105,6 +123,8 @@ class Upstream:
         self.server.daemon_threads = True
         self.server.seen, self.server.written = [], 0
         self.server.released = threading.Event()
+        self.server.ending = threading.Event()
+        self.server.trickling, self.server.hung_up = threading.Semaphore(0), threading.Semaphore(0)
         self.port = self.server.server_address[1]
         self.certificate = f"{self.folder}/cert.pem"
         if tls_name:
@@ -124,6 +144,7 @@ class Upstream:
     def close(self):
         """Ends it."""
         self.server.released.set()
+        self.server.ending.set()
         self.server.shutdown()
         self.server.server_close()
         self.thread.join(waiting.WATCHDOG)
@@ -144,11 +165,15 @@ class Rules(EgressCase):
         cls.echo = cls.serve(servers.Echo())
         names = {"web.test": cls.web, "secure.test": cls.secure, "stranger.test": cls.stranger,
                  "echo.test": cls.echo}
-        cls.config = policy("web", [f"{name}:{one.port}" for name, one in names.items()]
-                            + [f"127.0.0.1:{cls.web.port}"], names,
+        cls.config = policy("web", [f"{name}:{one.port}" for name, one in names.items()], names,
                             'allow_private = ["127.0.0.0/8"]\n'
                             f'http_timeout = "{waiting.scaled(3)}s"\n'
                             f'http_ca = "{cls.secure.certificate}"\nconnections = 5000\n')
+        # Here nothing but the session's own end can end a request.
+        cls.config += policy("patient", [f"web.test:{cls.web.port}"], ["web.test"],
+                             'allow_private = ["127.0.0.0/8"]\nhttp_timeout = "1h"\n')
+        cls.config += policy("both", [f"web.test:{cls.web.port}", "127.0.0.0/8:*"], ["web.test"],
+                             'allow_private = ["127.0.0.0/8"]\n')
         cls.config += policy("public", [f"web.test:{cls.web.port}"], ["web.test"], "")
         super().setUpClass()
         cls.http = f"http://web.test:{cls.web.port}"
@@ -215,7 +240,8 @@ class Rules(EgressCase):
         """Nothing that a server could read as another path gets there."""
         session = self.ruled({"allowedUrlPrefix": f"{self.http}/v1", "methods": ["ALL"]})
         for target in ("/v1/../admin", "/v1/%2e%2e/admin", "/v1/..%2fadmin", "/v1\\..\\admin",
-                       "/v1/%252e%252e/admin", "//v1/x", "/v1//../admin", "/v1/..;x/admin", "/v12",
+                       "/v1/%252e%252e/admin", "//v1/x", "/v1//../admin", "/v1/..;x/admin", "/v1/admin;x",
+                       "/v1/admin%3bx", "/v1/..%c0%afadmin", "/v1/admin.", "/v1/admin%20", "/v12",
                        "http://web.test/v1/x", "/v1/%00", "*", "web.test:443"):
             with self.subTest(target):
                 answer = self.raw(session, (f"GET {target} HTTP/1.1\r\nHost: web.test:{self.web.port}\r\n"
@@ -382,6 +408,50 @@ class Rules(EgressCase):
             f"import requests\nr = requests.get('{self.http}/v1/x')\n[r.status_code, 'private_address' in r.text]",
             session), [502, True])
 
+    def test_a_head_without_end(self):
+        """Its bytes do not put its deadline off, neither a server's nor a guest's."""
+        session = self.ruled(f"{self.http}/v1")
+        answer = self.raw(session, (f"GET /v1/trickle HTTP/1.1\r\nHost: web.test:{self.web.port}\r\n"
+                                    "Connection: close\r\n\r\n").encode())
+        self.assertIn("HTTP/1.1 502", answer)
+        self.assertTrue(self.web.server.hung_up.acquire(timeout=waiting.WATCHDOG))
+        self.assertTrue(self.client.value(
+            f"import socket, time\ns = socket.create_connection(('web.test', {self.web.port}))\n"
+            "s.settimeout(0.05)\ns.sendall(b'GET /v1/x HTTP/1.1\\r\\nX: ')\nended = False\n"
+            "while not ended:\n  try:\n    s.sendall(b'x')\n    ended = s.recv(1000) == b''\n"
+            "  except TimeoutError: pass\n  except ConnectionError: ended = True\ns.close()\nended",
+            session, timeoutMs=str(waiting.scaled(30_000))))
+
+    def test_who_is_gone_holds_nothing(self):
+        """When the session lets go of its connection, or ends, the server's is closed as well."""
+        session = self.ruled(f"{self.http}/v1", egress="patient")
+        ask = (f"import socket\ns = socket.create_connection(('web.test', {self.web.port}))\n"
+               f"s.sendall(b'GET /v1/trickle HTTP/1.1\\r\\nHost: web.test:{self.web.port}\\r\\n\\r\\n')\n0")
+        for end in (lambda: self.client.value("s.close()", session),
+                    lambda: self.client.call("SessionService/CloseSession", {"session": session})):
+            while self.web.server.trickling.acquire(blocking=False):
+                pass
+            self.client.value(ask, session)
+            self.assertTrue(self.web.server.trickling.acquire(timeout=waiting.WATCHDOG))
+            self.assertFalse(self.web.server.hung_up.acquire(blocking=False))
+            end()
+            self.assertTrue(self.web.server.hung_up.acquire(timeout=waiting.WATCHDOG))
+
+    def test_nothing_is_done_twice(self):
+        """A kept connection that closes without an answer: only what changes nothing is sent again."""
+        session = self.ruled({"allowedUrlPrefix": f"{self.http}/v1", "methods": ["ALL"]})
+        for method, status in (("GET", 200), ("HEAD", 200), ("OPTIONS", 200), ("DELETE", 502),
+                               ("POST", 502), ("PATCH", 502)):
+            with self.subTest(method):
+                self.web.seen.clear()
+                self.assertEqual(self.client.value(
+                    f"import http.client\nc = http.client.HTTPConnection('web.test', {self.web.port})\n"
+                    f"out = []\nfor method, path in (('GET', '/v1/x'), ({method!r}, '/v1/drops')):\n"
+                    "  c.request(method, path)\n  r = c.getresponse()\n  r.read()\n  out.append(r.status)\n"
+                    "c.close()\nout", session), [200, status])
+                self.assertEqual([one for one, path, _, _ in self.web.seen if path == "/v1/drops"],
+                                 [method] * (2 if status == 200 else 1))
+
     def test_what_has_no_rules_is_as_before(self):
         """Other hosts of the policy, other sessions of the policy."""
         session = self.ruled(f"{self.http}/v1")
@@ -391,9 +461,12 @@ class Rules(EgressCase):
         plain = self.session(egress="web")
         self.assertEqual(self.client.value(
             f"import requests\nrequests.post('{self.http}/anything').status_code", plain), 200)
-        # By its address, which the policy names beside the name, there is a rule for the name only.
+        # A rule may be for an address; then it holds for that one.
+        address = self.ruled(f"http://127.0.0.1:{self.web.port}/v1", egress="both")
         self.assertEqual(self.client.value(
-            f"import requests\nrequests.get('http://127.0.0.1:{self.web.port}/x').status_code", session), 200)
+            "import requests\n"
+            f"[requests.get(f'http://127.0.0.1:{self.web.port}/{{p}}').status_code for p in ('x', 'v1')]",
+            address), [403, 200])
 
     def test_what_cannot_be_asked_for(self):
         """Rules beyond the egress policy, or that are none, are refused when the session is made."""
@@ -401,6 +474,8 @@ class Rules(EgressCase):
                 ([f"{self.http}/v1"], "", "permission_denied", "`egress` of CreateSession"),
                 (["https://other.test/"], "web", "permission_denied", "does not allow"),
                 ([f"http://web.test:{self.web.port + 1}/"], "web", "permission_denied", "does not allow"),
+                ([f"{self.http}/v1"], "both", "permission_denied", '"127.0.0.0/8:*" of [egress.both]'),
+                ([f"{self.http}/v1;x"], "web", "invalid_argument", "or the like"),
                 (["web.test/v1"], "web", "invalid_argument", "http:// or https://"),
                 ([f"{self.http}/../x"], "web", "invalid_argument", "dot segments"),
                 ([f"http://u:p@web.test:{self.web.port}/"], "web", "invalid_argument", "credentials"),

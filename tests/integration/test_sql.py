@@ -35,6 +35,8 @@ class Postgres(EgressCase):
                          f'ca = "{cls.database.folder}/cert.pem"\n')
             + configured("plain", cls.database.url("?sslmode=disable"))
             + configured("small", url, "connections = 1\nwaiting = 1\nstatement_timeout = \"300ms\"\n")
+            + configured("brief", url, "statement_timeout = \"300ms\"\n")
+            + configured("single", url, "connections = 1\nstatement_timeout = \"10m\"\n")
             + configured("wrong", url.replace(cls.database.password, "guess"))
             + configured("down", f"postgresql://a@127.0.0.1:{servers.free_port()}/a"))
         super().setUpClass()
@@ -171,6 +173,34 @@ class Postgres(EgressCase):
              ["the transaction was rolled back: a statement in it had failed",
               "a session has at most 2 transactions at once"]])
 
+    def test_transactions_that_are_over(self):
+        """One in which nothing happens is ended, and its place and connection are free again."""
+        session = self.granted("small")
+        self.value("kept = sql.transaction()\nkept.__enter__()\n0", session)
+        # There is one connection: it comes when the transaction has ended.
+        self.assertEqual(self.value("sql.query('select 1 as n')", self.granted("small")), [{"n": 1}])
+        self.raises("Error", "this transaction is over", "kept.query('select 1')", session)
+        session = self.granted("brief")
+        self.assertEqual(self.value(
+            "import time\nkept = [sql.transaction(), sql.transaction()]\n"
+            "for one in kept: one.__enter__()\n"
+            "while True:\n"
+            "  try:\n    with sql.transaction() as t: out = t.query('select 2 as n')\n    break\n"
+            "  except sql.Error as e:\n    assert 'at most 2' in str(e)\n    time.sleep(0.02)\nout", session), [{"n": 2}])
+
+    def test_a_begin_that_was_cancelled(self):
+        """It leaves no transaction whose number nobody knows."""
+        session = self.granted("single")
+        self.assertEqual(self.value(
+            "import asyncio\nfrom vivarium import _host\n"
+            "held = sql.transaction()\nheld.__enter__()\n"
+            "waits = [asyncio.ensure_future(_host.acall('vivarium.sql.begin'))]\n"
+            "await asyncio.sleep(0)\nwaits[0].cancel()\n"
+            "await asyncio.gather(*waits, return_exceptions=True)\n"
+            "held.__exit__(None, None, None)\n"
+            "with sql.transaction() as t: out = t.query('select 3 as n')\n"
+            "[waits[0].cancelled(), out]", session), [True, [{"n": 3}]])
+
     def test_sessions_leave_nothing_for_each_other(self):
         """Settings, temporary tables and open transactions of one are not there for the next."""
         one = self.granted("small")
@@ -230,8 +260,9 @@ class Postgres(EgressCase):
         for database, expected in (("main", True), ("plain", False)):
             self.assertEqual(self.value(f"sql.query_one('{secure}')", self.granted(database)),
                              {"ssl": expected})
-        self.raises("UnavailableError", "TLS with the database failed", "sql.query('select 1')",
+        self.raises("UnavailableError", "the database checked cannot be reached", "sql.query('select 1')",
                     self.granted("checked"))
+        self.assertIn("TLS with the database failed", self.daemon.log())
 
     def test_a_url_of_the_clients(self):
         """Goes where the session's egress policy lets it, and nowhere else; code has no credentials."""
@@ -257,11 +288,15 @@ class Postgres(EgressCase):
 
     def test_trouble(self):
         """A wrong password and a server that is down: errors that say so, without the secret."""
-        error = self.raises("AccessError", "password authentication failed", "sql.query('select 1')",
+        error = self.raises("AccessError", "the database wrong refuses the login", "sql.query('select 1')",
                             self.granted("wrong"))
         self.assertNotIn("guess", json.dumps(error))
-        error = self.raises("UnavailableError", "cannot connect", "sql.query('select 1')",
-                            self.granted("down"))
+        self.assertNotIn("user", error["message"])
+        error = self.raises("UnavailableError", "the database down cannot be reached",
+                            "sql.query('select 1')", self.granted("down"))
+        self.assertNotIn("127.0.0.1", json.dumps(error))
+        for text in ("password authentication failed", "cannot connect to 127.0.0.1:"):
+            self.assertIn(text, self.daemon.log())
         self.assertNotIn(self.database.password, self.daemon.log())
 
     def test_psycopg(self):
@@ -333,6 +368,11 @@ class Impostors(EgressCase):
         "row-without-columns": (WELCOME, message(b"D", struct.pack(">HI", 1, 0))),
         "many-columns": (WELCOME, message(b"T", struct.pack(">H", 65_535))),
         "endless-notices": (WELCOME, message(b"N", b"\0") * 20_000),
+        "columns-twice": (WELCOME, COLUMN * 2),
+        "wide-columns": (WELCOME, message(b"T", struct.pack(">H", 1) + b"x" * 5_000 + bytes(7)
+                                          + struct.pack(">I", 25) + bytes(8))),
+        "endless-tags": (WELCOME, message(b"C", b"SELECT 1\0") * 10_001),
+        "endless-errors": (WELCOME, message(b"E", b"\0") * 10_001),
         "copy": (WELCOME, message(b"G", b"\0\0\0")),
         "error-without-end": (WELCOME, message(b"E", b"Mxxxx") + message(b"Z", b"I")),
         "bytes-that-are-no-text": (WELCOME, COLUMN + message(b"D", struct.pack(">HI", 1, 2) + b"\xff\xfe")
@@ -349,14 +389,16 @@ class Impostors(EgressCase):
             one = cls.serve(_Rounds() if name == "endless-rounds" else Impostor(*answers))
             cls.config += configured(
                 name, f"postgresql://a:b@127.0.0.1:{one.port}/c?sslmode=disable",
-                'connect_timeout = "300ms"\nstatement_timeout = "300ms"\n')
+                'connect_timeout = "300ms"\nstatement_timeout = "300ms"\nbytes = "4KiB"\n')
         super().setUpClass()
 
     EXPECTED = {
         "silence": "does not answer", "not-postgres": "larger than", "endless-rounds": "more rounds",
         "huge-message": "larger than", "negative-length": "does not speak", "bad-row": "a row that is none",
         "row-without-columns": "a row that is none", "many-columns": "describes columns",
-        "endless-notices": "without end", "copy": "COPY", "error-without-end": "say why",
+        "endless-notices": "without end", "columns-twice": "describes columns twice",
+        "wide-columns": "larger than 4096 bytes", "endless-tags": "without end",
+        "endless-errors": "without end", "copy": "COPY", "error-without-end": "say why",
     }
 
     def test_all(self):
