@@ -53,7 +53,9 @@ TEST_CASE("the list of environments is what was written", "[daemon][unit]") {
   one.facts->packages = {{"x", "1"}};
   one.facts->folder = "venv-1";
   one.facts->built = std::chrono::seconds{5};
-  auto read = environment_json::read_store(environment_json::write_store({one, {}}));
+  auto read = environment_json::read_store(
+      environment_json::write_store({std::make_shared<const environment_record>(one),
+                                     std::make_shared<const environment_record>()}));
   REQUIRE(read);
   REQUIRE(read->size() == 2);
   CHECK(read->front().spec == one.spec);
