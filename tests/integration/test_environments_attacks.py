@@ -119,6 +119,17 @@ class Attacks(AttackCase):
                 self.assertNotIn("top-secret", told)
                 self.nothing_happened()
 
+    def test_requirements_that_pip_reads_otherwise(self):
+        """It would put in what its environment has, and ends lines where Unicode does."""
+        for text in ('alpha; os_name == "${HTTPS_PROXY}"', "alpha==$1",
+                     'alpha; os_name == "\u2028-r /etc/shadow \u2028"', 'alpha; os_name == "\x85-r /etc/shadow"'):
+            with self.assertRaises(Exception) as caught:
+                self.register("attack", self.maker, requirements=[text])
+            self.assertEqual(caught.exception.code, "invalid_argument")
+            self.assertIn("plain requirement", caught.exception.message)
+            project = f"[project]\nname = 'x'\nversion = '1'\ndependencies = [{json.dumps(text)}]\n"
+            self.fails("plain requirement", pyproject=project)
+
 
 if __name__ == "__main__":
     unittest.main()
