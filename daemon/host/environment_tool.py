@@ -18,9 +18,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from builds import Build
 from pythons import Probe
 from requirements import Refused
+from running import keep_secret, redact
 from verify import Verify
 
 ANSWER_FD = 3
+PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 def watch_for_the_end():
@@ -44,10 +46,12 @@ def main():
     order = read_order()
     threading.Thread(target=watch_for_the_end, daemon=True).start()
     os.umask(0o022)
+    for name in PROXIES:
+        keep_secret(os.environ.get(name, ""))
     try:
         answer = {"build": Build, "verify": Verify, "probe": Probe}[order["do"]](order).run()
     except Refused as error:
-        answer = {"problem": str(error)}
+        answer = {"problem": redact(str(error))}
     except OSError as error:
         answer = {"problem": f"{error.strerror}: {error.filename}"}
     with os.fdopen(ANSWER_FD, "wb") as out:

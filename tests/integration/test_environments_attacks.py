@@ -119,6 +119,18 @@ class Attacks(AttackCase):
                 self.assertNotIn("top-secret", told)
                 self.nothing_happened()
 
+    def test_dependencies_that_are_urls(self):
+        """Neither fetched nor built nor installed, whatever they are; the error names who wants what."""
+        for name, wanted in (("viaurl", "pwn@ http"), ("viafile", "pwn@ file"), ("viawheel", "beta@ file")):
+            with self.subTest(name):
+                error = self.fails(name, "is needed from a URL", requirements=[name])
+                self.assertIn(wanted, error.replace("pwn @", "pwn@").replace("beta @", "beta@"))
+                self.nothing_happened()
+        self.fails("is needed from a URL", requirements=["maybe[x]"])
+        self.nothing_happened()
+        self.make("attack", "maybe", client=self.maker, force=True)
+        self.nothing_happened()
+
     def test_requirements_that_pip_reads_otherwise(self):
         """It would put in what its environment has, and ends lines where Unicode does."""
         for text in ('alpha; os_name == "${HTTPS_PROXY}"', "alpha==$1",
@@ -129,6 +141,29 @@ class Attacks(AttackCase):
             self.assertIn("plain requirement", caught.exception.message)
             project = f"[project]\nname = 'x'\nversion = '1'\ndependencies = [{json.dumps(text)}]\n"
             self.fails("plain requirement", pyproject=project)
+
+
+class Secrets(AttackCase):
+    """An index with a password, which is the operator's."""
+
+    with_index = True
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.server.content = b"<!DOCTYPE html><html></html>"
+
+    def test_the_password_of_the_index(self):
+        """It is given to the index, and to nobody else."""
+        told = self.fails("could not be installed", client=self.operator, requirements=["nonesuch"],
+                          indexUrl=f"http://ci:{SECRET}@127.0.0.1:{self.port}/simple/")
+        self.assertIn("nonesuch", told)
+        self.assertNotIn(SECRET, told)
+        self.assertNotIn("--index-url", told)
+        self.assertTrue(self.server.seen and all(authorization for _, authorization in self.server.seen))
+        self.server.seen.clear()
+        told = self.fails("could not be installed", requirements=["nonesuch"])
+        self.assertNotIn(SECRET, told)
 
 
 if __name__ == "__main__":
