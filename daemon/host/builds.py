@@ -5,11 +5,11 @@ import hashlib
 import json
 import os
 import re
-import resource
 import shutil
 import sys
 import urllib.parse
 
+from bounds import bound_files, disk_use, watch_disk
 from locks import Lock, lock_text
 from pythons import distributions, pip_folder, probe, site_of
 from requirements import Refused, normal, wanted
@@ -19,12 +19,13 @@ RUNNER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pip_runner.py
 
 
 class Build:
-    def __init__(self, order):
+    def __init__(self, order, over):
         self.order = order
         self.top = order["directory"]
         self.prefix = self.top + "/venv"
         self.python = self.prefix + "/bin/python3"
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["most_bytes"],) * 2)
+        bound_files(order["most_bytes"])
+        watch_disk(self.top, order["most_bytes"], over)
         keep_secret(order["index_url"])
         self.target = probe(order["python"])
         self.lock = Lock.read(order["lock"], self.target) if order["lock"] else None
@@ -98,16 +99,14 @@ class Build:
             if content.startswith(b"#!" + old):
                 with open(path, "wb") as file:
                     file.write(content.replace(old, new, 1))
-        used = 0
         # Workers are nobody's friends: what they cannot read is not there for them.
         for folder, folders, files in os.walk(self.prefix):
             for name in (*folders, *files):
                 path = os.path.join(folder, name)
                 if not os.path.islink(path):
-                    found = os.stat(path)
-                    used += found.st_blocks * 512
-                    mode = found.st_mode
+                    mode = os.stat(path).st_mode
                     os.chmod(path, (mode | 0o444 | (0o111 if mode & 0o100 else 0)) & 0o755)
+        used = disk_use(self.prefix)
         if used > self.order["most_bytes"]:
             raise Refused(f"the environment takes {used} bytes, and the most is {self.order['most_bytes']} "
                           "(builds.bytes)")

@@ -83,7 +83,7 @@ def distributions(*folders):
 
 
 class Probe:
-    def __init__(self, order):
+    def __init__(self, order, _over):
         self.order = order
 
     def run(self):

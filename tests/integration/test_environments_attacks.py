@@ -7,10 +7,19 @@ import os
 import threading
 import unittest
 
-from vivarium_testing import wheels
+from vivarium_testing import waiting, wheels
 from vivarium_testing.environments import SERVICE, EnvironmentCase
 
 RUNS = "import os\nopen({mark!r}, 'w').close()\nraise SystemExit('it ran')\n"
+# Would stop at a gigabyte, and then wait for ever.
+FILLS = """
+import tempfile, time
+for _ in range(1024):
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        file.write(bytes(1 << 20))
+while True:
+    time.sleep(60)
+"""
 SECRET = "s3cretTOKEN"
 
 
@@ -141,6 +150,29 @@ class Attacks(AttackCase):
             self.assertIn("plain requirement", caught.exception.message)
             project = f"[project]\nname = 'x'\nversion = '1'\ndependencies = [{json.dumps(text)}]\n"
             self.fails("plain requirement", pyproject=project)
+
+
+class Floods(AttackCase):
+    """Packages that take more than they may."""
+
+    builds_config = 'bytes = "48MiB"\n'
+
+    @classmethod
+    def make_wheels(cls):
+        super().make_wheels()
+        wheels.sdist(cls.wheels, "filler", setup=FILLS)
+        # As text it is 160 MiB, which pip takes for several times as much; as a file next to nothing.
+        wheels.wheel(cls.wheels, "fat", padding=160 << 20)
+
+    def test_disk(self):
+        """A build is ended while it goes on: one that would never end tells how much it may take."""
+        self.fails("builds.bytes", "of the disk", client=self.operator,
+                   requirements=["filler"], allowSourceBuilds=True)
+        waiting.wait_for(lambda: not self.folders(), "what was begun to be removed")
+
+    def test_memory(self):
+        """Metadata of any size is not read at any price."""
+        self.fails("MemoryError", requirements=["fat"])
 
 
 class Secrets(AttackCase):
