@@ -23,6 +23,12 @@ while True:
 SECRET = "s3cretTOKEN"
 
 
+def peak_memory(pid):
+    """The most that a process has had, in bytes."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM"))
+
+
 class Index(http.server.BaseHTTPRequestHandler):
     """Answers each request with the same, and keeps what was asked."""
 
@@ -173,6 +179,21 @@ class Floods(AttackCase):
     def test_memory(self):
         """Metadata of any size is not read at any price."""
         self.fails("MemoryError", requirements=["fat"])
+
+    def test_declarations(self):
+        """Each has the list written, which is long; lists do not queue up, and the last one is on disk."""
+        long = "#" + "x" * 1_000_000
+        for number in range(8):
+            self.register(f"long{number}", self.maker, pyproject=long, lock=long, init=long)
+        before = peak_memory(self.daemon.pid)
+        for number in range(100):
+            self.register("again", self.maker, force=True, requirements=[f"beta=={number}"])
+        # A copy of the list has 24 MB.
+        self.assertLess(peak_memory(self.daemon.pid) - before, 500 << 20)
+        def listed():
+            with open(f"{self.top}/state/environments/list.json", encoding="utf-8") as file:
+                return [(one["name"], one["recipe"]["requirements"]) for one in json.load(file)["environments"]]
+        waiting.wait_for(lambda: ("again", ["beta==99"]) in listed(), "the last list to be written")
 
 
 class Secrets(AttackCase):
