@@ -125,11 +125,12 @@ class Pip:
         folder = pip_folder(build.order["python"]) or pip_folder(sys.executable)
         if not folder:
             raise Refused(f"{sys.executable} has no pip (python3-pip on Debian), and there is no uv")
+        kind, only = ("sources", []) if build.order["sources"] else ("wheels", ["--only-binary", ":all:"])
         # Nothing is in the new environment yet: its interpreter runs code of no package.
-        status = run([build.python, "-I", "-B", RUNNER, folder, "sources" if build.order["sources"] else "wheels",
+        status = run([build.python, "-I", "-B", RUNNER, folder, kind,
                       "--isolated", "--no-input", "--no-color", "--disable-pip-version-check", "install",
                       "--no-cache-dir", "--progress-bar", "off", "--no-warn-script-location", "--report", report,
-                      *([] if build.order["sources"] else ["--only-binary", ":all:"]), *build.places(), *build.files()], build.secret("VIVARIUM_INDEX_URL"))
+                      *only, *build.places(), *build.files()], build.secret("VIVARIUM_INDEX_URL"))
         if status != 0:
             raise Refused("the packages could not be installed")
         with open(report, encoding="utf-8") as file:
