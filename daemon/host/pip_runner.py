@@ -62,6 +62,8 @@ def refuse_sources():
                      "os.forkpty", "pty.spawn"):
             raise PermissionError(f"{event}: an installation from wheels starts no process")
     sys.addaudithook(no_process)
+    # Whatever pip imports from now on, it is nothing that it has just installed.
+    sys.path[:] = [path for path in sys.path if os.path.basename(path) != "site-packages"]
 
 
 def main():
