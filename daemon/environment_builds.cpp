@@ -149,7 +149,7 @@ void environment_desk::end_build(const place& which, status how) {
     if (!one.record.facts)
       offer(one);
   }
-  save();
+  save(which);
   build->finish(how ? result<environment_info>{describe(one, {which.first, true})}
                     : result<environment_info>{how.why()});
 }

@@ -185,7 +185,7 @@ void environment_desk::declare(environment_record record, const reply<environmen
     one.record.trouble.clear();
     forget_folder(before.facts, which.first, which.second);
     offer(one);
-    save();
+    save(which);
     to.give(describe(one, {tenant, admin}));
   };
   if (record.spec.recipe)
@@ -330,7 +330,7 @@ status environment_desk::remove(const environment_asker& who, const std::string&
   auto facts = found->record.facts;
   entries_.erase(which);
   forget_folder(facts, which.first, which.second);
-  save();
+  save(which);
   return done{};
 }
 
@@ -405,13 +405,33 @@ void environment_desk::offer(const entry& what) {
                                            : name + " could not be built: " + record.trouble});
 }
 
-void environment_desk::save() {
-  std::vector<environment_record> all;
-  for (const auto& [which, one] : entries_)
-    all.push_back(one.record);
-  store_.save(std::move(all), [&journal = journal_](status how) {
+// Records are up to 3 MiB each and there are many: those that are as they were are not copied, and
+// however fast they change, only one list waits for the disk.
+void environment_desk::save(const place& changed) {
+  if (auto found = entries_.find(changed); found != entries_.end())
+    found->second.saved = nullptr;
+  dirty_ = true;
+  if (!saving_)
+    write_list();
+}
+
+void environment_desk::write_list() {
+  std::vector<environment_record_ptr> all;
+  for (auto& [which, one] : entries_) {
+    if (!one.saved)
+      one.saved = std::make_shared<const environment_record>(one.record);
+    all.push_back(one.saved);
+  }
+  saving_ = true;
+  dirty_ = false;
+  store_.save(std::move(all), [this, alive = alive_](status how) {
+    if (!*alive)
+      return;
     if (!how)
-      journal.error("the list of environments was not written", {{"detail", how.why().detail}});
+      journal_.error("the list of environments was not written", {{"detail", how.why().detail}});
+    saving_ = false;
+    if (dirty_)
+      write_list();
   });
 }
 
@@ -424,8 +444,9 @@ void environment_desk::look(tool_order order, tool_run::end_function then) {
   auto ok = run->start(
       order, [heard](std::string_view text) { heard->write(text); },
       [this, alive = alive_, heard, then](result<std::string> answer) {
-        if (*alive)
-          --looks_;
+        if (!*alive) // `then` is the desk's, too; requests have been answered by now.
+          return;
+        --looks_;
         if (!answer && !heard->last_words().empty())
           return then(error{answer.why().code, answer.why().detail + "\n" + heard->last_words()});
         then(std::move(answer));

@@ -59,6 +59,7 @@ private:
   using place = std::pair<std::string, std::string>; // owner, name
   struct entry {
     environment_record record;
+    environment_record_ptr saved = {};   // the record as the list has it; null: it has changed
     environment_build_ptr build;         // waiting or running
     environment_build_ptr last;          // the one before
     std::shared_ptr<tool_run> tool = {}; // of the build
@@ -85,7 +86,10 @@ private:
   [[nodiscard]] std::string venv_of(const environment_record& what) const;
   void forget_folder(const std::optional<environment_facts>& facts, const std::string& owner,
                      const std::string& name);
-  void save();
+  /// Has the list written: one write at a time, of what has changed by then. `changed`: of which
+  /// the list has another record by now, or none.
+  void save(const place& changed);
+  void write_list();
   void look(tool_order order, tool_run::end_function then);
 
   boost::asio::io_context& reactor_;
@@ -95,6 +99,8 @@ private:
   log& journal_;
   environment_store store_;
   bool opened_ = false;
+  bool saving_ = false; // the list is being written
+  bool dirty_ = false;  // and is old already
   std::map<place, entry> entries_;
   std::deque<place> queue_; // builds that wait
   std::size_t running_ = 0;

@@ -236,12 +236,12 @@ result<environment_verification> read_verification(std::string_view answer) {
   });
 }
 
-std::string write_store(const std::vector<environment_record>& all) {
+std::string write_store(const std::vector<environment_record_ptr>& all) {
   object out;
   out["version"] = store_version;
   array records;
   for (const auto& one : all)
-    records.push_back(record_object(one));
+    records.push_back(record_object(*one));
   out["environments"] = std::move(records);
   return boost::json::serialize(out) + "\n";
 }

@@ -24,7 +24,7 @@ namespace vivarium::environment_json {
 [[nodiscard]] result<environment_verification> read_verification(std::string_view answer);
 
 /// The store, and back.
-[[nodiscard]] std::string write_store(const std::vector<environment_record>& all);
+[[nodiscard]] std::string write_store(const std::vector<environment_record_ptr>& all);
 [[nodiscard]] result<std::vector<environment_record>> read_store(std::string_view text);
 
 } // namespace vivarium::environment_json

@@ -134,10 +134,10 @@ void environment_store::remove(const std::string& folder) {
       [] {});
 }
 
-void environment_store::save(std::vector<environment_record> all,
+void environment_store::save(std::vector<environment_record_ptr> all,
                              std::function<void(status)> then) {
   auto out = std::make_shared<status>(done{});
-  auto what = std::make_shared<std::vector<environment_record>>(std::move(all));
+  auto what = std::make_shared<std::vector<environment_record_ptr>>(std::move(all));
   files_.run(
       [top = top_, what, out] { *out = write_list(top, environment_json::write_store(*what)); },
       [out, then = std::move(then)] {

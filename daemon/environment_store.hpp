@@ -33,7 +33,7 @@ public:
   void discard(const std::string& folder);
   void remove(const std::string& folder);
   /// Writes the list, all of it or nothing.
-  void save(std::vector<environment_record> all, std::function<void(status)> then);
+  void save(std::vector<environment_record_ptr> all, std::function<void(status)> then);
 
 private:
   std::string top_;

@@ -19,6 +19,12 @@ bool is_plain(std::string_view text) noexcept {
                       [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
+bool is_ascii(std::string_view text) noexcept {
+  return is_plain(text) && std::none_of(text.begin(), text.end(), [](char c) {
+           return static_cast<unsigned char>(c) >= 0x80;
+         });
+}
+
 bool is_path(std::string_view text) noexcept {
   return text.starts_with('/') && is_plain(text) && text.size() < 4'096;
 }
@@ -32,10 +38,11 @@ bool is_module_name(std::string_view name) noexcept {
 }
 
 // The builder reads them as the packaging standards say; this is what would make an installer do
-// something else than install a package by its name.
+// something else than install a package by its name. Of "${NAME}" pip makes what the environment
+// has, and it ends lines where Unicode does: no requirement needs a dollar, or more than ASCII.
 status check_requirement(const std::string& text) {
-  if (text.empty() || text.size() > most_requirement_bytes || !is_plain(text) || text.front() == '-'
-      || text.find("://") != std::string::npos || text.find('\\') != std::string::npos)
+  if (text.empty() || text.size() > most_requirement_bytes || !is_ascii(text) || text.front() == '-'
+      || text.find("://") != std::string::npos || text.find_first_of("\\$") != std::string::npos)
     return wrong("\"" + text.substr(0, 100)
                  + "\" is not a plain requirement: options, URLs and paths are not taken");
   return done{};

@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -67,6 +68,7 @@ struct environment_record {
   std::optional<environment_facts> facts;
   std::string trouble;
 };
+using environment_record_ptr = std::shared_ptr<const environment_record>;
 
 /// An environment as it stands.
 struct environment_info {

@@ -5,33 +5,28 @@ import hashlib
 import json
 import os
 import re
-import resource
 import shutil
-import subprocess
 import sys
 import urllib.parse
 
+from bounds import bound_files, disk_use, watch_disk
 from locks import Lock, lock_text
-from pythons import distributions, has_pip, probe, site_of
+from pythons import distributions, pip_folder, probe, site_of
 from requirements import Refused, normal, wanted
+from running import keep_secret, run, say
 
-
-def say(*words):
-    print(*words, flush=True)
-
-
-def run(command, **more):
-    say("$ " + " ".join(command))
-    return subprocess.run(command, stdin=subprocess.DEVNULL, check=False, **more).returncode
+RUNNER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pip_runner.py")
 
 
 class Build:
-    def __init__(self, order):
+    def __init__(self, order, over):
         self.order = order
         self.top = order["directory"]
         self.prefix = self.top + "/venv"
         self.python = self.prefix + "/bin/python3"
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["most_bytes"],) * 2)
+        bound_files(order["most_bytes"])
+        watch_disk(self.top, order["most_bytes"], over)
+        keep_secret(order["index_url"])
         self.target = probe(order["python"])
         self.lock = Lock.read(order["lock"], self.target) if order["lock"] else None
         self.wanted = wanted(order, self.target)
@@ -48,12 +43,13 @@ class Build:
         return Uv(self, found) if found and self.order["installer"] != "pip" else Pip(self)
 
     def places(self):
-        """Where packages come from, as options that pip and uv understand."""
-        order = self.order
-        out = ["--no-index", "--find-links", order["wheels"]] if order["wheels"] else []
-        if order["index_url"]:
-            out += ["--index-url", order["index_url"]]
-        return out if order["sources"] else [*out, "--only-binary", ":all:"]
+        """Where packages come from, as options that pip and uv understand; the index is `secret`."""
+        return ["--no-index", "--find-links", self.order["wheels"]] if self.order["wheels"] else []
+
+    def secret(self, name):
+        """The index in the environment: its URL may have a password, and other users read arguments."""
+        url = self.order["index_url"]
+        return {name: url} if url else {}
 
     def files(self):
         """What is wanted, as options: files of requirements and constraints."""
@@ -103,16 +99,14 @@ class Build:
             if content.startswith(b"#!" + old):
                 with open(path, "wb") as file:
                     file.write(content.replace(old, new, 1))
-        used = 0
         # Workers are nobody's friends: what they cannot read is not there for them.
         for folder, folders, files in os.walk(self.prefix):
             for name in (*folders, *files):
                 path = os.path.join(folder, name)
                 if not os.path.islink(path):
-                    found = os.stat(path)
-                    used += found.st_blocks * 512
-                    mode = found.st_mode
+                    mode = os.stat(path).st_mode
                     os.chmod(path, (mode | 0o444 | (0o111 if mode & 0o100 else 0)) & 0o755)
+        used = disk_use(self.prefix)
         if used > self.order["most_bytes"]:
             raise Refused(f"the environment takes {used} bytes, and the most is {self.order['most_bytes']} "
                           "(builds.bytes)")
@@ -128,13 +122,15 @@ class Pip:
         build = self.build
         report = build.work + "/report.json"
         # Its own, where it has one: pip knows the Pythons of its time.
-        base = build.order["python"] if has_pip(build.order["python"]) else sys.executable
-        if not has_pip(base):
-            raise Refused(f"{base} has no pip (python3-pip on Debian), and there is no uv")
-        status = run([base, "-I", "-B", "-m", "pip", "--python", build.python, "--isolated", "--no-input",
-                      "--no-color", "--disable-pip-version-check", "install", "--no-cache-dir",
-                      "--progress-bar", "off", "--no-warn-script-location", "--report", report,
-                      *build.places(), *build.files()])
+        folder = pip_folder(build.order["python"]) or pip_folder(sys.executable)
+        if not folder:
+            raise Refused(f"{sys.executable} has no pip (python3-pip on Debian), and there is no uv")
+        kind, only = ("sources", []) if build.order["sources"] else ("wheels", ["--only-binary", ":all:"])
+        # Nothing is in the new environment yet: its interpreter runs code of no package.
+        status = run([build.python, "-I", "-B", RUNNER, folder, kind,
+                      "--isolated", "--no-input", "--no-color", "--disable-pip-version-check", "install",
+                      "--no-cache-dir", "--progress-bar", "off", "--no-warn-script-location", "--report", report,
+                      *only, *build.places(), *build.files()], build.secret("VIVARIUM_INDEX_URL"))
         if status != 0:
             raise Refused("the packages could not be installed")
         with open(report, encoding="utf-8") as file:
@@ -160,14 +156,15 @@ class Uv:
         build = self.build
         pins = build.work + "/pins.txt"
         options = ["--python", build.python, "--no-config", "--no-cache", "--no-progress", "--color", "never",
-                   *build.places()]
+                   *([] if build.order["sources"] else ["--no-build"]), *build.places()]
+        secret = build.secret("UV_INDEX_URL")
         files = build.files()
         if not (build.lock and build.lock.exact):
             if run([self.program, "pip", "compile", *options, "--generate-hashes", "--no-header",
-                    "--no-annotate", "-o", pins, *[word for word in files if word != "-r"]]) != 0:
+                    "--no-annotate", "-o", pins, *[word for word in files if word != "-r"]], secret) != 0:
                 raise Refused("the packages could not be found")
             files = ["--require-hashes", "-r", pins]
-        if run([self.program, "pip", "install", *options, "--no-deps", *files]) != 0:
+        if run([self.program, "pip", "install", *options, "--no-deps", *files], secret) != 0:
             raise Refused("the packages could not be installed")
         if build.lock and build.lock.exact:
             locked = build.lock.pins

@@ -15,12 +15,17 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from bounds import MOST_MEMORY, bound_memory
 from builds import Build
 from pythons import Probe
 from requirements import Refused
+from running import keep_secret, redact
 from verify import Verify
 
 ANSWER_FD = 3
+PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+answering = threading.Lock()
 
 
 def watch_for_the_end():
@@ -40,18 +45,36 @@ def read_order():
     return json.loads(line)
 
 
+def answer(what):
+    """Tells it and ends; the daemon ends what is left of the process group."""
+    answering.acquire()  # For good: the first one counts.
+    with os.fdopen(ANSWER_FD, "wb") as out:
+        out.write(json.dumps(what).encode())
+    os._exit(0)
+
+
+def fail(why):
+    answer({"problem": redact(why)})
+
+
 def main():
     order = read_order()
     threading.Thread(target=watch_for_the_end, daemon=True).start()
     os.umask(0o022)
+    for name in PROXIES:
+        keep_secret(os.environ.get(name, ""))
+    # Compilers take what they need; whoever allows sources has chosen the packages.
+    if not order.get("sources"):
+        bound_memory()
     try:
-        answer = {"build": Build, "verify": Verify, "probe": Probe}[order["do"]](order).run()
+        out = {"build": Build, "verify": Verify, "probe": Probe}[order["do"]](order, fail).run()
     except Refused as error:
-        answer = {"problem": str(error)}
+        fail(str(error))
     except OSError as error:
-        answer = {"problem": f"{error.strerror}: {error.filename}"}
-    with os.fdopen(ANSWER_FD, "wb") as out:
-        out.write(json.dumps(answer).encode())
+        fail(f"{error.strerror}: {error.filename}")
+    except MemoryError:
+        fail(f"it takes more than {MOST_MEMORY >> 20} MiB of memory, which is the most without source builds")
+    answer(out)
 
 
 if __name__ == "__main__":

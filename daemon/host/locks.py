@@ -7,7 +7,8 @@ import tomllib
 from requirements import Refused, normal
 
 LOCK_HEADER = "# vivarium-lock 1"
-PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9.!+_-]+)((?: --hash=sha256:[0-9a-f]{64})*)")
+NAME, VERSION, DIGEST = r"[A-Za-z0-9][A-Za-z0-9._-]*", r"[A-Za-z0-9][A-Za-z0-9.!+_-]*", r"[0-9a-f]{64}"
+PINNED = re.compile(rf"({NAME})==({VERSION})((?: --hash=sha256:{DIGEST})*)")
 
 
 class Lock:
@@ -36,7 +37,7 @@ class Lock:
                 found = PINNED.fullmatch(line)
                 if not found:
                     raise Refused(f"{line[:100]!r} is not a line of a lock")
-                pins[normal(found[1])] = (found[2], set(re.findall(r"[0-9a-f]{64}", found[3])))
+                pins[normal(found[1])] = (found[2], set(re.findall(DIGEST, found[3])))
         return cls(pins, True)
 
     @classmethod
@@ -49,6 +50,11 @@ class Lock:
                     continue  # The project itself.
                 files = [*one.get("wheels", []), *([one["sdist"]] if "sdist" in one else [])]
                 hashes = {file["hash"].removeprefix("sha256:") for file in files if "hash" in file}
+                # They become lines of a file that pip reads, where anything else could be an option.
+                for text, form in ((one["name"], NAME), (one["version"], VERSION),
+                                   *((digest, DIGEST) for digest in hashes)):
+                    if not re.fullmatch(form, text):
+                        raise Refused(f"{text[:100]!r} of the uv.lock is not a name, version or hash of a package")
                 pins[normal(one["name"])] = (one["version"], hashes)
         except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
             raise Refused(f"the uv.lock cannot be read: {error}") from None
@@ -69,8 +75,12 @@ class Lock:
             raise Refused("of the lock was not installed: " + ", ".join(missing))
 
     def lines(self):
-        return [f"{name}=={version}" + "".join(f" --hash=sha256:{digest}" for digest in sorted(digests))
-                for name, (version, digests) in sorted(self.pins.items())]
+        out = [f"{name}=={version}" + "".join(f" --hash=sha256:{digest}" for digest in sorted(digests))
+               for name, (version, digests) in sorted(self.pins.items())]
+        for line in out:
+            if not PINNED.fullmatch(line):
+                raise Refused(f"{line[:100]!r} is not a line of a lock")
+        return out
 
 
 def lock_text(installed, target):

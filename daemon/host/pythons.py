@@ -40,11 +40,12 @@ def probe(python, *more):
     return told
 
 
-def has_pip(python):
+def pip_folder(python):
+    """The directory in which an interpreter has pip; "" when it has none."""
     # A look at pip itself would run the site of that installation.
-    done = subprocess.run([python, "-I", "-B", "-c", "import pip"], stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=60, check=False)
-    return done.returncode == 0
+    done = subprocess.run([python, "-I", "-B", "-c", "import os, pip; print(os.path.dirname(pip.__path__[0]))"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout.splitlines()[-1] if done.returncode == 0 else ""
 
 
 def site_of(prefix):
@@ -82,7 +83,7 @@ def distributions(*folders):
 
 
 class Probe:
-    def __init__(self, order):
+    def __init__(self, order, _over):
         self.order = order
 
     def run(self):

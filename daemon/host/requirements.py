@@ -24,7 +24,8 @@ def packaging():
 
 
 def read_requirement(text):
-    if len(text) > 500 or text.startswith("-") or "://" in text or re.search(r"\s@|[\0-\x1f\\]", text):
+    # pip ends lines where Unicode does, and puts what its environment has into "${NAME}".
+    if len(text) > 500 or text.startswith("-") or "://" in text or re.search(r"\s@|[^ -~]|[\\$]", text):
         raise Refused(f"{text[:100]!r} is not a plain requirement: options, URLs and paths are not taken")
     try:
         found = packaging().Requirement(text)

@@ -11,7 +11,7 @@ MOST_CHECKS = 10_000
 
 
 class Verify:
-    def __init__(self, order):
+    def __init__(self, order, _over):
         self.target = probe(order["python"], "stdlib")
         folders = [site_of(order["prefix"])] if order["prefix"] else self.folders(order["python"])
         self.installed = metadata_of(*folders)

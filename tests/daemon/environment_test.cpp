@@ -22,7 +22,8 @@ TEST_CASE("requirements are names and versions, and nothing that an installer wo
           "[daemon][unit]") {
   for (auto text : {"numpy", "numpy>=1.24,<2", "a[b,c]==1; python_version > '3.10'"})
     CHECK(check_spec(packages({text})));
-  for (auto text : {"", "-r x", "--index-url=http://x", "a @ https://x/a.whl", "a\n-r x", "a\\b"})
+  for (auto text : {"", "-r x", "--index-url=http://x", "a @ https://x/a.whl", "a\n-r x", "a\\b",
+                    "a; os_name == '${HOME}'", "a; os_name == '\xe2\x80\xa8-r x'"})
     CHECK_FALSE(check_spec(packages({text})));
   CHECK_FALSE(check_spec(packages({std::string(most_requirement_bytes + 1, 'a')})));
   CHECK(check_spec(packages(std::vector<std::string>(most_requirements, "a"))));
@@ -53,7 +54,9 @@ TEST_CASE("the list of environments is what was written", "[daemon][unit]") {
   one.facts->packages = {{"x", "1"}};
   one.facts->folder = "venv-1";
   one.facts->built = std::chrono::seconds{5};
-  auto read = environment_json::read_store(environment_json::write_store({one, {}}));
+  auto read = environment_json::read_store(
+      environment_json::write_store({std::make_shared<const environment_record>(one),
+                                     std::make_shared<const environment_record>()}));
   REQUIRE(read);
   REQUIRE(read->size() == 2);
   CHECK(read->front().spec == one.spec);

@@ -9,9 +9,9 @@ import tarfile
 import zipfile
 
 
-def wheel(folder, name, version="1.0", files=None, requires=(), extras=(), tag="py3-none-any"):
+def wheel(folder, name, version="1.0", files=None, requires=(), extras=(), tag="py3-none-any", padding=0):
     """Writes a wheel and returns its path. `files` maps paths to text; without them it is one module
-    with its version. `requires` are lines of Requires-Dist, `extras` names of extras."""
+    with its version. `requires` are lines of Requires-Dist, `extras` names of extras; `padding` is how long the description in its metadata is."""
     files = dict(files or {f"{name}.py": f"VERSION = {version!r}\n"})
     info = f"{name}-{version}.dist-info"
     files[f"{info}/METADATA"] = "".join(
@@ -20,16 +20,18 @@ def wheel(folder, name, version="1.0", files=None, requires=(), extras=(), tag="
                                  *(f"Requires-Dist: {need}" for need in requires)))
     files[f"{info}/WHEEL"] = ("Wheel-Version: 1.0\nGenerator: by-hand\nRoot-Is-Purelib: true\n"
                               f"Tag: {tag}\n")
+    if padding:
+        files[f"{info}/METADATA"] += "\n" + "a" * padding
     record = ""
     for path, content in files.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest()).rstrip(b"=")
         record += f"{path},sha256={digest.decode()},{len(content.encode())}\n"
     files[f"{info}/RECORD"] = record + f"{info}/RECORD,,\n"
     path = os.path.join(folder, f"{name}-{version}-{tag}.whl")
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if padding else zipfile.ZIP_STORED) as archive:
         for inside, content in files.items():
             # One date for all: equal content makes equal files.
-            archive.writestr(zipfile.ZipInfo(inside, (2020, 1, 1, 0, 0, 0)), content)
+            archive.writestr(zipfile.ZipInfo(inside, (2020, 1, 1, 0, 0, 0)), content, archive.compression)
     return path
 
 
