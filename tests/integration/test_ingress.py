@@ -429,6 +429,16 @@ class Keys(TenantCase):
             self.assertEqual(stranger.request("GET", "/apps/open/")[0], 401)
         self.assertEqual(self.of["b"].request("GET", app["path"])[0], 200)
 
+    def test_nobody_claims_the_host_of_anothers_id(self):
+        """What looks like one is no label, and leads to the application that has the id."""
+        app = self.boot_for("a", access="APP_ACCESS_PUBLIC")
+        label = app["id"].replace("_", "-")
+        with self.assertRaises(http_api.ApiError) as caught:
+            self.boot_for("b", access="APP_ACCESS_PUBLIC", host=label)
+        self.assertEqual(caught.exception.code, "invalid_argument")
+        self.assertIn("host", caught.exception.message)
+        self.assertEqual(self.of["b"].request("GET", "/", headers={"host": f"{label}.apps.localhost"})[2], b"root")
+
     def test_names_are_those_of_a_tenant(self):
         """Two tenants may have the same; neither sees the other's."""
         self.boot_for("a", name="shop")
