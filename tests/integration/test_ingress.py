@@ -290,6 +290,22 @@ class Ingress(WebCase):
                 self.assertEqual((caught.exception.rcvd.code, caught.exception.rcvd.reason), (4000, "bye"))
         asyncio.run(asyncio.wait_for(talk(), waiting.WATCHDOG))
 
+    def test_a_handshake_has_no_body(self):
+        """However it is told of: the application goes on as if nobody had asked."""
+        app = self.bare(ECHO)
+        for told, body in (("Transfer-Encoding: chunked", b"1\r\na\r\n0\r\n\r\n"), ("Content-Length: 2", b"ab")):
+            connection = self.raw((
+                f"GET {app['path']}socket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                f"{told}\r\n\r\n").encode() + body)
+            answer = self.response(connection)
+            self.assertEqual((answer.status, json.loads(answer.read())),
+                             (400, {"detail": "the handshake of a WebSocket has no body"}))
+        self.assertEqual(self.told(app), ["lifespan.startup"])
+        one = self.socket(app)
+        one.send(b"hello")
+        self.assertEqual(one.receive(), (ws.TEXT, b"hello"))
+
     def socket(self, app):
         """Opens a WebSocket to the application."""
         self.websockets.append(ws.WebSocket(self.daemon.address, app["path"] + "socket", "mine"))
