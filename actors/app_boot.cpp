@@ -85,6 +85,9 @@ status app_registry::check(const std::string& tenant, const app_plan& what) cons
   if (!what.host.empty()) {
     if (auto ok = check_name(what.host); !ok)
       return ok;
+    if (what.host.starts_with("app-"))
+      return error{errc::invalid_argument,
+                   "a `host` does not start with 'app-': such are the applications' ids"};
     if (hosts_.contains(what.host))
       return error{errc::already_exists, "the host '" + what.host + "' is taken"};
   }

@@ -43,6 +43,10 @@ void app_conversation::begin(const app_info& app, std::string_view raw_path) {
   const auto& request = exchange_->request();
   bool chunked = request.count("transfer-encoding") > 0;
   socket_ = wants_socket();
+  if (socket_ && (chunked || request.body_size > 0)) { // Its messages follow the answer.
+    asked_ = true;
+    return fail(400, "the handshake of a WebSocket has no body");
+  }
   gather_ = !chunked && request.body_size <= short_body;
   if (!chunked && request.body_size == 0)
     ask(false);

@@ -52,11 +52,12 @@ app_ingress::target app_ingress::find(const http_request& request) const {
   if (auto label = label_of(request); !label.empty()) {
     out.at.own_host = true;
     out.raw_path = path;
-    out.app = core_.apps().find_host(label);
-    // No host has an underscore.
-    if (out.app == nullptr && label.starts_with("app-")) {
+    // No host has an underscore. Ids come first: nobody can claim the name of another's.
+    if (label.starts_with("app-")) {
       label[3] = '_';
       out.app = core_.apps().find_id(label);
+    } else {
+      out.app = core_.apps().find_host(label);
     }
     out.which = std::move(label);
     return out;

@@ -58,7 +58,8 @@ private:
       ec = http::error::header_limit;
     else
       spend(name.size() + value.size() + std::string_view{": \r\n"}.size(), ec);
-    if (!ec)
+    // Fields behind a body count, but nobody has looked at them when the head was judged.
+    if (!ec && !is_header_done())
       request_.add_header({name.data(), name.size()}, {value.data(), value.size()});
   }
 

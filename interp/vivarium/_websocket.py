@@ -17,8 +17,9 @@ class WebSocket(_exchange.Exchange):
         if kind == _exchange.DISCONNECT:
             self.code = code or 1005
             return self.leave()
-        self.input.append((kind, content))
-        _exchange.wake(self.receivers)
+        if kind in (_exchange.TEXT, _exchange.BINARY):  # Nothing else is a message.
+            self.input.append((kind, content))
+            _exchange.wake(self.receivers)
 
     async def receive(self):
         if not self.asked:

@@ -214,3 +214,20 @@ TEST_CASE("method, target and headers can be had as they were sent", "[daemon][u
       [&](auto name, auto value) { seen.append(name).append("=").append(value).append(";"); });
   CHECK(seen == "host=x;x-a=1;x-a=2;");
 }
+
+TEST_CASE("fields behind a body are counted and do not become headers", "[daemon][unit]") {
+  http_limits limits;
+  limits.headers = 3;
+  std::string start = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                      "1\r\na\r\n0\r\nAuthorization: Bearer b\r\n";
+  std::size_t used = 0;
+  for (bool more : {false, true}) {
+    http_parser parser{limits};
+    auto text = start + (more ? "X-A: 1\r\n\r\n" : "\r\n");
+    REQUIRE(parser.feed(text, used) == http_parser::progress::head);
+    auto last = parser.feed(std::string_view{text}.substr(used), used);
+    CHECK(last == (more ? http_parser::progress::refused : http_parser::progress::complete));
+    CHECK(parser.request().count("authorization") == 0);
+    CHECK(parser.request().count("host") == 1);
+  }
+}

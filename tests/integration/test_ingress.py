@@ -290,6 +290,22 @@ class Ingress(WebCase):
                 self.assertEqual((caught.exception.rcvd.code, caught.exception.rcvd.reason), (4000, "bye"))
         asyncio.run(asyncio.wait_for(talk(), waiting.WATCHDOG))
 
+    def test_a_handshake_has_no_body(self):
+        """However it is told of: the application goes on as if nobody had asked."""
+        app = self.bare(ECHO)
+        for told, body in (("Transfer-Encoding: chunked", b"1\r\na\r\n0\r\n\r\n"), ("Content-Length: 2", b"ab")):
+            connection = self.raw((
+                f"GET {app['path']}socket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                f"{told}\r\n\r\n").encode() + body)
+            answer = self.response(connection)
+            self.assertEqual((answer.status, json.loads(answer.read())),
+                             (400, {"detail": "the handshake of a WebSocket has no body"}))
+        self.assertEqual(self.told(app), ["lifespan.startup"])
+        one = self.socket(app)
+        one.send(b"hello")
+        self.assertEqual(one.receive(), (ws.TEXT, b"hello"))
+
     def socket(self, app):
         """Opens a WebSocket to the application."""
         self.websockets.append(ws.WebSocket(self.daemon.address, app["path"] + "socket", "mine"))
@@ -428,6 +444,16 @@ class Keys(TenantCase):
             self.assertEqual(stranger.request("GET", "/", headers={"host": "open.apps.localhost"})[0], 200)
             self.assertEqual(stranger.request("GET", "/apps/open/")[0], 401)
         self.assertEqual(self.of["b"].request("GET", app["path"])[0], 200)
+
+    def test_nobody_claims_the_host_of_anothers_id(self):
+        """What looks like one is no label, and leads to the application that has the id."""
+        app = self.boot_for("a", access="APP_ACCESS_PUBLIC")
+        label = app["id"].replace("_", "-")
+        with self.assertRaises(http_api.ApiError) as caught:
+            self.boot_for("b", access="APP_ACCESS_PUBLIC", host=label)
+        self.assertEqual(caught.exception.code, "invalid_argument")
+        self.assertIn("host", caught.exception.message)
+        self.assertEqual(self.of["b"].request("GET", "/", headers={"host": f"{label}.apps.localhost"})[2], b"root")
 
     def test_names_are_those_of_a_tenant(self):
         """Two tenants may have the same; neither sees the other's."""

@@ -352,6 +352,16 @@ async def app(scope, receive, send):
         self.assertEqual(self.w.wait(number).items[1:], ["é", b"\xff", (4001, "grüße")])
         self.assertEqual(self.w.taken[number], 6)
 
+    def test_what_is_no_message_is_none(self):
+        self.booted(self.ECHO)
+        number = self.ask(kind="websocket")
+        self.feed(number, b"body", BODY)
+        self.feed(number, kind=END)
+        self.feed(number, b"", TEXT)
+        self.feed(number, b"bye", TEXT)
+        self.assertEqual(self.w.wait(number).items[1:], ["", (4001, "grüße")])
+        self.assertEqual(self.w.taken[number], 4)
+
     def test_a_client_who_leaves(self):
         self.booted(self.ECHO)
         number = self.ask(kind="websocket")
