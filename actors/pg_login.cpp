@@ -52,7 +52,7 @@ std::optional<std::string> from_base64(std::string_view text) {
                       static_cast<int>(text.size()))
       < 0)
     return std::nullopt;
-  out.resize(out.size() - (text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0));
+  out.erase(out.size() - (text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0));
   return out;
 }
 
