@@ -135,7 +135,7 @@ result<std::string> read_digest(const http_request& request) {
     auto sum = decode_base64(value);
     if (!sum || sum->size() != sha256_bytes)
       return error{errc::invalid_argument,
-                   std::string{name} + ": sha-256 is base64 of 32 bytes, e.g. sha-256=:…:"};
+                   "the digest is not base64 of the 32 bytes of a SHA-256, as in sha-256=:…:"};
     return *std::move(sum);
   }
   return std::string{};
