@@ -136,7 +136,7 @@ result<std::string> read_digest(const http_request& request) {
     if (!sum || sum->size() != sha256_bytes)
       return error{errc::invalid_argument,
                    "the digest is not base64 of the 32 bytes of a SHA-256, as in sha-256=:…:"};
-    return *std::move(sum);
+    return std::string{sum->data(), sha256_bytes};
   }
   return std::string{};
 }
