@@ -105,12 +105,7 @@ private:
 
   template <class T, class Encode>
   reply<T> to(Encode encode) {
-    return reply<T>{[self = shared_from_this(), encode](result<T> outcome) {
-      if (!outcome)
-        self->refuse(std::move(outcome).why());
-      else if (!self->over())
-        self->answer(encode(self->response(), *outcome));
-    }};
+    return answering<T>(shared_from_this(), encode);
   }
 };
 

@@ -90,6 +90,16 @@ protected:
     if (auto who = std::exchange(who_, nullptr))
       who->refuse(tag_, std::move(why));
   }
+  /// Answers with `encode(codec, outcome)`, or refuses. `self` keeps this call alive.
+  template <class T, class Encode>
+  reply<T> answering(std::shared_ptr<void> self, Encode encode) {
+    return reply<T>{[this, self = std::move(self), encode](result<T> outcome) {
+      if (!outcome)
+        refuse(std::move(outcome).why());
+      else if (!over())
+        answer(encode(response_, *outcome));
+    }};
+  }
   void tell_ready() {
     if (auto who = who_)
       who->ready(tag_);
