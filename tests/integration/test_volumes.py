@@ -4,9 +4,10 @@
 import os
 import shutil
 import tempfile
+import threading
 import unittest
 
-from vivarium_testing import daemon as daemons, http_api, servers
+from vivarium_testing import daemon as daemons, http_api, servers, waiting
 from vivarium_testing.case import DaemonCase
 from vivarium_testing.files import Files
 
@@ -121,6 +122,47 @@ class Volumes(VolumeCase):
         lost = self.mounted("data")
         self.client.eval("open('data/lost', 'w')\nimport os\nos._exit(1)", lost.session)
         self.assertEqual(self.mounted("data", access="READ").list("data")[0], ["data/0", "data/2"])
+
+    def test_close_twice(self):
+        """Two who close at once: everything is written back, and both hear of it."""
+        names = ["one", "three", "two"]
+        for name in names:
+            self.volume(name, maxBytes=MIB)
+        session = self.client.create(volumes=[
+            {"volume": name, "access": "VOLUME_ACCESS_WRITE"} for name in names])
+        files = Files(self.client, session)
+        for name in names:
+            files.put(f"{name}/x", bytes(700_000))
+        told = []
+        def close():
+            with self.daemon.client() as client:
+                try:
+                    told.append(client.call("SessionService/CloseSession", {"session": session}))
+                except http_api.ApiError as error: # It came when the session was gone.
+                    told.append(error.code)
+        threads = [threading.Thread(target=close) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(waiting.WATCHDOG)
+        self.assertEqual(len(told), 4)
+        self.assertIn({}, told)
+        self.assertLessEqual({str(one) for one in told}, {"{}", "not_found", "aborted"})
+        self.assertEqual([(v["name"], v["version"])
+                          for v in self.client.call("VolumeService/ListVolumes")["volumes"]],
+                         [(name, "2") for name in names])
+
+    def test_close_spoilt(self):
+        """A volume that cannot be written back does not keep the next one from it."""
+        self.volume("first", maxBytes=8192)
+        self.volume("second", maxBytes=8192)
+        session = self.client.create(volumes=[
+            {"volume": name, "access": "VOLUME_ACCESS_WRITE"} for name in ("first", "second")])
+        files = Files(self.client, session)
+        files.put("first/x", bytes(9000))
+        files.put("second/x", b"kept")
+        self.refused("resource_exhausted", "SessionService/CloseSession", {"session": session})
+        self.assertEqual(self.mounted("second", access="READ").get("second/x"), b"kept")
 
     def test_two_writers(self):
         """The second one is refused, and can insist."""
