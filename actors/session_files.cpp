@@ -272,6 +272,10 @@ void session_files::create(reply<file_writer_ptr> to) {
       reply<opened>{[self = shared_from_this(), to](result<opened> file) {
         if (!file)
           return to.refuse(std::move(file).why());
+        if (!still_room(self->writers_)) { // Others were asked for meanwhile.
+          self->let_go_of(std::move(*file));
+          return to.refuse(too_many_open());
+        }
         auto made = std::make_shared<file_writer>(self, std::move(**file));
         self->writers_.push_back(made);
         to.give(std::move(made));

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Bounds of work on files.
+
+#include "actors/session_files.hpp"
+#include "sandbox/volume_dir.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace vivarium;
+
+namespace {
+
+/// A directory that stands for a worker's file system.
+struct folder {
+  folder() {
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    REQUIRE(::mkdir((name + "/workspace").c_str(), 0755) == 0);
+  }
+  folder(const folder&) = delete;
+  folder& operator=(const folder&) = delete;
+  ~folder() {
+    unique_fd above{::open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    (void)sandbox::remove_tree(above.get(), name.substr(5));
+  }
+  [[nodiscard]] sandbox::workspace space() const {
+    unique_fd root{::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    auto opened = sandbox::workspace::at(std::move(root), "workspace");
+    REQUIRE(opened);
+    return *std::move(opened);
+  }
+
+  std::string name = "/tmp/vivarium-files-XXXXXX";
+};
+
+} // namespace
+
+TEST_CASE("files that are opened at once are bounded", "[actors][unit]") {
+  boost::asio::io_context reactor{1};
+  folder here;
+  auto threads = std::make_shared<file_threads>(reactor);
+  std::size_t answers = 0;
+  std::vector<file_writer_ptr> writers;
+  {
+    auto files = std::make_shared<session_files>(threads, "t", here.space(), session_limits{});
+    for (int n = 0; n < 100; ++n)
+      files->create(reply<file_writer_ptr>{[&](result<file_writer_ptr> made) {
+        ++answers;
+        if (made)
+          writers.push_back(*std::move(made));
+        else
+          CHECK(made.why().code == errc::limit_exceeded);
+      }});
+    auto guard = boost::asio::make_work_guard(reactor);
+    while (answers < 100)
+      reactor.run_one();
+    CHECK(writers.size() == 64);
+    writers.pop_back();
+    files->create(reply<file_writer_ptr>{[&](result<file_writer_ptr> made) {
+      ++answers;
+      CHECK(made);
+    }});
+    while (answers < 101)
+      reactor.run_one();
+  }
+  writers.clear();
+  threads->stop();
+}
