@@ -5,6 +5,7 @@
 #include "actors/session_files.hpp"
 #include "sandbox/volume_dir.hpp"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <catch2/catch.hpp>
 
 #include <utility>

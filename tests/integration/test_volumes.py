@@ -216,6 +216,31 @@ class Volumes(VolumeCase):
         self.assertIn("limits.workspace_bytes",
                       self.refused("resource_exhausted", "SessionService/CreateSession", tight).message)
 
+    def test_quota_at_once(self):
+        """The tenant's quota holds against commits that come together."""
+        names = ["one", "three", "two"]
+        for name in names:
+            self.volume(name)
+        session = self.client.create(volumes=[
+            {"volume": name, "access": "VOLUME_ACCESS_WRITE"} for name in names])
+        self.made.append(session)
+        for name in names:
+            Files(self.client, session).put(f"{name}/x", bytes(2 * MIB))
+        told = []
+        def work(name):
+            with self.daemon.client() as client:
+                try:
+                    commit(client, session, name)
+                    told.append("")
+                except http_api.ApiError as error:
+                    told.append(error.code)
+        threads = [threading.Thread(target=work, args=(name,)) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(waiting.WATCHDOG)
+        self.assertEqual(sorted(told), ["", "resource_exhausted", "resource_exhausted"])
+
     def test_refused(self):
         """What cannot be asked for."""
         self.volume("data")
