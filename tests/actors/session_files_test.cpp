@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Bounds of work on files.
+// Bounds of work on files, and on which thread they are closed.
 
 #include "actors/session_files.hpp"
 #include "sandbox/volume_dir.hpp"
@@ -8,6 +8,8 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <catch2/catch.hpp>
 
+#include <future>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -42,6 +44,29 @@ struct folder {
 };
 
 } // namespace
+
+TEST_CASE("what is let go of is let go beside the reactor, however full it is", "[actors][unit]") {
+  boost::asio::io_context reactor{1};
+  folder here;
+  auto threads = std::make_shared<file_threads>(reactor);
+  std::promise<std::thread::id> where;
+  std::promise<void> open;
+  {
+    auto files = std::make_shared<session_files>(threads, "t", here.space(), session_limits{});
+    auto gate = open.get_future().share();
+    std::size_t taken = 0;
+    while (threads->run(
+        "t", [gate] { gate.wait(); }, [] {}))
+      ++taken;
+    CHECK(taken >= file_threads::most_waiting);
+    CHECK(taken <= file_threads::most_waiting + 2); // Those that are being done do not wait.
+    files->let_go_of(std::shared_ptr<const void>{
+        &where, [&where](const void*) { where.set_value(std::this_thread::get_id()); }});
+  }
+  open.set_value();
+  CHECK(where.get_future().get() != std::this_thread::get_id());
+  threads->stop();
+}
 
 TEST_CASE("files that are opened at once are bounded", "[actors][unit]") {
   boost::asio::io_context reactor{1};
