@@ -74,6 +74,11 @@ status transfer(const s3_volume& bucket, std::vector<std::string> what, int stop
   return sandbox::run_helper(run, stop);
 }
 
+error too_many_wait() {
+  return error{errc::limit_exceeded, "256 volumes wait to be copied from or to their buckets; try "
+                                     "again in a moment"};
+}
+
 error of_volume(const volume_mount& what, const error& why) {
   if (why.code == errc::unavailable || why.code == errc::deadline_exceeded
       || why.code == errc::os_failure) {
@@ -106,16 +111,17 @@ void bucket_copies::stop() {
   for (auto& thread : threads_)
     thread.join();
   threads_.clear();
+  jobs_.clear(); // Whoever waits for the answer hears that there is none.
 }
 
-void bucket_copies::run(std::function<void()> work, std::function<void()> after) {
+bool bucket_copies::run(std::function<void()> work, std::function<void()> after) {
   std::unique_lock lock{mutex_};
   if (ending_ || jobs_.size() >= most_waiting)
-    return; // Whoever waits for the answer hears that there is none.
+    return false;
   jobs_.push_back({std::move(work), std::move(after)});
   if (idle_ >= jobs_.size() || threads_.size() == most_threads) {
     changed_.notify_one();
-    return;
+    return true;
   }
   lock.unlock();
   sigset_t all;
@@ -124,6 +130,7 @@ void bucket_copies::run(std::function<void()> work, std::function<void()> after)
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   threads_.emplace_back([this] { loop(); });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return true;
 }
 
 void bucket_copies::loop() {
@@ -146,7 +153,7 @@ void bucket_copies::loop() {
 void bucket_copies::fetch(const s3_volume& from, const volume_mount& as, session_files_ptr into,
                           reply<done> to) {
   auto out = std::make_shared<status>(done{});
-  run(
+  bool taken = run(
       [this, from, as, into, out] {
         scratch room;
         auto ok = room.made()
@@ -160,13 +167,15 @@ void bucket_copies::fetch(const s3_volume& from, const volume_mount& as, session
         *out = ok ? ok : status{of_volume(as, ok.why())};
       },
       [out, to] { to.deliver(std::move(*out)); });
+  if (!taken)
+    to.refuse(too_many_wait());
 }
 
 void bucket_copies::store(const s3_volume& to_bucket, const volume_mount& as,
                           session_files_ptr from, reply<sandbox::tree_size> to) {
   using outcome = result<sandbox::tree_size>;
   auto out = std::make_shared<outcome>(sandbox::tree_size{});
-  run(
+  bool taken = run(
       [this, to_bucket, as, from, out] {
         scratch room;
         if (!room.made()) {
@@ -182,6 +191,8 @@ void bucket_copies::store(const s3_volume& to_bucket, const volume_mount& as,
           *out = of_volume(as, ok.why());
       },
       [out, to] { to.deliver(std::move(*out)); });
+  if (!taken)
+    to.refuse(too_many_wait());
 }
 
 } // namespace vivarium

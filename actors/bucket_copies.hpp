@@ -42,7 +42,7 @@ private:
     std::function<void()> work;
     std::function<void()> after;
   };
-  void run(std::function<void()> work, std::function<void()> after);
+  [[nodiscard]] bool run(std::function<void()> work, std::function<void()> after);
   void loop();
 
   boost::asio::io_context& reactor_;

@@ -379,7 +379,7 @@ struct service::impl {
   switchboard functions;
   mailboxes mail{config.mail, watch};
   std::shared_ptr<file_threads> files = std::make_shared<file_threads>(reactor);
-  volume_store volumes{reactor, config, files};
+  volume_store volumes{reactor, config};
   key_value_store store{reactor, config.store,
                         [this](const std::string& tenant) { return store_quota_of(tenant); }};
   sql_gate databases{gate};

@@ -265,7 +265,8 @@ private:
   void furnish();
   void attach_next();
   void cannot_furnish(const error& why);
-  void commit_next(const reply<done>& to);
+  void commit_next();
+  void end_commits();
 
   // session_tracked.cpp: executions whose effect on the files is looked at.
   /// A reply that has the session go on with `then`, in its turn, if it is still there.
@@ -426,6 +427,8 @@ private:
   std::vector<reply<session_files_ptr>> awaiting_files_; // asked before the session was ready
   std::size_t attached_ = 0;                             // of the volumes that it wished for
   std::size_t committed_ = 0;                            // of its volumes, while it closes
+  std::vector<reply<done>> awaiting_commits_;            // who closes it: told when all are done
+  error commit_error_;                                   // the first one of these commits
   std::optional<tracked_run> tracked_;
   std::uint64_t last_tracked_ = 0;
 

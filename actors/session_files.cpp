@@ -41,6 +41,19 @@ error too_many_open() {
   return error{errc::limit_exceeded, "64 files of this session are being read or written already"};
 }
 
+// Lets go of something on one of the threads. Where the tenant's line is full, in one that is for
+// this only, which no request fills: there is no more in it than there was open. Here, and at once,
+// only when the threads have been stopped.
+void let_go_beside(file_threads& threads, const std::string& tenant,
+                   std::shared_ptr<const void> what) {
+  static const std::string closing = ".closing"; // No tenant can have that name.
+  auto last = std::make_shared<std::shared_ptr<const void>>(std::move(what));
+  for (const auto* line : {&tenant, &closing})
+    if (threads.run(
+            *line, [last] { last->reset(); }, [] {}))
+      return;
+}
+
 } // namespace
 
 session_files::session_files(std::shared_ptr<file_threads> threads, std::string tenant,
@@ -51,15 +64,11 @@ session_files::session_files(std::shared_ptr<file_threads> threads, std::string 
 // The last descriptor of the files takes them along, which may be many: not on the reactor's
 // thread.
 session_files::~session_files() {
-  auto last = std::make_shared<std::optional<workspace>>(std::move(space_));
-  (void)threads_->run(
-      tenant_, [last] { last->reset(); }, [] {});
+  let_go_beside(*threads_, tenant_, std::make_shared<workspace>(std::move(space_)));
 }
 
 void session_files::let_go_of(std::shared_ptr<const void> what) {
-  auto last = std::make_shared<std::shared_ptr<const void>>(std::move(what));
-  (void)threads_->run(
-      tenant_, [last] { last->reset(); }, [] {});
+  let_go_beside(*threads_, tenant_, std::move(what));
 }
 
 error session_files::gone() {
@@ -253,8 +262,10 @@ void session_files::open(const std::string& path, reply<file_reader_ptr> to) {
       reply<opened>{[self = shared_from_this(), to](result<opened> file) {
         if (!file)
           return to.refuse(std::move(file).why());
-        if (!still_room(self->readers_))
+        if (!still_room(self->readers_)) {
+          self->let_go_of(std::move(*file));
           return to.refuse(too_many_open());
+        }
         auto made = std::make_shared<file_reader>(self, std::move(**file));
         self->readers_.push_back(made);
         to.give(std::move(made));
@@ -275,6 +286,10 @@ void session_files::create(reply<file_writer_ptr> to) {
       reply<opened>{[self = shared_from_this(), to](result<opened> file) {
         if (!file)
           return to.refuse(std::move(file).why());
+        if (!still_room(self->writers_)) { // Others were asked for meanwhile.
+          self->let_go_of(std::move(*file));
+          return to.refuse(too_many_open());
+        }
         auto made = std::make_shared<file_writer>(self, std::move(**file));
         self->writers_.push_back(made);
         to.give(std::move(made));

@@ -113,32 +113,39 @@ void session_core::commit_volume(const std::string& volume, bool force,
 void session_core::commit_and_close(const reply<done>& to) {
   bool any = std::any_of(info_.volumes.begin(), info_.volumes.end(),
                          [](const volume_mount& one) { return one.write; });
+  if (!awaiting_commits_.empty())
+    return awaiting_commits_.push_back(to); // One round is under way: it is everybody's.
   if (!any || info_.state == session_state::dead || info_.state == session_state::starting
       || !closing_.empty())
     return close(to, "closed");
+  awaiting_commits_.push_back(to);
   committed_ = 0;
-  commit_next(to);
+  commit_error_ = {};
+  commit_next();
 }
 
-// Whatever comes of it, the session is closed.
-void session_core::commit_next(const reply<done>& to) {
+// One volume after the other; one that fails does not keep the others from it. Whatever comes of
+// it, the session is closed.
+void session_core::commit_next() {
   while (committed_ < info_.volumes.size() && !info_.volumes[committed_].write)
     ++committed_;
   if (committed_ >= info_.volumes.size())
-    return close(to, "closed");
+    return end_commits();
   auto name = info_.volumes[committed_++].volume;
-  commit_volume(name, false,
-                reply<volume_info>{[to, resume = ports_.resume](result<volume_info> made) {
-                  auto why = made ? error{} : std::move(made).why();
-                  resume([to, why](session_core& core) {
-                    if (why.code == errc::none)
-                      return core.commit_next(to);
-                    to.refuse(error{why.code, "the session is closed, but its volumes were not "
-                                              "written back: "
-                                                  + why.detail});
-                    core.close(reply<done>{}, "closed");
-                  });
-                }});
+  commit_volume(name, false, resumed<volume_info>([](session_core& core, result<volume_info> made) {
+                  if (!made && core.commit_error_.code == errc::none)
+                    core.commit_error_ = std::move(made).why();
+                  core.commit_next();
+                }));
+}
+
+void session_core::end_commits() {
+  auto why = std::exchange(commit_error_, {});
+  if (why.code != errc::none)
+    why.detail = "the session is closed, but its volumes were not all written back: " + why.detail;
+  for (const auto& to : std::exchange(awaiting_commits_, {}))
+    to.deliver(why.code == errc::none ? result<done>{done{}} : result<done>{why});
+  close(reply<done>{}, "closed");
 }
 
 } // namespace vivarium

@@ -6,6 +6,8 @@
 #include "sandbox/volume_dir.hpp"
 #include "sandbox/workspace_path.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include <algorithm>
 #include <mutex>
 #include <optional>
@@ -17,14 +19,15 @@ namespace {
 
 constexpr std::size_t most_volumes = 1'000; // of a tenant
 constexpr std::uint64_t least_volume = 4'096;
+constexpr std::size_t most_in_line = 1'000; // of a tenant's that wait, and of each bucket's
 
 volume_info info_of(const std::string& name, const sandbox::volume_facts& facts) {
   return {name, facts.size.bytes, facts.size.files, facts.max_bytes, facts.version, {}};
 }
 
 error too_many_wait() {
-  return error{errc::limit_exceeded, "too much of this tenant's work on files waits already; try "
-                                     "again in a moment"};
+  return error{errc::limit_exceeded, "too much of this tenant's work on volumes waits already; "
+                                     "try again in a moment"};
 }
 
 error is_bucket(const std::string& name) {
@@ -65,17 +68,19 @@ struct volume_store::disk {
   std::optional<sandbox::volume_dir> folder;
 };
 
-volume_store::volume_store(boost::asio::io_context& reactor, const settings& config,
-                           std::shared_ptr<file_threads> threads)
-    : config_{config}, threads_{std::move(threads)},
-      disk_{std::make_shared<disk>(config.state_dir)}, buckets_{std::make_unique<bucket_copies>(
-                                                           reactor)} {}
+volume_store::volume_store(boost::asio::io_context& reactor, const settings& config)
+    : reactor_{reactor}, config_{config}, disk_{std::make_shared<disk>(config.state_dir)},
+      threads_{reactor}, buckets_{std::make_unique<bucket_copies>(reactor)} {}
 
-volume_store::~volume_store() = default;
+volume_store::~volume_store() {
+  stop();
+}
 
 void volume_store::stop() {
+  *stopped_ = true;
+  threads_.stop();
   buckets_->stop();
-  lines_.clear();
+  auto forgotten = std::exchange(lines_, {}); // Who waits in them hears that there is no answer.
 }
 
 const s3_volume* volume_store::bucket_of(const std::string& tenant, const std::string& name) const {
@@ -90,44 +95,71 @@ std::uint64_t volume_store::quota_of(const std::string& tenant) const {
   return may == config_.tenants.end() ? tenant_settings{}.volumes_bytes : may->second.volumes_bytes;
 }
 
-void volume_store::in_line(const key& which, std::function<void()> job) {
+bool volume_store::in_line(const key& which, std::function<void()> job) {
+  if (*stopped_)
+    return false;
   auto& line = lines_[which];
-  line.push_back(std::move(job));
-  if (line.size() == 1)
-    line.front()();
+  if (line.waiting.size() >= most_in_line)
+    return false;
+  line.waiting.push_back(std::move(job));
+  if (!line.busy)
+    go_on(which);
+  return true;
 }
 
-void volume_store::next_in_line(const key& which) {
+void volume_store::go_on(const key& which) {
   auto line = lines_.find(which);
   if (line == lines_.end())
     return;
-  line->second.pop_front();
-  if (line->second.empty())
+  line->second.busy = !line->second.waiting.empty();
+  if (!line->second.busy) {
     lines_.erase(line);
-  else
-    line->second.front()();
+    return;
+  }
+  auto job = std::move(line->second.waiting.front());
+  line->second.waiting.pop_front();
+  job();
 }
 
-/// Has `work(directory)`, which gives a result<T>, done when it is the volume's turn.
+// Posted: the one that ends may still be on the stack, and so might all that follow. It may end
+// when all of this is gone.
+std::function<void()> volume_store::end_of(const key& which) {
+  return [this, which, stopped = stopped_] {
+    if (!*stopped)
+      boost::asio::post(reactor_, [this, which, stopped] {
+        if (!*stopped)
+          go_on(which);
+      });
+  };
+}
+
+/// Has `work(directory)`, which gives a result<T>, done now.
 template <class T, class Work>
-void volume_store::ask(const key& which, Work work, reply<T> to) {
-  in_line(which, [this, which, work = std::move(work), to] {
-    auto out = std::make_shared<std::optional<result<T>>>();
-    bool taken = threads_->run(
-        which.first,
-        [disk = disk_, out, work] {
-          auto folder = disk->open();
-          out->emplace(folder ? work(**folder) : result<T>{std::move(folder).why()});
-        },
-        [this, which, out, to] {
-          to.deliver(*std::move(*out));
-          next_in_line(which);
-        });
-    if (!taken) {
-      to.refuse(too_many_wait());
-      next_in_line(which);
-    }
+void volume_store::run(const std::string& tenant, Work work, reply<T> to) {
+  auto out = std::make_shared<std::optional<result<T>>>();
+  bool taken = threads_.run(
+      tenant,
+      [disk = disk_, out, work = std::move(work)] {
+        auto folder = disk->open();
+        out->emplace(folder ? work(**folder) : result<T>{std::move(folder).why()});
+      },
+      [out, to] { to.deliver(*std::move(*out)); });
+  if (!taken)
+    to.refuse(too_many_wait());
+}
+
+/// Has it done when it is the tenant's turn, and nothing else of its volumes meanwhile.
+template <class T, class Work>
+void volume_store::ask(const std::string& tenant, Work work, reply<T> to) {
+  key which{tenant, {}};
+  bool taken = in_line(which, [this, which, work = std::move(work), to] {
+    run(which.first, work, reply<T>{[ended = end_of(which), to](result<T> outcome) {
+          to.deliver(std::move(outcome));
+          ended();
+        }});
   });
+  if (!taken)
+    to.refuse(too_many_wait());
 }
 
 void volume_store::create(const std::string& tenant, const std::string& name,
@@ -148,7 +180,7 @@ void volume_store::create(const std::string& tenant, const std::string& name,
   if (max_bytes < least_volume)
     return to.refuse(error{errc::invalid_argument, "`max_bytes` is at least 4,096"});
   ask(
-      {tenant, name},
+      tenant,
       [tenant, name, max_bytes](const sandbox::volume_dir& in) -> result<volume_info> {
         if (in.names(tenant).size() >= most_volumes)
           return error{errc::limit_exceeded, "the tenant has 1,000 volumes, which is the maximum"};
@@ -167,8 +199,9 @@ void volume_store::list(const std::string& tenant, reply<std::vector<volume_info
       configured.push_back({name, 0, 0, bucket.max_bytes, 0, "s3"});
   if (config_.state_dir.empty())
     return to.give(std::move(configured));
-  ask(
-      {tenant, {}},
+  // Beside what is under way: a copy takes its time, and what is told of a volume is always whole.
+  run(
+      tenant,
       [tenant, configured = std::move(configured)](
           const sandbox::volume_dir& in) -> result<std::vector<volume_info>> {
         auto out = configured;
@@ -188,8 +221,7 @@ void volume_store::remove(const std::string& tenant, const std::string& name, re
   if (bucket_of(tenant, name) != nullptr)
     return to.refuse(is_bucket(name));
   ask(
-      {tenant, name},
-      [tenant, name](const sandbox::volume_dir& in) { return in.remove(tenant, name); },
+      tenant, [tenant, name](const sandbox::volume_dir& in) { return in.remove(tenant, name); },
       std::move(to));
 }
 
@@ -205,21 +237,26 @@ void volume_store::attach(const std::string& tenant, const volume_mount& what,
     return to.refuse(error{errc::invalid_argument,
                            "a volume becomes a directory in the workspace, not all of it"});
   made.path = *std::move(path);
-  key which{tenant, made.volume};
   if (const auto* bucket = bucket_of(tenant, made.volume)) {
+    key which{tenant, made.volume};
     if (made.write && !bucket->write)
       return to.refuse(error{errc::permission_denied,
                              "the volume '" + made.volume + "' is only to be read; [volumes."
                                  + made.volume + "] access = \"write\" would allow it"});
-    return in_line(which, [this, which, bucket, made, into, to] {
-      buckets_->fetch(*bucket, made, into, reply<done>{[this, which, made, to](result<done> how) {
-        to.deliver(how ? result<volume_mount>{made} : result<volume_mount>{std::move(how).why()});
-        next_in_line(which);
-      }});
+    bool taken = in_line(which, [this, which, bucket, made, into, to] {
+      buckets_->fetch(*bucket, made, into,
+                      reply<done>{[ended = end_of(which), made, to](result<done> how) {
+                        to.deliver(how ? result<volume_mount>{made}
+                                       : result<volume_mount>{std::move(how).why()});
+                        ended();
+                      }});
     });
+    if (!taken)
+      to.refuse(too_many_wait());
+    return;
   }
   ask(
-      which,
+      tenant,
       [tenant, made, into](const sandbox::volume_dir& in) -> result<volume_mount> {
         auto facts = in.attach(tenant, made.volume, into->space(), made.path);
         if (!facts)
@@ -233,25 +270,29 @@ void volume_store::attach(const std::string& tenant, const volume_mount& what,
 
 void volume_store::commit(const std::string& tenant, const volume_mount& what,
                           session_files_ptr from, bool force, reply<volume_info> to) {
-  key which{tenant, what.volume};
-  if (const auto* bucket = bucket_of(tenant, what.volume))
-    return in_line(which, [this, which, bucket, what, from, to] {
+  if (const auto* bucket = bucket_of(tenant, what.volume)) {
+    key which{tenant, what.volume};
+    bool taken = in_line(which, [this, which, bucket, what, from, to] {
       buckets_->store(
           *bucket, what, from,
           reply<sandbox::tree_size>{
-              [this, which, bucket, what, to](result<sandbox::tree_size> how) {
+              [ended = end_of(which), bucket, what, to](result<sandbox::tree_size> how) {
                 if (how)
                   to.give({what.volume, how->bytes, how->files, bucket->max_bytes, 0, "s3"});
                 else
                   to.refuse(std::move(how).why());
-                next_in_line(which);
+                ended();
               }});
     });
+    if (!taken)
+      to.refuse(too_many_wait());
+    return;
+  }
   std::optional<std::uint64_t> expected;
   if (!force)
     expected = what.version;
   ask(
-      which,
+      tenant,
       [tenant, what, from, expected,
        quota = quota_of(tenant)](const sandbox::volume_dir& in) -> result<volume_info> {
         auto others = disk::others(in, tenant, what.volume);

@@ -19,6 +19,14 @@ namespace {
 
 constexpr int nofollow = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 
+// What a disk gives to whatever has a name.
+constexpr std::uint64_t block = 4'096;
+
+std::uint64_t counted(const file_info& info) {
+  auto blocks = info.type == file_type::file ? info.size / block + (info.size % block != 0) : 1;
+  return std::max<std::uint64_t>(blocks, 1) * block;
+}
+
 /// Takes on the rights of a side, where it has an owner.
 class rights_of {
 public:
@@ -51,11 +59,15 @@ public:
       }
       if (!info || info->type == file_type::other)
         continue;
-      if (++size_.files > most_.files || (size_.bytes += info->size) > most_.bytes)
+      auto takes = counted(*info);
+      if (size_.files >= most_.files || size_.bytes > most_.bytes
+          || takes > most_.bytes - size_.bytes)
         return error{errc::no_space, "there is room for " + std::to_string(most_.bytes)
                                          + " bytes and " + std::to_string(most_.files)
                                          + " files and directories, and there is more at '" + full
                                          + "'"};
+      ++size_.files;
+      size_.bytes += takes;
       status ok = done{};
       if (info->type == file_type::directory)
         ok = depth < most_walk_depth

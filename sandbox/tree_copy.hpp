@@ -16,6 +16,8 @@ struct tree_side {
 
 /// What a tree holds, and what it may.
 struct tree_size {
+  /// As they are counted: a file's are rounded up to 4 KiB, and what is empty, a directory or a
+  /// link counts as much, since a disk has to give that, too.
   std::uint64_t bytes = 0;
   std::uint64_t files = 0; ///< Directories and links, too.
 };

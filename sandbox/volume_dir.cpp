@@ -126,9 +126,9 @@ result<volume_dir> volume_dir::open(const std::string& state) {
   if (!made.top_)
     return os_error("open", path, errno);
   made.lock_.reset(
-      ::openat(made.top_.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+      ::openat(made.top_.get(), ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!made.lock_)
-    return os_error("open", path + "/lock", errno);
+    return os_error("open", path + "/.lock", errno);
   if (::flock(made.lock_.get(), LOCK_EX | LOCK_NB) != 0)
     return error{errc::unavailable, "another daemon has the volumes in " + path
                                         + ": give each a directory of its own (server.state_dir)"};

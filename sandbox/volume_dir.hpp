@@ -11,7 +11,7 @@
 
 // Volumes on the daemon's disk:
 //
-//   <state>/volumes/lock
+//   <state>/volumes/.lock                          no tenant can have that name
 //   <state>/volumes/<tenant>/<volume>/about         what is known of it, replaced by a rename
 //   <state>/volumes/<tenant>/<volume>/tree.<n>/     what is in it; `about` says which n counts
 //

@@ -4,9 +4,10 @@
 import os
 import shutil
 import tempfile
+import threading
 import unittest
 
-from vivarium_testing import daemon as daemons, http_api, servers
+from vivarium_testing import daemon as daemons, http_api, servers, waiting
 from vivarium_testing.case import DaemonCase
 from vivarium_testing.files import Files
 
@@ -81,7 +82,7 @@ class Volumes(VolumeCase):
                           "open('data/run', 'w').write('#!')\nos.chmod('data/run', 0o755)\n"
                           "os.symlink('a/x', 'data/link')\nopen('outside', 'w')", files.session)
         told = commit(self.client, files.session, "data")
-        self.assertEqual((told["version"], told["files"], told["size"]), ("2", "4", "3"))
+        self.assertEqual((told["version"], told["files"], told["size"]), ("2", "4", str(4 * 4096)))
         other = self.mounted("data", access="READ", path="in/here")
         self.assertEqual(other.list_all(recursive=True),
                          ["in", "in/here", "in/here/a", "in/here/a/x", "in/here/link", "in/here/run"])
@@ -121,6 +122,47 @@ class Volumes(VolumeCase):
         lost = self.mounted("data")
         self.client.eval("open('data/lost', 'w')\nimport os\nos._exit(1)", lost.session)
         self.assertEqual(self.mounted("data", access="READ").list("data")[0], ["data/0", "data/2"])
+
+    def test_close_twice(self):
+        """Two who close at once: everything is written back, and both hear of it."""
+        names = ["one", "three", "two"]
+        for name in names:
+            self.volume(name, maxBytes=MIB)
+        session = self.client.create(volumes=[
+            {"volume": name, "access": "VOLUME_ACCESS_WRITE"} for name in names])
+        files = Files(self.client, session)
+        for name in names:
+            files.put(f"{name}/x", bytes(700_000))
+        told = []
+        def close():
+            with self.daemon.client() as client:
+                try:
+                    told.append(client.call("SessionService/CloseSession", {"session": session}))
+                except http_api.ApiError as error: # It came when the session was gone.
+                    told.append(error.code)
+        threads = [threading.Thread(target=close) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(waiting.WATCHDOG)
+        self.assertEqual(len(told), 4)
+        self.assertIn({}, told)
+        self.assertLessEqual({str(one) for one in told}, {"{}", "not_found", "aborted"})
+        self.assertEqual([(v["name"], v["version"])
+                          for v in self.client.call("VolumeService/ListVolumes")["volumes"]],
+                         [(name, "2") for name in names])
+
+    def test_close_spoilt(self):
+        """A volume that cannot be written back does not keep the next one from it."""
+        self.volume("first", maxBytes=8192)
+        self.volume("second", maxBytes=8192)
+        session = self.client.create(volumes=[
+            {"volume": name, "access": "VOLUME_ACCESS_WRITE"} for name in ("first", "second")])
+        files = Files(self.client, session)
+        files.put("first/x", bytes(9000))
+        files.put("second/x", b"kept")
+        self.refused("resource_exhausted", "SessionService/CloseSession", {"session": session})
+        self.assertEqual(self.mounted("second", access="READ").get("second/x"), b"kept")
 
     def test_two_writers(self):
         """The second one is refused, and can insist."""
@@ -173,6 +215,31 @@ class Volumes(VolumeCase):
         tight = {"limits": {"workspaceBytes": MIB}, "volumes": [{"volume": "big"}]}
         self.assertIn("limits.workspace_bytes",
                       self.refused("resource_exhausted", "SessionService/CreateSession", tight).message)
+
+    def test_quota_at_once(self):
+        """The tenant's quota holds against commits that come together."""
+        names = ["one", "three", "two"]
+        for name in names:
+            self.volume(name)
+        session = self.client.create(volumes=[
+            {"volume": name, "access": "VOLUME_ACCESS_WRITE"} for name in names])
+        self.made.append(session)
+        for name in names:
+            Files(self.client, session).put(f"{name}/x", bytes(2 * MIB))
+        told = []
+        def work(name):
+            with self.daemon.client() as client:
+                try:
+                    commit(client, session, name)
+                    told.append("")
+                except http_api.ApiError as error:
+                    told.append(error.code)
+        threads = [threading.Thread(target=work, args=(name,)) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(waiting.WATCHDOG)
+        self.assertEqual(sorted(told), ["", "resource_exhausted", "resource_exhausted"])
 
     def test_refused(self):
         """What cannot be asked for."""
@@ -235,7 +302,7 @@ class Buckets(VolumeCase):
         files.put("v/a/x", b"one")
         files.put("v/y", bytes(10_000))
         told = commit(self.client, files.session, "shared")
-        self.assertEqual((told["source"], told["size"]), ("s3", "10003"))
+        self.assertEqual((told["source"], told["size"]), ("s3", str((1 + 1 + 3) * 4096)))
         other = self.mounted("fixed", "READ", "v")
         self.assertEqual(other.list_all("v", recursive=True), ["v/a", "v/a/x", "v/y"])
         self.assertEqual(other.get("v/a/x"), b"one")

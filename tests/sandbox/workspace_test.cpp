@@ -250,13 +250,13 @@ TEST_CASE("a volume is copied as a whole or not at all", "[sandbox][unit]") {
   auto volumes = volume_dir::open(state.name + "/a/b");
   REQUIRE(volumes);
   CHECK(volume_dir::open(state.name + "/a/b").why().code == errc::unavailable);
-  REQUIRE(volumes->create("t", "v", 10'000));
+  REQUIRE(volumes->create("t", "v", 3 * 4'096));
   CHECK(volumes->create("t", "v", 1).why().code == errc::already_exists);
   here.put("v/a/x", "x");
   auto made = volumes->commit("t", "v", *here.space, "v", 1, 1 << 20);
   REQUIRE(made);
   CHECK(made->version == 2);
-  CHECK(made->size.bytes == 1);
+  CHECK(made->size.bytes == 2 * 4'096); // A directory, and a file that is rounded up.
   CHECK(volumes->commit("t", "v", *here.space, "v", 1, 1 << 20).why().code
         == errc::failed_precondition);
   here.put("v/b", std::string(20'000, 'b'));
@@ -266,10 +266,24 @@ TEST_CASE("a volume is copied as a whole or not at all", "[sandbox][unit]") {
   CHECK(attached->version == 2);
   CHECK(here.get("w/a/x") == "x");
   CHECK(list_files(*here.space, "w", {true, 10, ""})->entries.size() == 2);
+  here.put("v/b", std::string(4'096, 'b'));
+  auto full = volumes->commit("t", "v", *here.space, "v", 2, 1 << 20);
+  REQUIRE(full);
+  CHECK(full->size.bytes == 3 * 4'096);
+  for (auto make : {+[](int at) { return ::mkdirat(at, "c", 0700); },
+                    +[](int at) { return ::symlinkat("x", at, "c"); },
+                    +[](int at) { return ::mknodat(at, "c", S_IFREG | 0600, 0); }}) {
+    unique_fd at{::open((here.name + "/v").c_str(), O_RDONLY | O_DIRECTORY)};
+    REQUIRE(make(at.get()) == 0);
+    CHECK(volumes->commit("t", "v", *here.space, "v", 3, 1 << 20).why().code == errc::no_space);
+    if (::unlinkat(at.get(), "c", 0) != 0)
+      REQUIRE(::unlinkat(at.get(), "c", AT_REMOVEDIR) == 0);
+  }
   CHECK(volumes->names("t") == std::vector<std::string>{"v"});
   REQUIRE(volumes->remove("t", "v"));
   CHECK(volumes->attach("t", "v", *here.space, "w").why().code == errc::not_found);
   CHECK(volumes->names("other").empty());
+  CHECK(volumes->create("lock", "v", 10'000)); // The lock of the directory is not in its way.
 }
 
 TEST_CASE("a helper is killed when its time is over or somebody says so", "[sandbox][unit]") {
