@@ -224,7 +224,9 @@ public:
   /// Protects events from here on from being dropped: those of a stream that its client has not
   /// taken yet. Who reads a stream sets it, and orders no more rounds than may be held.
   static constexpr std::uint64_t keep_nothing = ~std::uint64_t{0};
-  void keep_from(std::uint64_t sequence) noexcept { keep_from_ = sequence; }
+  /// Items of a response of an application are let go of as soon as they have been taken; the one
+  /// where the reading stops stays, whoever reads may still look at it.
+  void keep_from(std::uint64_t sequence) noexcept;
   /// Tells followers that a round of a stream is over.
   void round_over(std::uint64_t unused_credit);
   /// What source and operands take of the tenant's share, until the worker has them.
@@ -252,6 +254,7 @@ public:
 
 private:
   void drop_oldest();
+  void release(std::uint64_t from);
   void notify();
 
   std::string id_;
