@@ -138,19 +138,27 @@ TEST_CASE("input goes as far as it is taken", "[actors][unit]") {
 TEST_CASE("a worker that does not read holds its clients up", "[actors][unit]") {
   asking f;
   f.begin();
+  auto one = f.exchange;
+  f.begin();
+  auto other = f.exchange;
   f.core->flush();
-  for (int n = 0; f.exchange->room() > 0 && n < 100; ++n) {
-    f.exchange->feed({input_kind::body, 0, std::string(100'000, 'x')});
+  for (int n = 0; one->room() > 0 && n < 100; ++n) {
+    one->feed({input_kind::body, 0, std::string(100'000, 'x')});
     f.say_taken(100'000); // It claims what it has not read.
   }
-  CHECK(f.exchange->source()->input_stalled);
-  CHECK(f.exchange->room() == 0);
+  CHECK(one->source()->input_stalled);
+  CHECK(one->room() == 0);
+  CHECK(other->room() == 0); // Though it has fed nothing.
+  f.begin();
+  CHECK(f.exchange->room() == 0); // Nor may those add to it who come now.
   auto told = f.changes;
   while (f.exchange->source()->input_stalled) {
     (void)f.sent(); // Reads what the pipe holds.
     f.core->on_writable();
   }
   CHECK(f.changes > told);
+  CHECK(one->room() > 0);
+  CHECK(other->room() > 0);
   CHECK(f.exchange->room() > 0);
 }
 
