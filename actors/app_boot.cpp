@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace vivarium {
 
@@ -287,6 +288,9 @@ void app_registry::shut_down(const std::shared_ptr<entry>& app, const reply<done
   };
   auto gather = std::make_shared<gathering>();
   gather->to = to;
+  // A session that goes on would go on with them; some, like a WebSocket, have no end of their own.
+  for (const auto& one : std::exchange(app->running, {}))
+    around_.cancel(app->info.tenant, one);
   for (const auto& worker : app->info.workers) {
     auto through = [this, gather, app, session = worker.session] {
       if (app->owns())

@@ -131,7 +131,7 @@ result<std::shared_ptr<app_exchange>> app_registry::ask(const std::string& id,
   order.request_id = request_id;
   auto submit = [this, id, tenant = info.tenant, session = least->session,
                  request](submission&& order, const reply<execution_ptr>& to) {
-    auto placed = [this, id, session, request, to](result<execution_ptr> made) {
+    auto placed = [this, id, tenant, session, request, to](result<execution_ptr> made) {
       if (!made) {
         if (auto app = apps_.find(id); app != apps_.end())
           for (auto& worker : app->second->info.workers)
@@ -141,13 +141,17 @@ result<std::shared_ptr<app_exchange>> app_registry::ask(const std::string& id,
         return;
       }
       auto& execution = **made;
-      if (execution.end())
+      if (execution.end()) {
         on_ended(id, session, request, execution);
-      else
+      } else if (auto app = apps_.find(id); app == apps_.end()) {
+        around_.cancel(tenant, execution.id()); // It was closed meanwhile.
+      } else {
+        app->second->running.insert(execution.id());
         execution.at_end([this, id, session, request, what = execution.weak_from_this()] {
           if (auto ended = what.lock())
             on_ended(id, session, request, *ended);
         });
+      }
       to.give(*std::move(made));
     };
     around_.submit(tenant, std::move(order), reply<execution_ptr>{std::move(placed)});
@@ -178,6 +182,7 @@ void app_registry::on_ended(const std::string& id, const std::string& session,
   if (found == apps_.end())
     return;
   auto& app = *found->second;
+  app.running.erase(what.id());
   for (auto& worker : app.info.workers)
     if (worker.session == session && worker.in_flight > 0)
       --worker.in_flight;

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +37,7 @@ public:
     std::function<void(const std::string&, submission&&, reply<execution_ptr>)> submit;
     std::function<void(const std::string&, const execution_ptr&, std::uint64_t)> pull;
     std::function<void(const std::string&, const execution_ptr&, app_feed)> feed;
+    std::function<void(const std::string&, const std::string&)> cancel;
   };
 
   explicit app_registry(surroundings around) : around_{std::move(around)} {}
@@ -76,6 +78,7 @@ private:
     reply<app_info> booted;   ///< Who waits for the first of all of them.
     bool first_boot = true;
     bool closing = false;
+    std::set<std::string> running; ///< Executions of requests.
     std::deque<clock_type::time_point> restarts;
     std::unique_ptr<boost::asio::steady_timer> timer;
 

@@ -306,6 +306,22 @@ class Ingress(WebCase):
         one.send(b"hello")
         self.assertEqual(one.receive(), (ws.TEXT, b"hello"))
 
+    def test_what_is_under_way_ends_with_the_application(self):
+        """Also in a session that goes on."""
+        session = self.client.create()
+        app = self.bare(ECHO, session=session)
+        self.apps.remove(app["id"])
+        one = self.socket(app)
+        one.send(b"hello")
+        self.assertEqual(one.receive(), (ws.TEXT, b"hello"))
+        waiter = self.raw(f"GET {app['path']}quiet HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        waiting.wait_for(lambda: "waits" in self.told(app), "the request")
+        self.client.call("AppService/CloseApp", {"app": app["id"]})
+        self.assertEqual(one.close_code(), 1001)
+        self.assertEqual(self.response(waiter).status, 503)
+        self.assertEqual(self.client.value("1 + 1", session), 2)
+        self.client.call("SessionService/CloseSession", {"session": session})
+
     def socket(self, app):
         """Opens a WebSocket to the application."""
         self.websockets.append(ws.WebSocket(self.daemon.address, app["path"] + "socket", "mine"))
