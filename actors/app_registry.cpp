@@ -227,12 +227,19 @@ void app_registry::on_session_ended(const session_info& info) {
     if (found == apps_.end())
       continue;
     auto app = found->second;
+    bool was_ready =
+        std::any_of(app->info.workers.begin(), app->info.workers.end(),
+                    [&](const auto& worker) { return worker.session == info.id && worker.ready; });
     std::erase_if(app->info.workers, [&](const auto& w) { return w.session == info.id; });
     app->info.trouble = "a session of it has ended";
     if (info.cause)
       app->info.trouble += ": " + vivarium::describe(*info.cause);
-    if (!app->closing && !app->first_boot)
+    if (app->closing)
+      continue;
+    if (!app->first_boot)
       replace_worker(*app);
+    else if (was_ready) // What is being booted there fails by itself.
+      boot_failed(id, info.id, error{errc::session_lost, app->info.trouble});
   }
 }
 

@@ -74,7 +74,7 @@ private:
     app_info info;
     app_plan plan;
     std::uint64_t number = 0; ///< By which its sessions know it.
-    std::size_t missing = 0;  ///< Workers that are still to be made.
+    std::size_t making = 0;   ///< Sessions that are being made for it.
     reply<app_info> booted;   ///< Who waits for the first of all of them.
     bool first_boot = true;
     bool closing = false;
@@ -90,7 +90,7 @@ private:
   void boot_worker(const std::string& id);
   void boot_in(const std::string& id, const std::string& session);
   void on_booted(const std::string& id, const std::string& session, const verdict& how);
-  void boot_failed(const std::string& id, error why);
+  void boot_failed(const std::string& id, const std::string& session, error why);
   void replace_worker(entry& app);
   void shut_down(const std::shared_ptr<entry>& app, const reply<done>& to);
 
