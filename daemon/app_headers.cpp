@@ -15,14 +15,18 @@ constexpr std::array<std::string_view, 11> never{
     "trailer",     "transfer-encoding", "upgrade",          "content-length",     "date",
     "x-request-id"};
 // What holds for a whole origin, of which the application is only a part.
-constexpr std::array<std::string_view, 8> of_origin{"service-worker-allowed",
-                                                    "clear-site-data",
-                                                    "strict-transport-security",
-                                                    "alt-svc",
-                                                    "report-to",
-                                                    "reporting-endpoints",
-                                                    "nel",
-                                                    "public-key-pins"};
+constexpr std::array<std::string_view, 12> of_origin{"service-worker-allowed",
+                                                     "clear-site-data",
+                                                     "strict-transport-security",
+                                                     "alt-svc",
+                                                     "report-to",
+                                                     "reporting-endpoints",
+                                                     "nel",
+                                                     "public-key-pins",
+                                                     "www-authenticate",
+                                                     "accept-ch",
+                                                     "critical-ch",
+                                                     "set-login"};
 
 // Without allow-same-origin: the page cannot read the API's answers, nor cookies, nor storage.
 constexpr std::string_view sandbox_line =

@@ -54,6 +54,13 @@ TEST_CASE("what an application may not say does not reach the client", "[daemon]
   CHECK(lines(by_host, headers) == "X-A: 1\r\nClear-Site-Data: *\r\n");
 }
 
+TEST_CASE("below a path an application asks for no password of the origin", "[daemon]") {
+  for (const char* name : {"WWW-Authenticate", "Accept-CH", "Critical-CH", "Set-Login"}) {
+    CHECK(lines(by_path, {{name, "x"}}).starts_with("Content-Security-Policy: sandbox "));
+    CHECK(lines(by_host, {{name, "x"}}) == std::string{name} + ": x\r\n");
+  }
+}
+
 TEST_CASE("lengths are numbers, and one", "[daemon]") {
   auto length = [](std::vector<std::pair<std::string_view, std::string_view>> headers) {
     bridge::app_response from;
