@@ -10,10 +10,10 @@ namespace vivarium {
 namespace {
 
 // Of the connection, or said by the daemon itself.
-constexpr std::array<std::string_view, 11> never{
-    "connection",  "keep-alive",        "proxy-connection", "proxy-authenticate", "te",
-    "trailer",     "transfer-encoding", "upgrade",          "content-length",     "date",
-    "x-request-id"};
+constexpr std::array<std::string_view, 13> never{
+    "connection",   "keep-alive",         "proxy-connection", "proxy-authenticate", "te",
+    "trailer",      "transfer-encoding",  "upgrade",          "content-length",     "date",
+    "x-request-id", "vivarium-execution", "vivarium-usage"};
 // What holds for a whole origin, of which the application is only a part.
 constexpr std::array<std::string_view, 12> of_origin{"service-worker-allowed",
                                                      "clear-site-data",
