@@ -63,7 +63,7 @@ public:
 
   /// Sends the head of the answer. `lines` are complete header lines, each with its CRLF, checked
   /// by the caller. Without a length the body is sent in chunks. No body may follow where HTTP
-  /// knows none (HEAD, 204, 304): what is written then is dropped.
+  /// knows none (HEAD, 204, 205, 304): what is written then is dropped.
   void begin(int status, std::string_view lines, std::optional<std::uint64_t> length);
   [[nodiscard]] bool begun() const noexcept { return begun_; }
   /// Sends more of the body. More than the length that was promised ends the connection.

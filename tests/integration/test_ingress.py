@@ -150,9 +150,9 @@ class Ingress(WebCase):
         self.assertEqual((status, body, headers["content-type"]), (200, b"", "application/json"))
 
     def test_statuses_without_a_body(self):
-        """204 and 304 have none, whatever the application says; others keep theirs."""
+        """204, 205 and 304 have none, whatever the application says; others keep theirs."""
         app = self.bare(ECHO)
-        for status in (204, 304):
+        for status in (204, 205, 304):
             told, headers, body = self.ask(app, f"/status/{status}")
             self.assertEqual((told, body), (status, b""))
         self.assertEqual(self.ask(app, "/status/418")[::2], (418, b"body"))
