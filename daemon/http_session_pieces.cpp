@@ -26,7 +26,7 @@ bool http_session::taking_body() const noexcept {
 
 bool http_session::begin_pieces() {
   const auto& request = parser_.request();
-  auto most = now_.route->most_body(request, at_.limits);
+  auto most = now_.route->most_body(request, now_.who.tenant, at_.limits);
   parser_.take_pieces(most);
   now_.answering = true;
   now_.started = clock_type::now();

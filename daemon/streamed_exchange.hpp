@@ -110,8 +110,10 @@ public:
   }
   /// Whether a request without a key of ours is let in where keys are asked for.
   [[nodiscard]] virtual bool open_to_strangers(const http_request&) const { return false; }
-  /// How long a body may be, in bytes, and which setting says so.
+  /// How long a body may be, in bytes, and which setting says so. `tenant`: of who asks; empty for
+  /// a stranger.
   [[nodiscard]] virtual std::uint64_t most_body(const http_request& request,
+                                                const std::string& tenant,
                                                 const network_limits& limits) const = 0;
   [[nodiscard]] virtual std::string_view most_body_setting() const noexcept = 0;
   /// Begins to serve. Returns nothing when the exchange is over already.

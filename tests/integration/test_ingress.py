@@ -251,6 +251,16 @@ class Ingress(WebCase):
             self.assertEqual((status, headers["retry-after"]), (503, "1"))
             self.assertIn(b"concurrent_requests", body)
 
+    def test_a_named_application_has_its_own_bounds(self):
+        """Also above what the API takes, and the refusal says whose they are."""
+        app = self.bare(ECHO, name="shop", limits={"bodyBytes": str(40 << 20)})
+        for path in (app["path"], "/apps/shop/"):
+            for size, status in ((40 << 20, 100), ((40 << 20) + 1, 413)):
+                connection = self.raw(f"POST {path}count HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n"
+                                      "Expect: 100-continue\r\n\r\n".encode())
+                line = connection.makefile("rb").readline()
+                self.assertTrue(line.startswith(b"HTTP/1.1 %d " % status), (path, size, line))
+
     def test_a_websocket(self):
         """Messages both ways, a close from either side."""
         app = self.bare(ECHO)
