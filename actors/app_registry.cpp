@@ -126,8 +126,8 @@ result<std::shared_ptr<app_exchange>> app_registry::ask(const std::string& id,
   bridge::append_app_request(order.operands, what);
   order.timeout = info.limits.request_timeout;
   order.idle_timeout = info.limits.idle_timeout;
-  if (what.kind == bridge::app_request::protocol::websocket) // It may be silent for long.
-    order.timeout = order.idle_timeout = around_.config.max_timeout;
+  if (what.kind == bridge::app_request::protocol::websocket)
+    order.socket_timeout = around_.config.max_timeout;
   order.request_id = request_id;
   auto submit = [this, id, tenant = info.tenant, session = least->session,
                  request](submission&& order, const reply<execution_ptr>& to) {

@@ -16,6 +16,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace vivarium {
@@ -147,6 +148,8 @@ struct submission {
   bool track_files = false;                  ///< Tell what became of the session's files.
   bool transaction = false;                  ///< And undo it when the code fails.
   std::chrono::milliseconds idle_timeout{0}; ///< Of a stream; 0: the configured default.
+  /// Of a WebSocket: this is `timeout` and `idle_timeout` once it has been answered. 0: no change.
+  std::chrono::milliseconds socket_timeout{0};
   bridge::run_mode mode = bridge::run_mode::execute;
   bridge::value_form form = bridge::value_form::typed;
   std::uint8_t answer_format = 0; ///< The asker's ResultFormat, for whoever encodes the verdict.
@@ -220,6 +223,10 @@ public:
   void drop_source() {
     std::string{}.swap(request_.source);
     std::string{}.swap(request_.operands);
+  }
+  /// It is a WebSocket now, and may be silent for long.
+  void settle_down() noexcept {
+    request_.timeout = request_.idle_timeout = std::exchange(request_.socket_timeout, {});
   }
   /// Protects events from here on from being dropped: those of a stream that its client has not
   /// taken yet. Who reads a stream sets it, and orders no more rounds than may be held.

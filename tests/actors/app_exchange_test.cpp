@@ -27,8 +27,9 @@ std::string response(std::uint64_t status, const std::string& body) {
 struct asking : session_fixture {
   asking() { grant(); }
 
-  void begin(std::string operands = {}) {
+  void begin(std::string operands = {}, std::chrono::milliseconds socket_timeout = 0ms) {
     submission what;
+    what.socket_timeout = socket_timeout;
     what.operands = std::move(operands);
     what.timeout = 1min;
     what.idle_timeout = 1min;
@@ -233,4 +234,17 @@ TEST_CASE("a client who leaves ends the request in order", "[actors][unit]") {
   auto told = f.changes;
   f.say_result(1);
   CHECK(f.changes == told);
+}
+
+TEST_CASE("a WebSocket has time once it has been answered", "[actors][unit]") {
+  for (bool answered : {false, true}) {
+    asking f;
+    f.begin({}, 1h);
+    if (answered)
+      f.say_item(response(101, ""));
+    f.core->on_tick(clock_type::now() + 2min);
+    CHECK(f.interrupted.empty() == answered);
+    f.core->on_tick(clock_type::now() + 61min);
+    CHECK_FALSE(f.interrupted.empty());
+  }
 }

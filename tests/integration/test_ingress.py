@@ -332,6 +332,17 @@ class Ingress(WebCase):
         self.assertEqual(self.client.value("1 + 1", session), 2)
         self.client.call("SessionService/CloseSession", {"session": session})
 
+    def test_what_would_be_a_websocket_has_the_time_of_a_request(self):
+        """As long as nobody has accepted it."""
+        app = self.bare(ECHO + """
+async def on_never(scope, receive, send):
+    await asyncio.Event().wait()
+""", limits={"requestTimeoutMs": "500"})
+        connection = self.raw((
+            f"GET {app['path']}never HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n").encode())
+        self.assertEqual(self.response(connection).status, 504)
+
     def socket(self, app):
         """Opens a WebSocket to the application."""
         self.websockets.append(ws.WebSocket(self.daemon.address, app["path"] + "socket", "mine"))
