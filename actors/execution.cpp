@@ -74,9 +74,9 @@ void execution::release(std::uint64_t from) {
   }
   if (verdict_ || keep_from_ == keep_nothing)
     return; // Others may be reading the log.
-  while (log().size() > 1 && log().front().sequence < keep_from_
-         && (log().front().what == event::kind::items
-             || log().front().what == event::kind::started))
+  while (
+      log().size() > 1 && log().front().sequence < keep_from_
+      && (log().front().what == event::kind::items || log().front().what == event::kind::started))
     drop_oldest();
 }
 

@@ -113,8 +113,7 @@ void app_socket::pump() {
       case part_kind::close: return say_goodbye(part->code, part->content);
       case part_kind::end: return say_goodbye(ws::close_normal, {});
       // What was cancelled, its application was closed for most often.
-      default:
-        return say_goodbye(part->status == 503 ? ws::close_going_away : close_failed, {});
+      default: return say_goodbye(part->status == 503 ? ws::close_going_away : close_failed, {});
     }
   }
 }

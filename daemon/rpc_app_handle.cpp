@@ -70,12 +70,11 @@ private:
     // One that goes on is the reactor's to read.
     auto size = reply_.body.size();
     auto reply = std::make_shared<wire::app_reply>(std::move(reply_));
-    answer_with(shared_from_this(), aside_, size,
-                [as = response(), reply, id = source->id(),
-                 ended = source->end() ? source : nullptr] {
-                  return wire::encode_handled(wire::message::handle_response, as, *reply, id,
-                                              ended.get());
-                });
+    answer_with(
+        shared_from_this(), aside_, size,
+        [as = response(), reply, id = source->id(), ended = source->end() ? source : nullptr] {
+          return wire::encode_handled(wire::message::handle_response, as, *reply, id, ended.get());
+        });
   }
 
   wire::app_reply reply_;
