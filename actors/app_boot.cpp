@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace vivarium {
 
@@ -49,6 +50,10 @@ void follow(const execution_ptr& what, std::function<void(const verdict&)> then)
     watching->on_progress(*what);
   else
     what->subscribe(std::move(watching));
+}
+
+bool is_ready(const app_worker& worker) noexcept {
+  return worker.ready;
 }
 
 std::string boot_operands(std::uint64_t number, const app_plan& plan) {
@@ -146,7 +151,6 @@ void app_registry::boot(const std::string& tenant, app_plan what, const reply<ap
     what.wish.idle_timeout = std::chrono::hours{24 * 365}; // Idle is what it may be.
   what.wish.request_id = what.request_id;
   made->number = ++last_number_;
-  made->missing = what.workers;
   made->plan = std::move(what);
   made->booted = to;
   apps_[info.id] = made;
@@ -154,16 +158,19 @@ void app_registry::boot(const std::string& tenant, app_plan what, const reply<ap
     names_[{tenant, info.name}] = info.id;
   if (!info.host.empty())
     hosts_[info.host] = info.id;
-  for (std::size_t n = made->missing; n > 0 && apps_.contains(info.id); --n)
+  for (std::size_t n = made->plan.workers; n > 0 && apps_.contains(info.id); --n)
     boot_worker(info.id);
 }
 
 void app_registry::boot_worker(const std::string& id) {
-  const auto& app = *apps_.at(id);
+  auto& app = *apps_.at(id);
+  ++app.making;
   auto made = [this, id, tenant = app.info.tenant,
                owned = app.owns()](result<session_info> session) {
+    if (auto found = apps_.find(id); found != apps_.end())
+      --found->second->making;
     if (!session)
-      boot_failed(id, std::move(session).why());
+      boot_failed(id, {}, std::move(session).why());
     else if (apps_.contains(id))
       boot_in(id, session->id);
     else if (owned) // It was given up meanwhile.
@@ -190,7 +197,7 @@ void app_registry::boot_in(const std::string& id, const std::string& session) {
   around_.submit(app.info.tenant, std::move(order),
                  reply<execution_ptr>{[this, id, session](result<execution_ptr> made) {
                    if (!made)
-                     return boot_failed(id, std::move(made).why());
+                     return boot_failed(id, session, std::move(made).why());
                    follow(*made,
                           [this, id, session](const verdict& how) { on_booted(id, session, how); });
                  }});
@@ -203,31 +210,34 @@ void app_registry::on_booted(const std::string& id, const std::string& session,
     return;
   auto& app = *found->second;
   if (how.outcome == verdict::kind::error)
-    return boot_failed(id, boot_error(how));
+    return boot_failed(id, session, boot_error(how));
   auto kind = bridge::value_view::open(how.content);
   app.info.kind = kind.content == "wsgi" ? app_kind::wsgi : app_kind::asgi;
   for (auto& worker : app.info.workers)
     if (worker.session == session)
       worker.ready = true;
   app.info.state = app_state::ready;
-  if (--app.missing > 0)
+  if (std::count_if(app.info.workers.begin(), app.info.workers.end(), is_ready)
+      < static_cast<std::ptrdiff_t>(app.plan.workers))
     return;
   app.first_boot = false;
   app.info.trouble.clear();
   app.booted.give(app.info);
 }
 
-void app_registry::boot_failed(const std::string& id, error why) {
+// Without a session none could be made.
+void app_registry::boot_failed(const std::string& id, const std::string& session, error why) {
   auto found = apps_.find(id);
   if (found == apps_.end() || found->second->closing)
     return;
   auto app = found->second;
   if (!app->first_boot) {
     app->info.trouble = why.detail;
-    // A session in which it did not start is of no use; another one may be tried.
-    for (const auto& worker : app->info.workers)
-      if (!worker.ready && app->owns())
-        around_.close_session(app->info.tenant, worker.session);
+    // Another session may be tried: one in which it did not start is of no use, and has to end.
+    if (session.empty())
+      replace_worker(*app);
+    else if (app->owns())
+      around_.close_session(app->info.tenant, session);
     return;
   }
   app->closing = true;
@@ -243,14 +253,12 @@ void app_registry::replace_worker(entry& app) {
   while (!app.restarts.empty() && app.restarts.front() + restart_window < now)
     app.restarts.pop_front();
   bool again = app.owns() && !draining_ && app.restarts.size() < most_restarts;
-  bool any = std::any_of(app.info.workers.begin(), app.info.workers.end(),
-                         [](const auto& worker) { return worker.ready; });
+  bool any = std::any_of(app.info.workers.begin(), app.info.workers.end(), is_ready);
   if (!any)
     app.info.state = again ? app_state::booting : app_state::dead;
   if (!again)
     return;
   app.restarts.push_back(now);
-  ++app.missing;
   spdlog::warn("application {} of tenant {} is started again in a new session", app.info.id,
                app.info.tenant);
   auto delay = restart_delay * (std::size_t{1} << app.restarts.size());
@@ -260,7 +268,7 @@ void app_registry::replace_worker(entry& app) {
     if (found == apps_.end() || found->second->closing)
       return;
     auto& again = *found->second;
-    auto there = again.info.workers.size();
+    auto there = again.info.workers.size() + again.making;
     for (; there < again.plan.workers; ++there)
       boot_worker(id);
   });
@@ -287,6 +295,9 @@ void app_registry::shut_down(const std::shared_ptr<entry>& app, const reply<done
   };
   auto gather = std::make_shared<gathering>();
   gather->to = to;
+  // A session that goes on would go on with them; some, like a WebSocket, have no end of their own.
+  for (const auto& one : std::exchange(app->running, {}))
+    around_.cancel(app->info.tenant, one);
   for (const auto& worker : app->info.workers) {
     auto through = [this, gather, app, session = worker.session] {
       if (app->owns())

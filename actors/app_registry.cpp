@@ -126,12 +126,12 @@ result<std::shared_ptr<app_exchange>> app_registry::ask(const std::string& id,
   bridge::append_app_request(order.operands, what);
   order.timeout = info.limits.request_timeout;
   order.idle_timeout = info.limits.idle_timeout;
-  if (what.kind == bridge::app_request::protocol::websocket) // It may be silent for long.
-    order.timeout = order.idle_timeout = around_.config.max_timeout;
+  if (what.kind == bridge::app_request::protocol::websocket)
+    order.socket_timeout = around_.config.max_timeout;
   order.request_id = request_id;
   auto submit = [this, id, tenant = info.tenant, session = least->session,
                  request](submission&& order, const reply<execution_ptr>& to) {
-    auto placed = [this, id, session, request, to](result<execution_ptr> made) {
+    auto placed = [this, id, tenant, session, request, to](result<execution_ptr> made) {
       if (!made) {
         if (auto app = apps_.find(id); app != apps_.end())
           for (auto& worker : app->second->info.workers)
@@ -141,13 +141,17 @@ result<std::shared_ptr<app_exchange>> app_registry::ask(const std::string& id,
         return;
       }
       auto& execution = **made;
-      if (execution.end())
+      if (execution.end()) {
         on_ended(id, session, request, execution);
-      else
+      } else if (auto app = apps_.find(id); app == apps_.end()) {
+        around_.cancel(tenant, execution.id()); // It was closed meanwhile.
+      } else {
+        app->second->running.insert(execution.id());
         execution.at_end([this, id, session, request, what = execution.weak_from_this()] {
           if (auto ended = what.lock())
             on_ended(id, session, request, *ended);
         });
+      }
       to.give(*std::move(made));
     };
     around_.submit(tenant, std::move(order), reply<execution_ptr>{std::move(placed)});
@@ -178,6 +182,7 @@ void app_registry::on_ended(const std::string& id, const std::string& session,
   if (found == apps_.end())
     return;
   auto& app = *found->second;
+  app.running.erase(what.id());
   for (auto& worker : app.info.workers)
     if (worker.session == session && worker.in_flight > 0)
       --worker.in_flight;
@@ -222,12 +227,19 @@ void app_registry::on_session_ended(const session_info& info) {
     if (found == apps_.end())
       continue;
     auto app = found->second;
+    bool was_ready =
+        std::any_of(app->info.workers.begin(), app->info.workers.end(),
+                    [&](const auto& worker) { return worker.session == info.id && worker.ready; });
     std::erase_if(app->info.workers, [&](const auto& w) { return w.session == info.id; });
     app->info.trouble = "a session of it has ended";
     if (info.cause)
       app->info.trouble += ": " + vivarium::describe(*info.cause);
-    if (!app->closing && !app->first_boot)
+    if (app->closing)
+      continue;
+    if (!app->first_boot)
       replace_worker(*app);
+    else if (was_ready) // What is being booted there fails by itself.
+      boot_failed(id, info.id, error{errc::session_lost, app->info.trouble});
   }
 }
 

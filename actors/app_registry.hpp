@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +37,7 @@ public:
     std::function<void(const std::string&, submission&&, reply<execution_ptr>)> submit;
     std::function<void(const std::string&, const execution_ptr&, std::uint64_t)> pull;
     std::function<void(const std::string&, const execution_ptr&, app_feed)> feed;
+    std::function<void(const std::string&, const std::string&)> cancel;
   };
 
   explicit app_registry(surroundings around) : around_{std::move(around)} {}
@@ -72,10 +74,11 @@ private:
     app_info info;
     app_plan plan;
     std::uint64_t number = 0; ///< By which its sessions know it.
-    std::size_t missing = 0;  ///< Workers that are still to be made.
+    std::size_t making = 0;   ///< Sessions that are being made for it.
     reply<app_info> booted;   ///< Who waits for the first of all of them.
     bool first_boot = true;
     bool closing = false;
+    std::set<std::string> running; ///< Executions of requests.
     std::deque<clock_type::time_point> restarts;
     std::unique_ptr<boost::asio::steady_timer> timer;
 
@@ -87,7 +90,7 @@ private:
   void boot_worker(const std::string& id);
   void boot_in(const std::string& id, const std::string& session);
   void on_booted(const std::string& id, const std::string& session, const verdict& how);
-  void boot_failed(const std::string& id, error why);
+  void boot_failed(const std::string& id, const std::string& session, error why);
   void replace_worker(entry& app);
   void shut_down(const std::shared_ptr<entry>& app, const reply<done>& to);
 

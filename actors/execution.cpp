@@ -56,6 +56,30 @@ void execution::append(event::kind what, std::string data, std::uint64_t count,
     notify();
 }
 
+void execution::keep_from(std::uint64_t sequence) noexcept {
+  auto before = std::exchange(keep_from_, sequence);
+  if (request_.mode == bridge::run_mode::app_request && before != keep_nothing)
+    release(sequence == keep_nothing ? before + 1 : before);
+}
+
+void execution::release(std::uint64_t from) {
+  auto first = first_held();
+  auto end = std::min(keep_from_, last_sequence_ + 1);
+  for (auto at = std::max(from, first); at < end; ++at) {
+    auto& one = log_[dropped_ + static_cast<std::size_t>(at - first)];
+    if (one.what != event::kind::items)
+      continue;
+    log_bytes_ -= one.data.size();
+    std::string{}.swap(one.data);
+  }
+  if (verdict_ || keep_from_ == keep_nothing)
+    return; // Others may be reading the log.
+  while (
+      log().size() > 1 && log().front().sequence < keep_from_
+      && (log().front().what == event::kind::items || log().front().what == event::kind::started))
+    drop_oldest();
+}
+
 void execution::drop_oldest() {
   auto& oldest = log_[dropped_++];
   log_bytes_ -= oldest.data.size() + event_overhead;

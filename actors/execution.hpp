@@ -16,6 +16,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace vivarium {
@@ -147,6 +148,8 @@ struct submission {
   bool track_files = false;                  ///< Tell what became of the session's files.
   bool transaction = false;                  ///< And undo it when the code fails.
   std::chrono::milliseconds idle_timeout{0}; ///< Of a stream; 0: the configured default.
+  /// Of a WebSocket: this is `timeout` and `idle_timeout` once it has been answered. 0: no change.
+  std::chrono::milliseconds socket_timeout{0};
   bridge::run_mode mode = bridge::run_mode::execute;
   bridge::value_form form = bridge::value_form::typed;
   std::uint8_t answer_format = 0; ///< The asker's ResultFormat, for whoever encodes the verdict.
@@ -221,10 +224,16 @@ public:
     std::string{}.swap(request_.source);
     std::string{}.swap(request_.operands);
   }
+  /// It is a WebSocket now, and may be silent for long.
+  void settle_down() noexcept {
+    request_.timeout = request_.idle_timeout = std::exchange(request_.socket_timeout, {});
+  }
   /// Protects events from here on from being dropped: those of a stream that its client has not
   /// taken yet. Who reads a stream sets it, and orders no more rounds than may be held.
   static constexpr std::uint64_t keep_nothing = ~std::uint64_t{0};
-  void keep_from(std::uint64_t sequence) noexcept { keep_from_ = sequence; }
+  /// Items of a response of an application are let go of as soon as they have been taken; the one
+  /// where the reading stops stays, whoever reads may still look at it.
+  void keep_from(std::uint64_t sequence) noexcept;
   /// Tells followers that a round of a stream is over.
   void round_over(std::uint64_t unused_credit);
   /// What source and operands take of the tenant's share, until the worker has them.
@@ -252,6 +261,7 @@ public:
 
 private:
   void drop_oldest();
+  void release(std::uint64_t from);
   void notify();
 
   std::string id_;

@@ -417,6 +417,9 @@ struct service::impl {
        },
        [this](const std::string& tenant, const execution_ptr& what, app_feed more) {
          caf::anon_send(tenant_of(tenant), atom::feed_v, what, std::move(more));
+       },
+       [this](const std::string& tenant, const std::string& execution) {
+         caf::anon_send(tenant_of(tenant), atom::cancel_v, execution, reply<bool>{});
        }}};
 };
 

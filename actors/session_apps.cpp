@@ -38,6 +38,16 @@ void session_core::send_feed(execution& what, app_feed more) {
   unflushed_ = true;
   if (worker_->unsent() < most_unread || what.input_stalled)
     return;
+  // Nobody's client is read from, or each of them could add its piece.
+  for (auto& flight : sent_)
+    stall(*flight.what);
+  for (auto& [number, flight] : parked_)
+    stall(*flight.what);
+}
+
+void session_core::stall(execution& what) {
+  if (what.input_stalled || what.request().mode != bridge::run_mode::app_request)
+    return;
   what.input_stalled = true;
   stalled_.push_back(what.shared_from_this());
 }

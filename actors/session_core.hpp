@@ -323,6 +323,7 @@ private:
 
   // session_apps.cpp: web applications that live in it.
   void send_feed(execution& what, app_feed more);
+  void stall(execution& what);
   void end_stalls();
   bool handle_app_taken(std::string_view body);
 

@@ -150,6 +150,10 @@ bool session_core::handle_items(std::string_view body) {
   flight->rounds.front().credit -= message->count;
   flight->round_bytes += message->content.size();
   flight->round_since = clock_type::now();
+  if (flight->what->request().socket_timeout.count() > 0) {
+    flight->what->settle_down();
+    flight->deadline = flight->round_since + flight->what->request().timeout;
+  }
   flight->what->append(event::kind::items, std::string{message->content}, message->count);
   if (flight->rounds.front().credit == 0 || flight->round_bytes >= bridge::stream_round_bytes)
     end_round(*flight);

@@ -127,6 +127,7 @@ private:
   std::shared_ptr<session_capabilities> capabilities_of(const session_plan& order);
   result<live_session*> place(const submission& what);
   status complete(submission& what);
+  [[nodiscard]] std::chrono::milliseconds longest() const;
   [[nodiscard]] result<std::chrono::milliseconds> deadline_of(const submission& what) const;
   execution_ptr remember(live_session& where, submission&& what);
   result<runner_actor> find_pool(submission& what);

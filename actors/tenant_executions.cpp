@@ -33,10 +33,15 @@ std::size_t bytes_of(const execution& what) {
 
 } // namespace
 
+std::chrono::milliseconds tenant_core::longest() const {
+  const auto& own = may();
+  return own.max_timeout.count() > 0 ? own.max_timeout : plan_.config.max_timeout;
+}
+
 result<std::chrono::milliseconds> tenant_core::deadline_of(const submission& what) const {
   const auto& own = may();
   bool stream = what.stream_credit > 0;
-  auto most = own.max_timeout.count() > 0 ? own.max_timeout : plan_.config.max_timeout;
+  auto most = longest();
   auto usual = own.timeout.count() > 0 ? own.timeout : plan_.config.timeout;
   auto chosen = stream ? plan_.config.stream_timeout : usual;
   const auto& profile = what.timeout_profile.empty() ? own.timeout_profile : what.timeout_profile;
@@ -71,6 +76,7 @@ status tenant_core::complete(submission& what) {
   if (!deadline)
     return std::move(deadline).why();
   what.timeout = *deadline;
+  what.socket_timeout = std::min(what.socket_timeout, longest());
   if (what.idle_timeout.count() <= 0)
     what.idle_timeout = plan_.config.stream_idle;
   what.first_line = std::max<std::uint32_t>(what.first_line, 1);

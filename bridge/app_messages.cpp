@@ -118,6 +118,11 @@ bool take_items(std::string_view content, std::string_view* items, std::size_t c
   return !walk.next();
 }
 
+// Codes that stand for a close without one, or for none at all, are never sent.
+bool is_close_code(std::uint64_t code) noexcept {
+  return code != 1004 && code != 1005 && code != 1006 && code != 1015;
+}
+
 // sint64 arrives sign extended.
 bool take_number(std::string_view encoded, std::uint64_t least, std::uint64_t most,
                  std::uint64_t& out) {
@@ -205,7 +210,8 @@ result<app_piece> read_app_piece(std::string_view encoded) {
     case value_kind::tuple: {
       std::string_view parts[2];
       std::uint64_t code = 0;
-      if (!take_items(value.content, parts, 2) || !take_number(parts[0], 1000, 4999, code))
+      if (!take_items(value.content, parts, 2) || !take_number(parts[0], 1000, 4999, code)
+          || !is_close_code(code))
         break;
       auto reason = value_view::open(parts[1]);
       if (reason.kind != value_kind::text || reason.content.size() > 123)

@@ -101,6 +101,8 @@ status access_rules::check_one_host(const http_request& request) {
   auto hosts = request.count("host");
   if (hosts > 1 || (hosts == 0 && request.http11))
     return error{errc::invalid_argument, "a request needs exactly one Host header"};
+  if (hosts == 1 && without_port(request.header("host")).empty())
+    return error{errc::permission_denied, "this Host is none: behind its name comes a port"};
   return done{};
 }
 

@@ -20,7 +20,7 @@ using input_kind = bridge::app_input::input_kind;
 constexpr std::size_t short_body = 64u << 10;
 
 bool is_bodiless(int status) noexcept {
-  return status == 204 || status == 304;
+  return status == 204 || status == 205 || status == 304;
 }
 
 } // namespace

@@ -10,19 +10,23 @@ namespace vivarium {
 namespace {
 
 // Of the connection, or said by the daemon itself.
-constexpr std::array<std::string_view, 11> never{
-    "connection",  "keep-alive",        "proxy-connection", "proxy-authenticate", "te",
-    "trailer",     "transfer-encoding", "upgrade",          "content-length",     "date",
-    "x-request-id"};
+constexpr std::array<std::string_view, 13> never{
+    "connection",   "keep-alive",         "proxy-connection", "proxy-authenticate", "te",
+    "trailer",      "transfer-encoding",  "upgrade",          "content-length",     "date",
+    "x-request-id", "vivarium-execution", "vivarium-usage"};
 // What holds for a whole origin, of which the application is only a part.
-constexpr std::array<std::string_view, 8> of_origin{"service-worker-allowed",
-                                                    "clear-site-data",
-                                                    "strict-transport-security",
-                                                    "alt-svc",
-                                                    "report-to",
-                                                    "reporting-endpoints",
-                                                    "nel",
-                                                    "public-key-pins"};
+constexpr std::array<std::string_view, 12> of_origin{"service-worker-allowed",
+                                                     "clear-site-data",
+                                                     "strict-transport-security",
+                                                     "alt-svc",
+                                                     "report-to",
+                                                     "reporting-endpoints",
+                                                     "nel",
+                                                     "public-key-pins",
+                                                     "www-authenticate",
+                                                     "accept-ch",
+                                                     "critical-ch",
+                                                     "set-login"};
 
 // Without allow-same-origin: the page cannot read the API's answers, nor cookies, nor storage.
 constexpr std::string_view sandbox_line =

@@ -108,10 +108,12 @@ bool app_ingress::open_to_strangers(const http_request& request) const {
   return where.app != nullptr && where.app->access == app_access::open;
 }
 
-std::uint64_t app_ingress::most_body(const http_request& request,
+std::uint64_t app_ingress::most_body(const http_request& request, const std::string& tenant,
                                      const network_limits& limits) const {
-  auto where = find(request);
-  return where.app != nullptr ? where.app->limits.body_bytes : limits.http.body_bytes;
+  const auto* app = resolve(find(request), tenant);
+  // That there is none is for `begin` to say.
+  return app != nullptr ? app->limits.body_bytes
+                        : std::max(request.body_size, limits.http.body_bytes);
 }
 
 std::shared_ptr<streamed_handler> app_ingress::begin(std::shared_ptr<streamed_exchange> exchange) {

@@ -21,7 +21,7 @@ public:
   [[nodiscard]] bool takes(const http_request& request) const override;
   [[nodiscard]] status check(const http_request& request, const access_rules& api) const override;
   [[nodiscard]] bool open_to_strangers(const http_request& request) const override;
-  [[nodiscard]] std::uint64_t most_body(const http_request& request,
+  [[nodiscard]] std::uint64_t most_body(const http_request& request, const std::string& tenant,
                                         const network_limits& limits) const override;
   [[nodiscard]] std::string_view most_body_setting() const noexcept override {
     return "limits.body_bytes of the application";

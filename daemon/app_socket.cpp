@@ -112,7 +112,8 @@ void app_socket::pump() {
       case part_kind::text: send(ws::opcode::text, part->content); break;
       case part_kind::close: return say_goodbye(part->code, part->content);
       case part_kind::end: return say_goodbye(ws::close_normal, {});
-      default: return say_goodbye(close_failed, {});
+      // What was cancelled, its application was closed for most often.
+      default: return say_goodbye(part->status == 503 ? ws::close_going_away : close_failed, {});
     }
   }
 }

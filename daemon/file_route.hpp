@@ -20,7 +20,8 @@ public:
   file_route(service& core, std::uint64_t most) : core_{core}, most_{most} {}
 
   [[nodiscard]] bool takes(const http_request& request) const override;
-  [[nodiscard]] std::uint64_t most_body(const http_request&, const network_limits&) const override {
+  [[nodiscard]] std::uint64_t most_body(const http_request&, const std::string&,
+                                        const network_limits&) const override {
     return most_;
   }
   [[nodiscard]] std::string_view most_body_setting() const noexcept override {

@@ -26,7 +26,7 @@ bool http_session::taking_body() const noexcept {
 
 bool http_session::begin_pieces() {
   const auto& request = parser_.request();
-  auto most = now_.route->most_body(request, at_.limits);
+  auto most = now_.route->most_body(request, now_.who.tenant, at_.limits);
   parser_.take_pieces(most);
   now_.answering = true;
   now_.started = clock_type::now();
@@ -114,9 +114,11 @@ void http_session::break_off() {
 
 void http_session::begin_answer(streamed_exchange& of, int status, std::string_view lines,
                                 std::optional<std::uint64_t> length) {
+  if (status == 205)
+    length = 0; // Unlike those of the others, its end is where the length says.
   of.begun_ = true;
   of.left_ = length;
-  of.bodiless_ = now_.verb == http_verb::head || status == 204 || status == 304;
+  of.bodiless_ = now_.verb == http_verb::head || status == 204 || status == 205 || status == 304;
   if (!length && !of.bodiless_)
     now_.keep_alive =
         now_.keep_alive && now_.http11; // The end of the connection is that of the body.

@@ -39,7 +39,8 @@ private:
       reply.body = read->body;
     }
     answer_with(shared_from_this(), aside(), reply.body.size(), [as = response(), source, reply] {
-      return wire::encode_handled(wire::message::invoke_response, as, reply, *source);
+      return wire::encode_handled(wire::message::invoke_response, as, reply, source->id(),
+                                  source.get());
     });
   }
 };

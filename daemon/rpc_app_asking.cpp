@@ -40,12 +40,13 @@ wire::app_reply reply_of(const bridge::app_response& from) {
 
 asking_call::asking_call(const context& with, const question& asked, std::shared_ptr<asker> who,
                          std::uint64_t tag)
-    : basic_call{std::move(who), tag, asked.response}, core_{with.core}, executor_{with.executor},
-      tenant_{asked.tenant}, request_id_{asked.request_id}, what_{asked.what} {}
+    : basic_call{std::move(who), tag, asked.response}, aside_{with.aside}, core_{with.core},
+      executor_{with.executor}, tenant_{asked.tenant},
+      request_id_{asked.request_id}, what_{asked.what} {}
 
-void asking_call::begin(side_thread& aside, const question& asked) {
+void asking_call::begin(const question& asked) {
   read(
-      shared_from_this(), aside, asked,
+      shared_from_this(), aside_, asked,
       [type = what_ == method::handle ? wire::message::handle_request
                                       : wire::message::handle_stream_request](
           const question& from) { return wire::decode_handle(type, from.request, from.bytes); },

@@ -21,7 +21,7 @@ public:
   asking_call(const context& with, const question& asked, std::shared_ptr<asker> who,
               std::uint64_t tag);
 
-  void begin(side_thread& aside, const question& asked);
+  void begin(const question& asked);
   void abandon() override;
   void give_up() override;
   void on_progress(execution& source) override;
@@ -39,6 +39,7 @@ protected:
   [[nodiscard]] bool settled();
 
   std::shared_ptr<app_exchange> asking_;
+  side_thread& aside_;
 
 private:
   void ask(const wire::handle_request& what);

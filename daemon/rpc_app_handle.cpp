@@ -19,6 +19,8 @@ public:
 
 private:
   void on_change() override {
+    if (told_)
+      return;
     if (complete_)
       return tell();
     while (auto part = over() ? std::nullopt : asking_->next()) {
@@ -61,14 +63,24 @@ private:
 
   void tell() {
     complete_ = true;
-    if (settled())
-      answer(wire::encode_handled(wire::message::handle_response, response(), reply_,
-                                  *asking_->source()));
+    if (!settled())
+      return;
+    told_ = true;
+    const auto& source = asking_->source();
+    // One that goes on is the reactor's to read.
+    auto size = reply_.body.size();
+    auto reply = std::make_shared<wire::app_reply>(std::move(reply_));
+    answer_with(
+        shared_from_this(), aside_, size,
+        [as = response(), reply, id = source->id(), ended = source->end() ? source : nullptr] {
+          return wire::encode_handled(wire::message::handle_response, as, *reply, id, ended.get());
+        });
   }
 
   wire::app_reply reply_;
   bool has_head_ = false;
   bool complete_ = false;
+  bool told_ = false;
 };
 
 /// HandleStream: head and chunks as the client has room for them.
@@ -158,7 +170,7 @@ std::shared_ptr<basic_call> begin_handle(const context& with, const question& as
     made = std::make_shared<handle_call>(with, asked, std::move(who), tag);
   else
     made = std::make_shared<handle_stream_call>(with, asked, std::move(who), tag);
-  made->begin(with.aside, asked);
+  made->begin(asked);
   return made;
 }
 

@@ -63,7 +63,7 @@ public:
 
   /// Sends the head of the answer. `lines` are complete header lines, each with its CRLF, checked
   /// by the caller. Without a length the body is sent in chunks. No body may follow where HTTP
-  /// knows none (HEAD, 204, 304): what is written then is dropped.
+  /// knows none (HEAD, 204, 205, 304): what is written then is dropped.
   void begin(int status, std::string_view lines, std::optional<std::uint64_t> length);
   [[nodiscard]] bool begun() const noexcept { return begun_; }
   /// Sends more of the body. More than the length that was promised ends the connection.
@@ -110,8 +110,10 @@ public:
   }
   /// Whether a request without a key of ours is let in where keys are asked for.
   [[nodiscard]] virtual bool open_to_strangers(const http_request&) const { return false; }
-  /// How long a body may be, in bytes, and which setting says so.
+  /// How long a body may be, in bytes, and which setting says so. `tenant`: of who asks; empty for
+  /// a stranger.
   [[nodiscard]] virtual std::uint64_t most_body(const http_request& request,
+                                                const std::string& tenant,
                                                 const network_limits& limits) const = 0;
   [[nodiscard]] virtual std::string_view most_body_setting() const noexcept = 0;
   /// Begins to serve. Returns nothing when the exchange is over already.

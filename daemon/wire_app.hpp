@@ -47,9 +47,10 @@ inline constexpr std::size_t most_app_path = 64u << 10;
 /// BootApp, GetApp.
 [[nodiscard]] result<std::string> encode_app(message type, codec as, const app_info& what);
 [[nodiscard]] result<std::string> encode_apps(codec as, const std::vector<app_info>& all);
-/// Handle, Invoke. `source` may still run: then there is no verdict.
+/// Handle, Invoke. Without an execution that has ended there is no verdict.
 [[nodiscard]] result<std::string> encode_handled(message type, codec as, const app_reply& what,
-                                                 const execution& source);
+                                                 std::string_view execution_id,
+                                                 const execution* ended);
 /// HandleStream: the first part, a chunk, the last part. Null: nothing to tell.
 [[nodiscard]] result<std::string> encode_app_head(codec as, const app_reply& head,
                                                   std::string_view id);

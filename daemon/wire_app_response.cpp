@@ -117,11 +117,12 @@ result<std::string> encode_apps(codec as, const std::vector<app_info>& all) {
 }
 
 result<std::string> encode_handled(message type, codec as, const app_reply& what,
-                                   const execution& source) {
+                                   std::string_view execution_id, const execution* ended) {
   std::string out;
   append_bytes(out, 1, encode_reply(what));
-  append_verdict_alone(out, 2, source);
-  append_text(out, 3, source.id());
+  if (ended != nullptr)
+    append_verdict_alone(out, 2, *ended);
+  append_text(out, 3, execution_id);
   return finish(type, as, std::move(out));
 }
 

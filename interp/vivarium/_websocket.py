@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """WebSockets to ASGI applications."""
 
-from vivarium import _exchange
+from vivarium import Interrupted, _exchange
 
 
 class WebSocket(_exchange.Exchange):
@@ -75,7 +75,7 @@ class WebSocket(_exchange.Exchange):
         if self.gone:
             return
         if self.accepted:
-            if not self.complete:
+            if not self.complete and not isinstance(self.error, Interrupted):  # Whoever stopped it says why.
                 self._say_goodbye(1000 if self.error is None else 1011, "")
         elif self.refusal is not None:
             self.advance()

@@ -27,8 +27,9 @@ std::string response(std::uint64_t status, const std::string& body) {
 struct asking : session_fixture {
   asking() { grant(); }
 
-  void begin(std::string operands = {}) {
+  void begin(std::string operands = {}, std::chrono::milliseconds socket_timeout = 0ms) {
     submission what;
+    what.socket_timeout = socket_timeout;
     what.operands = std::move(operands);
     what.timeout = 1min;
     what.idle_timeout = 1min;
@@ -138,19 +139,27 @@ TEST_CASE("input goes as far as it is taken", "[actors][unit]") {
 TEST_CASE("a worker that does not read holds its clients up", "[actors][unit]") {
   asking f;
   f.begin();
+  auto one = f.exchange;
+  f.begin();
+  auto other = f.exchange;
   f.core->flush();
-  for (int n = 0; f.exchange->room() > 0 && n < 100; ++n) {
-    f.exchange->feed({input_kind::body, 0, std::string(100'000, 'x')});
+  for (int n = 0; one->room() > 0 && n < 100; ++n) {
+    one->feed({input_kind::body, 0, std::string(100'000, 'x')});
     f.say_taken(100'000); // It claims what it has not read.
   }
-  CHECK(f.exchange->source()->input_stalled);
-  CHECK(f.exchange->room() == 0);
+  CHECK(one->source()->input_stalled);
+  CHECK(one->room() == 0);
+  CHECK(other->room() == 0); // Though it has fed nothing.
+  f.begin();
+  CHECK(f.exchange->room() == 0); // Nor may those add to it who come now.
   auto told = f.changes;
   while (f.exchange->source()->input_stalled) {
     (void)f.sent(); // Reads what the pipe holds.
     f.core->on_writable();
   }
   CHECK(f.changes > told);
+  CHECK(one->room() > 0);
+  CHECK(other->room() > 0);
   CHECK(f.exchange->room() > 0);
 }
 
@@ -225,4 +234,17 @@ TEST_CASE("a client who leaves ends the request in order", "[actors][unit]") {
   auto told = f.changes;
   f.say_result(1);
   CHECK(f.changes == told);
+}
+
+TEST_CASE("a WebSocket has time once it has been answered", "[actors][unit]") {
+  for (bool answered : {false, true}) {
+    asking f;
+    f.begin({}, 1h);
+    if (answered)
+      f.say_item(response(101, ""));
+    f.core->on_tick(clock_type::now() + 2min);
+    CHECK(f.interrupted.empty() == answered);
+    f.core->on_tick(clock_type::now() + 61min);
+    CHECK_FALSE(f.interrupted.empty());
+  }
 }

@@ -90,3 +90,41 @@ TEST_CASE("the log drops its oldest events over its bound and keeps the newest",
   CHECK(e->log().size() == 1);
   CHECK(e->log().back().sequence == 101);
 }
+
+TEST_CASE("what has been taken of a response is held no longer", "[actors][unit]") {
+  submission what;
+  what.mode = bridge::run_mode::app_request;
+  auto e = std::make_shared<execution>("exe_0test", "ses_0test", what, 1 << 20);
+  e->append(event::kind::started, {});
+  e->keep_from(1);
+  std::string chunk(1000, 'x');
+  e->append(event::kind::items, chunk, 1);
+  e->append(event::kind::items, chunk, 1);
+  e->keep_from(3);
+  CHECK(e->first_held() == 3);
+  CHECK(e->log()[0].data == chunk);
+  e->append(event::kind::out, "said");
+  e->append(event::kind::items, chunk, 1);
+  e->append(event::kind::items, chunk, 1);
+  e->keep_from(6);
+  CHECK(e->first_held() == 4); // What was said is for whoever asks later.
+  CHECK(e->log()[0].data == "said");
+  CHECK(e->log()[1].data.empty());
+  CHECK(e->log()[2].data == chunk);
+  CHECK(e->log_bytes() < 2 * chunk.size());
+  e->append(event::kind::items, chunk, 1);
+  e->keep_from(execution::keep_nothing);
+  CHECK(e->log()[2].data == chunk); // Whoever left may be in the middle of it.
+  CHECK(e->log()[3].data.empty());
+  CHECK(e->log_bytes() < 2 * chunk.size());
+}
+
+TEST_CASE("streams keep their items for whoever follows them", "[actors][unit]") {
+  auto e = make();
+  e->keep_from(1);
+  e->append(event::kind::items, "a", 1);
+  e->append(event::kind::items, "b", 1);
+  e->keep_from(3);
+  CHECK(e->first_held() == 1);
+  CHECK(e->log()[0].data == "a");
+}

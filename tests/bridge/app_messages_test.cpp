@@ -141,7 +141,10 @@ TEST_CASE("pieces of a response are told apart", "[bridge]") {
   REQUIRE(close);
   CHECK((close->kind == kind::close && close->code == 4000 && close->content == "bye"));
   CHECK_FALSE(read_app_piece(tuple({number(999), text("")})));
-  CHECK_FALSE(read_app_piece(tuple({number(5000), text("")})));
+  for (int code : {999, 1004, 1005, 1006, 1015, 5000})
+    CHECK_FALSE(read_app_piece(tuple({number(code), text("")})));
+  for (int code : {1000, 1003, 1007, 1014, 4999})
+    CHECK(read_app_piece(tuple({number(code), text("")})));
   CHECK_FALSE(read_app_piece(tuple({number(1000), text(std::string(124, 'x'))})));
   CHECK_FALSE(read_app_piece(tuple({number(1000)})));
   CHECK_FALSE(read_app_piece(number(1)));

@@ -50,6 +50,13 @@ TEST_CASE("a request has exactly one Host", "[daemon][unit]") {
   REQUIRE(verdict_of(rules, two) == errc::invalid_argument);
 }
 
+TEST_CASE("a Host has the shape of one, wherever it leads", "[daemon][unit]") {
+  for (auto host : {"shop.apps.localhost", "shop.apps.localhost:80", "[::1]:80"})
+    CHECK(access_rules::check_one_host(request_to(host)));
+  for (auto host : {"", "shop.apps.localhost:\xff:80", "shop.apps.localhost:8x", "[::1", "[::1]80"})
+    CHECK_FALSE(access_rules::check_one_host(request_to(host)));
+}
+
 TEST_CASE("pages may only come from configured origins", "[daemon][unit]") {
   access_rules rules{{}, {"https://console.example.org"}};
   REQUIRE(verdict_of(rules, request_to("localhost", "https://Console.example.org")) == errc::none);

@@ -46,12 +46,25 @@ TEST_CASE("on a host of its own an application keeps its cookies' paths", "[daem
 
 TEST_CASE("what an application may not say does not reach the client", "[daemon]") {
   std::vector<std::pair<std::string_view, std::string_view>> headers{
-      {"X-A", " 1 "},          {"Connection", "close"}, {"transfer-encoding", "chunked"},
-      {"date", "now"},         {"upgrade", "h2c"},      {"Keep-Alive", "1"},
-      {"Clear-Site-Data", "*"}};
+      {"X-A", " 1 "},
+      {"Connection", "close"},
+      {"transfer-encoding", "chunked"},
+      {"date", "now"},
+      {"upgrade", "h2c"},
+      {"Keep-Alive", "1"},
+      {"Clear-Site-Data", "*"},
+      {"Vivarium-Execution", "exe_0other"},
+      {"vivarium-usage", "none"}};
   CHECK(lines(by_path, headers).starts_with("X-A: 1\r\nContent-Security-Policy: sandbox "));
   CHECK(lines(by_path, headers).find("same-origin") == std::string::npos);
   CHECK(lines(by_host, headers) == "X-A: 1\r\nClear-Site-Data: *\r\n");
+}
+
+TEST_CASE("below a path an application asks for no password of the origin", "[daemon]") {
+  for (const char* name : {"WWW-Authenticate", "Accept-CH", "Critical-CH", "Set-Login"}) {
+    CHECK(lines(by_path, {{name, "x"}}).starts_with("Content-Security-Policy: sandbox "));
+    CHECK(lines(by_host, {{name, "x"}}) == std::string{name} + ": x\r\n");
+  }
 }
 
 TEST_CASE("lengths are numbers, and one", "[daemon]") {

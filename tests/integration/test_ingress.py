@@ -150,9 +150,9 @@ class Ingress(WebCase):
         self.assertEqual((status, body, headers["content-type"]), (200, b"", "application/json"))
 
     def test_statuses_without_a_body(self):
-        """204 and 304 have none, whatever the application says; others keep theirs."""
+        """204, 205 and 304 have none, whatever the application says; others keep theirs."""
         app = self.bare(ECHO)
-        for status in (204, 304):
+        for status in (204, 205, 304):
             told, headers, body = self.ask(app, f"/status/{status}")
             self.assertEqual((told, body), (status, b""))
         self.assertEqual(self.ask(app, "/status/418")[::2], (418, b"body"))
@@ -251,6 +251,16 @@ class Ingress(WebCase):
             self.assertEqual((status, headers["retry-after"]), (503, "1"))
             self.assertIn(b"concurrent_requests", body)
 
+    def test_a_named_application_has_its_own_bounds(self):
+        """Also above what the API takes, and the refusal says whose they are."""
+        app = self.bare(ECHO, name="shop", limits={"bodyBytes": str(40 << 20)})
+        for path in (app["path"], "/apps/shop/"):
+            for size, status in ((40 << 20, 100), ((40 << 20) + 1, 413)):
+                connection = self.raw(f"POST {path}count HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n"
+                                      "Expect: 100-continue\r\n\r\n".encode())
+                line = connection.makefile("rb").readline()
+                self.assertTrue(line.startswith(b"HTTP/1.1 %d " % status), (path, size, line))
+
     def test_a_websocket(self):
         """Messages both ways, a close from either side."""
         app = self.bare(ECHO)
@@ -305,6 +315,33 @@ class Ingress(WebCase):
         one = self.socket(app)
         one.send(b"hello")
         self.assertEqual(one.receive(), (ws.TEXT, b"hello"))
+
+    def test_what_is_under_way_ends_with_the_application(self):
+        """Also in a session that goes on."""
+        session = self.client.create()
+        app = self.bare(ECHO, session=session)
+        self.apps.remove(app["id"])
+        one = self.socket(app)
+        one.send(b"hello")
+        self.assertEqual(one.receive(), (ws.TEXT, b"hello"))
+        waiter = self.raw(f"GET {app['path']}quiet HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        waiting.wait_for(lambda: "waits" in self.told(app), "the request")
+        self.client.call("AppService/CloseApp", {"app": app["id"]})
+        self.assertEqual(one.close_code(), 1001)
+        self.assertEqual(self.response(waiter).status, 503)
+        self.assertEqual(self.client.value("1 + 1", session), 2)
+        self.client.call("SessionService/CloseSession", {"session": session})
+
+    def test_what_would_be_a_websocket_has_the_time_of_a_request(self):
+        """As long as nobody has accepted it."""
+        app = self.bare(ECHO + """
+async def on_never(scope, receive, send):
+    await asyncio.Event().wait()
+""", limits={"requestTimeoutMs": "500"})
+        connection = self.raw((
+            f"GET {app['path']}never HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n").encode())
+        self.assertEqual(self.response(connection).status, 504)
 
     def socket(self, app):
         """Opens a WebSocket to the application."""

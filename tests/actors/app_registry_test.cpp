@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Which sessions an application gets, from a service that the test plays.
+
+#include "actors/app_registry.hpp"
+#include "bridge/value_writer.hpp"
+#include "tests/actors/silent_observer.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <deque>
+
+using namespace vivarium;
+using namespace vivarium::test;
+
+namespace {
+
+struct registry_fixture {
+  registry_fixture() { config.max_apps = 1; }
+
+  void boot(std::size_t workers) {
+    app_plan plan;
+    plan.name = "shop";
+    plan.workers = workers;
+    apps.boot("local", plan, reply<app_info>{[this](const result<app_info>& how) {
+                booted.push_back(how ? "ready" : how.why().detail);
+              }});
+  }
+  void make_session(const std::string& id) {
+    session_info info;
+    info.id = id;
+    auto to = wanted.front();
+    wanted.pop_front();
+    to.give(info);
+  }
+  void refuse_session() {
+    auto to = wanted.front();
+    wanted.pop_front();
+    to.refuse(error{errc::limit_exceeded, "too many sessions"});
+  }
+  void start() {
+    verdict how;
+    how.outcome = verdict::kind::value;
+    how.content = bridge::text_value("asgi");
+    auto one = booting.front();
+    booting.pop_front();
+    one->finish(how);
+  }
+  void end_session(const std::string& id) {
+    session_info info;
+    info.id = id;
+    apps.on_session_ended(info);
+  }
+  /// Lets the time go by that a new session is waited for.
+  void wait() {
+    reactor.restart();
+    reactor.run();
+  }
+  app_info app() { return *apps.describe("local", "shop"); }
+
+  boost::asio::io_context reactor{1};
+  settings config;
+  silent_observer watch;
+  std::vector<std::string> booted;
+  app_registry apps{{
+      .reactor = reactor,
+      .config = config,
+      .watch = watch,
+      .create_session = [this](auto&, auto, auto to) { wanted.push_back(std::move(to)); },
+      .close_session = [this](auto&, auto& id) { closed.push_back(id); },
+      .get_session = [](auto&, auto&, auto) {},
+      .submit =
+          [this](auto&, submission&& what, auto to) {
+            booting.push_back(
+                std::make_shared<execution>("exe_0test", "ses_0test", std::move(what), 1 << 20));
+            to.give(booting.back());
+          },
+      .pull = [](auto&, auto&, auto) {},
+      .feed = [](auto&, auto&, auto) {},
+      .cancel = [](auto&, auto&) {},
+  }};
+  std::deque<reply<session_info>> wanted;
+  std::deque<execution_ptr> booting;
+  std::vector<std::string> closed;
+};
+
+} // namespace
+
+TEST_CASE("an application whose session cannot be replaced tries again", "[actors][unit]") {
+  registry_fixture f;
+  f.boot(1);
+  f.make_session("ses_0one");
+  f.start();
+  CHECK(f.app().state == app_state::ready);
+  f.end_session("ses_0one");
+  CHECK(f.app().state == app_state::booting);
+  for (int tries = 0; tries < 2; ++tries) {
+    f.wait();
+    REQUIRE(f.wanted.size() == 1);
+    f.refuse_session();
+    CHECK(f.app().trouble == "too many sessions");
+  }
+  f.wait();
+  f.make_session("ses_0two");
+  f.start();
+  CHECK(f.app().state == app_state::ready);
+  CHECK(f.app().trouble.empty());
+  CHECK(f.booted == std::vector<std::string>{"ready"});
+}
+
+TEST_CASE("a session that is being made for an application is not made twice", "[actors][unit]") {
+  registry_fixture f;
+  f.boot(2);
+  f.make_session("ses_0one");
+  f.make_session("ses_0two");
+  f.start();
+  CHECK(f.booted.empty());
+  f.start();
+  CHECK(f.booted == std::vector<std::string>{"ready"});
+  f.end_session("ses_0one");
+  f.wait();
+  CHECK(f.wanted.size() == 1);
+  f.end_session("ses_0two");
+  f.wait();
+  CHECK(f.wanted.size() == 2);
+}
+
+TEST_CASE("an application that loses a session while it is booted is none", "[actors][unit]") {
+  registry_fixture f;
+  f.boot(2);
+  f.make_session("ses_0one");
+  f.make_session("ses_0two");
+  f.start();
+  f.end_session("ses_0one");
+  CHECK(f.booted == std::vector<std::string>{"a session of it has ended"});
+  CHECK_FALSE(f.apps.describe("local", "shop"));
+  CHECK(f.closed == std::vector<std::string>{"ses_0two"});
+}
