@@ -43,6 +43,8 @@ void session_core::send_feed(execution& what, app_feed more) {
     stall(*flight.what);
   for (auto& [number, flight] : parked_)
     stall(*flight.what);
+  for (const auto& what : waiting_)
+    stall(*what);
 }
 
 void session_core::stall(execution& what) {

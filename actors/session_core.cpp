@@ -94,6 +94,8 @@ void session_core::run(const execution_ptr& what, const reply<execution_ptr>& to
                             + " (limits.queue); try again when some have ended"},
                   error_kind::busy);
   }
+  if (!stalled_.empty())
+    stall(*what);
   to.give(what);
   waiting_.push_back(what);
   dispatch();

@@ -122,8 +122,6 @@ void session_core::send(const execution_ptr& what, clock_type::time_point now) {
   }
   for (auto& more : std::exchange(what->early_input, {}))
     send_feed(*what, std::move(more));
-  if (!stalled_.empty())
-    stall(*what);
   if (sent == &sent_.front())
     start_front(now);
 }

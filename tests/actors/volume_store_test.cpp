@@ -18,8 +18,15 @@ using namespace vivarium;
 
 namespace {
 
+settings with_state() {
+  settings made;
+  made.state_dir = "/tmp/vivarium-volumes-XXXXXX";
+  REQUIRE(::mkdtemp(made.state_dir.data()) != nullptr);
+  return made;
+}
+
 struct fixture {
-  fixture() { REQUIRE(::mkdtemp(config.state_dir.data()) != nullptr); }
+  fixture() = default;
   fixture(const fixture&) = delete;
   fixture& operator=(const fixture&) = delete;
   ~fixture() {
@@ -38,11 +45,7 @@ struct fixture {
   }
 
   boost::asio::io_context reactor{1};
-  settings config = [] {
-    settings made;
-    made.state_dir = "/tmp/vivarium-volumes-XXXXXX";
-    return made;
-  }();
+  settings config = with_state();
   std::map<errc, std::size_t> answers;
   std::optional<volume_store> store{std::in_place, reactor, config};
 };

@@ -133,11 +133,12 @@ TEST_CASE("a response that HTTP cannot carry is malformed", "[bridge]") {
 
 TEST_CASE("pieces of a response are told apart", "[bridge]") {
   using kind = app_piece::piece_kind;
-  CHECK((read_app_piece(bytes("x"))->kind == kind::body
-         && read_app_piece(bytes("x"))->content == "x"));
+  auto body = bytes("x");
+  CHECK((read_app_piece(body)->kind == kind::body && read_app_piece(body)->content == "x"));
   CHECK(read_app_piece(text("x"))->kind == kind::text);
   CHECK(read_app_piece(field(1, ""))->kind == kind::end);
-  auto close = read_app_piece(tuple({number(4000), text("bye")}));
+  auto farewell = tuple({number(4000), text("bye")});
+  auto close = read_app_piece(farewell);
   REQUIRE(close);
   CHECK((close->kind == kind::close && close->code == 4000 && close->content == "bye"));
   CHECK_FALSE(read_app_piece(tuple({number(999), text("")})));

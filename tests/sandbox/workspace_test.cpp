@@ -273,7 +273,7 @@ TEST_CASE("a volume is copied as a whole or not at all", "[sandbox][unit]") {
   for (auto make : {+[](int at) { return ::mkdirat(at, "c", 0700); },
                     +[](int at) { return ::symlinkat("x", at, "c"); },
                     +[](int at) { return ::mknodat(at, "c", S_IFREG | 0600, 0); }}) {
-    unique_fd at{::open((here.name + "/v").c_str(), O_RDONLY | O_DIRECTORY)};
+    unique_fd at{::open(here.host("v").c_str(), O_RDONLY | O_DIRECTORY)};
     REQUIRE(make(at.get()) == 0);
     CHECK(volumes->commit("t", "v", *here.space, "v", 3, 1 << 20).why().code == errc::no_space);
     if (::unlinkat(at.get(), "c", 0) != 0)
