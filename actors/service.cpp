@@ -452,12 +452,22 @@ bool service::knows(const std::string& tenant) const noexcept {
   return impl_->config.tenants.contains(tenant);
 }
 
-void service::retune(std::map<std::string, tenant_settings> tenants, std::size_t max_sessions) {
-  impl_->config.tenants = std::move(tenants);
-  impl_->config.max_sessions = max_sessions;
+void service::retune(settings fresh) {
+  auto& config = impl_->config;
+  config.tenants = std::move(fresh.tenants);
+  config.timeout_profiles = std::move(fresh.timeout_profiles);
+  config.max_sessions = fresh.max_sessions;
+  config.timeout = fresh.timeout;
+  config.max_timeout = fresh.max_timeout;
+  config.grace = fresh.grace;
+  config.idle_timeout = fresh.idle_timeout;
+  config.start_timeout = fresh.start_timeout;
+  config.callback_timeout = fresh.callback_timeout;
+  config.log_ttl = fresh.log_ttl;
+  config.kept_executions = fresh.kept_executions;
   for (auto& [name, entry] : impl_->tenants)
-    if (auto may = impl_->config.tenants.find(name); may != impl_->config.tenants.end()) {
-      entry.quotas->retune(may->second, max_sessions);
+    if (auto may = config.tenants.find(name); may != config.tenants.end()) {
+      entry.quotas->retune(may->second, config.max_sessions);
       impl_->weigh(name);
     }
 }

@@ -213,7 +213,7 @@ public:
 
   /// Takes over other tenants and quotas. What is in use beyond them is left alone; the sessions of
   /// a tenant that is not there any more end as idle ones do.
-  void retune(std::map<std::string, tenant_settings> tenants, std::size_t max_sessions);
+  void retune(settings fresh);
   /// So many requests of the tenant have come; refuses when that is too many.
   [[nodiscard]] status admit(const std::string& tenant, std::size_t count = 1);
   /// One more connection speaks for the tenant, for as long as the hold lives.

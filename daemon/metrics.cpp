@@ -610,7 +610,10 @@ std::string metrics::text() {
   f.max_fds.Set(static_cast<double>(own.max_fds));
   f.started.Set(own.start_time);
   raise(f.cpu, own.cpu_seconds);
-  return prometheus::TextSerializer{}.Serialize(f.registry.Collect());
+  auto out = prometheus::TextSerializer{}.Serialize(f.registry.Collect());
+  for (const auto& part : parts_)
+    out += part();
+  return out;
 }
 
 } // namespace vivarium

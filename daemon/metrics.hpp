@@ -11,9 +11,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace vivarium {
 
@@ -99,6 +102,9 @@ public:
   // Of the sandbox.
   void layer_state(const std::string& layer, bool present);
 
+  /// Has /metrics show what `part` returns, in the same format, behind its own.
+  void show_also(std::function<std::string()> part) { parts_.push_back(std::move(part)); }
+
   /// Returns the text format 0.0.4 of everything, with the process's own figures read now.
   [[nodiscard]] std::string text();
 
@@ -109,6 +115,7 @@ private:
   const authenticator* auth_ = nullptr;
   log* records_ = nullptr;
   traffic bytes_;
+  std::vector<std::function<std::string()>> parts_;
 };
 
 } // namespace vivarium

@@ -49,6 +49,11 @@ status server::listen(const listen_address& where, unsigned socket_mode,
   return done{};
 }
 
+void server::serve_with(const std::shared_ptr<boost::asio::ssl::context>& tls) {
+  for (auto& l : listeners_)
+    l->serve_with(tls);
+}
+
 void server::start() {
   for (auto& l : listeners_)
     l->start([this](std::unique_ptr<transport> stream) { accept(std::move(stream)); },

@@ -412,9 +412,9 @@ class Reload(tenants.TenantCase):
         self.assertIn(old, text)
         with open(self.daemon.config, "w", encoding="utf-8") as file:
             file.write(text.replace(old, new))
-        before = self.daemon.log().count("were reloaded")
+        before = self.daemon.log().count("was reloaded")
         self.daemon.process.send_signal(signal.SIGHUP)
-        waiting.wait_for(lambda: self.daemon.log().count("were reloaded") > before, "the reload")
+        waiting.wait_for(lambda: self.daemon.log().count("was reloaded") > before, "the reload")
 
     def test_quotas_and_tenants(self):
         a = self.of["a"]
