@@ -8,6 +8,7 @@
 #include "daemon/http_request.hpp"
 #include "daemon/log.hpp"
 #include "daemon/rpc.hpp"
+#include "daemon/use_ledger.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -99,6 +100,9 @@ public:
   // Of the sandbox.
   void layer_state(const std::string& layer, bool present);
 
+  /// What executions came to, by tenant.
+  [[nodiscard]] const use_ledger& uses() const noexcept { return uses_; }
+
   /// Returns the text format 0.0.4 of everything, with the process's own figures read now.
   [[nodiscard]] std::string text();
 
@@ -109,6 +113,7 @@ private:
   const authenticator* auth_ = nullptr;
   log* records_ = nullptr;
   traffic bytes_;
+  use_ledger uses_;
 };
 
 } // namespace vivarium
