@@ -120,6 +120,7 @@ private:
     session_info info; // as it was created
     bool one_shot = false;
     bool member = false; // of a session pool
+    bool of_app = false; // an application's own
     quota_hold place;
     quota_hold memory;
     std::deque<execution_ptr> executions; // oldest first
