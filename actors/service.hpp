@@ -24,6 +24,7 @@
 
 namespace vivarium {
 
+class administration;
 class session_files;
 using session_files_ptr = std::shared_ptr<session_files>;
 
@@ -56,6 +57,7 @@ struct session_info {
   std::string egress;           ///< Name of its egress policy; empty: no way out.
   process_mode processes = process_mode::none;
   std::vector<volume_mount> volumes;
+  std::chrono::microseconds worker_cpu{}; ///< Of its worker so far, also of what runs now.
 };
 
 /// Source to be run before a session is ready.
@@ -83,6 +85,7 @@ struct session_request {
   bool attach = false;
   std::optional<init_script> init;
   bool start_async = false; ///< Answer at once with a session that is starting.
+  bool of_app = false;      ///< An application's own, which is ended with it.
   std::uint64_t owner = 0;  ///< Connection that it ends with; 0: none.
   std::string working_directory;
   std::vector<std::pair<std::string, std::string>> environment_variables;
@@ -99,6 +102,7 @@ struct session_request {
   std::string request_id;
   std::vector<std::pair<std::string, std::string>> files; ///< Path and content.
   std::vector<volume_mount> volumes;
+  bool replaces = false; ///< One that has ended: also while the daemon takes no new ones.
 };
 
 /// What a session pool is made from.
@@ -275,6 +279,11 @@ public:
   void list_namespaces(const std::string& tenant, const std::string& session,
                        reply<std::vector<namespace_info>> to);
   void memory_of(const std::string& tenant, const std::string& session, reply<worker_memory> to);
+
+  /// What administrators see and do, over all tenants.
+  [[nodiscard]] administration& admin() noexcept;
+  /// Whether new sessions are refused for now.
+  [[nodiscard]] bool drained() const noexcept;
 
   /// Web applications that live in sessions.
   [[nodiscard]] app_registry& apps() noexcept;

@@ -155,9 +155,10 @@ status application::run() {
   environments_->open();
   if (config_.code_records)
     meters_.pass_records_to(journal_);
+  admin_ = std::make_unique<admin_desk>(*core_, *environments_, journal_, meters_, meters_.uses());
   server_ = std::make_unique<server>(
       reactor_, *core_, access_rules{config_.hosts, config_.origins, config_.auth.asked()}, *auth_,
-      config_.network, meters_, journal_, *environments_);
+      config_.network, meters_, journal_, *environments_, *admin_);
   ingress_ = std::make_unique<app_ingress>(*core_, *auth_, config_.core.app_domain);
   server_->add_route(*ingress_);
   server_->show_metrics(config_.metrics);
@@ -180,6 +181,7 @@ status application::run() {
   server_.reset();
   files_.reset();
   ingress_.reset();
+  admin_.reset();
   environments_.reset();
   auth_.reset();
   core_.reset();
@@ -312,6 +314,7 @@ void application::drain() {
   draining_ = true;
   journal_.info("draining");
   notify_manager("STOPPING=1");
+  admin_->stopping();
   server_->begin_drain();
   core_->drain(clock_type::now() + config_.drain_timeout, [this] {
     server_->finish([this] {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "daemon/admin_desk.hpp"
 #include "daemon/app_ingress.hpp"
 #include "daemon/certificates.hpp"
 #include "daemon/config.hpp"
@@ -69,6 +70,7 @@ private:
   std::unique_ptr<http_broker> broker_;
   std::unique_ptr<service> core_;
   std::unique_ptr<environment_desk> environments_;
+  std::unique_ptr<admin_desk> admin_;
   std::unique_ptr<authenticator> auth_;
   std::unique_ptr<file_route> files_;
   std::unique_ptr<app_ingress> ingress_;

@@ -290,6 +290,7 @@ void metrics::count_failures_of(const authenticator& auth) {
 void metrics::execution_ended(const std::string& tenant, const std::string& environment,
                               const std::string& outcome, const std::string& cause,
                               const usage& used) {
+  uses_.add(tenant, outcome != "ok", used.cpu);
   auto& f = *families_;
   auto& to = f.execution_cache.find({tenant, environment, outcome, cause}, [&] {
     prometheus::Labels who{{"tenant", tenant}, {"environment", environment}};

@@ -8,6 +8,7 @@
 #include "daemon/http_request.hpp"
 #include "daemon/log.hpp"
 #include "daemon/rpc.hpp"
+#include "daemon/use_ledger.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -104,6 +105,8 @@ public:
 
   /// Has /metrics show what `part` returns, in the same format, behind its own.
   void show_also(std::function<std::string()> part) { parts_.push_back(std::move(part)); }
+  /// What executions came to, by tenant.
+  [[nodiscard]] const use_ledger& uses() const noexcept { return uses_; }
 
   /// Returns the text format 0.0.4 of everything, with the process's own figures read now.
   [[nodiscard]] std::string text();
@@ -116,6 +119,7 @@ private:
   log* records_ = nullptr;
   traffic bytes_;
   std::vector<std::function<std::string()>> parts_;
+  use_ledger uses_;
 };
 
 } // namespace vivarium

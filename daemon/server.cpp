@@ -18,9 +18,10 @@ constexpr int sweeps_for_goodbye = 3;
 
 server::server(boost::asio::io_context& reactor, service& core, access_rules access,
                authenticator& auth, network_limits limits, metrics& meters, log& journal,
-               environment_desk& environments)
+               environment_desk& environments, admin_desk& admin)
     : reactor_{reactor}, endpoint_{side_thread{reactor.get_executor()},
-                                   {core, reactor.get_executor(), endpoint_.aside, &environments},
+                                   {core, reactor.get_executor(), endpoint_.aside, &environments,
+                                    &admin},
                                    std::move(access),
                                    auth,
                                    turns{reactor.get_executor()},
