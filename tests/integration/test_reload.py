@@ -286,6 +286,11 @@ client_ca = "{folder}/ca.pem"
             self.put("new")
             waiting.wait_for(lambda: self.served() == "new", "the other certificate")
             self.assertEqual(there.value("6 * 7"), 42)
+        # Some systems keep them behind links, and change those.
+        for end in ("pem", "key"):
+            os.symlink(f"{self.store}/near.{end}", f"{self.daemon.folder}/fresh")
+            os.rename(f"{self.daemon.folder}/fresh", f"{self.daemon.folder}/tls.{end}")
+        waiting.wait_for(lambda: self.served() == "near", "the certificate behind the link")
 
     def test_a_broken_one_changes_nothing(self):
         """A key of another certificate, half a file, none: the old one is served, log and metric tell."""
@@ -295,6 +300,9 @@ client_ca = "{folder}/ca.pem"
                 since = len(self.daemon.log())
                 if what == "key":
                     self.put("new", of="old")
+                    checked = subprocess.run([daemons.DAEMON, "--check", "--config", self.daemon.config],
+                                             capture_output=True, text=True, check=True)
+                    self.assertIn("warning: tls.key: ", checked.stderr)
                 elif what == "half":
                     with open(f"{self.daemon.folder}/tls.pem", "r+b") as file:
                         file.truncate(100)
