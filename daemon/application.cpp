@@ -36,6 +36,8 @@ result<config> load(const options& chosen) {
       problems.lines.push_back(ok.why().detail);
   if (!chosen.listen.empty())
     out.listen = chosen.listen;
+  if (!chosen.state_dir.empty() && chosen.state_dir.front() != '/')
+    problems.lines.emplace_back("--state-dir must be an absolute path");
   for (const auto& address : out.listen)
     if (address.starts_with("https://") && out.tls.certificate.empty())
       problems.lines.push_back("listen address \"" + address + "\" needs tls.cert and tls.key");

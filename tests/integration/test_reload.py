@@ -361,7 +361,16 @@ class StateDirectory(unittest.TestCase):
                 with second.client() as client:
                     self.assertEqual(client.value("6 * 7"), 42)
 
-    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
+    def test_on_the_command_line(self):
+        """It counts more than the file, and is absolute."""
+        with daemons.Daemon(arguments=["--state-dir", "here"], wait=False) as daemon:
+            self.assertEqual(daemon.wait(), 2)
+            self.assertIn("--state-dir must be an absolute path", daemon.log())
+            daemon.arguments[-1] = f"{daemon.folder}/there"
+            daemon.start()
+            self.assertTrue(os.path.exists(f"{daemon.folder}/there/.lock"))
+            self.assertFalse(os.path.exists(f"{daemon.folder}/kept"))
+
     def test_one_that_cannot_be_had(self):
         """Is no reason not to start: what needs it says so."""
         with daemons.Daemon('[server]\nstate_dir = "/proc/nowhere"\n') as daemon, daemon.client() as client:
