@@ -6,6 +6,7 @@
 #include "daemon/environment_desk.hpp"
 #include "daemon/options.hpp"
 #include "daemon/server.hpp"
+#include "daemon/tracer.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -19,6 +20,7 @@ namespace vivarium {
 
 class file_route;
 class http_broker;
+class span_exporter;
 
 /// Returns the configuration that the command line asks for. `invalid_argument` with all problems.
 [[nodiscard]] result<config> load(const options& chosen);
@@ -46,13 +48,16 @@ private:
   void on_signal(int number);
   void reload();
   void drain();
+  void stop();
 
   options options_;
   config config_;
   log journal_;
   audit_log book_;
   metrics meters_{book_};
+  tracer tracing_{config_.tracing};
   boost::asio::io_context reactor_{1};
+  std::unique_ptr<span_exporter> exporter_; // Null when nothing is traced.
   std::unique_ptr<http_broker> broker_;
   std::unique_ptr<service> core_;
   std::unique_ptr<environment_desk> environments_;

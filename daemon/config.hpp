@@ -6,6 +6,7 @@
 #include "daemon/endpoint.hpp"
 #include "daemon/environment_types.hpp"
 #include "daemon/log.hpp"
+#include "daemon/tracing_settings.hpp"
 
 #include <chrono>
 #include <string>
@@ -34,6 +35,7 @@ struct config {
   bool code_records = false; ///< Whether what code logs goes to the log, too.
   std::string audit_file;    ///< Absolute path, "stderr", or empty for none.
   bool metrics = true;       ///< Whether /metrics is served.
+  tracing_settings tracing;
 };
 
 /// What is wrong with a configuration: one line each, with file, line and path of the key.

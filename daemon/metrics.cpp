@@ -3,7 +3,9 @@
 
 #include "daemon/code_record.hpp"
 #include "daemon/http_response.hpp"
+#include "daemon/metrics_tracing.hpp"
 #include "daemon/process_stats.hpp"
+#include "daemon/tracer.hpp"
 #include "daemon/version.hpp"
 
 #include <prometheus/counter.h>
@@ -457,7 +459,7 @@ void metrics::http_brokered(const std::string& tenant, const std::string& enviro
 }
 
 void metrics::code_logged(const std::string& tenant, const std::string& session,
-                          std::string_view record) {
+                          std::string_view request_id, std::string_view record) {
   families_->record_cache
       .find({tenant},
             [&] {
@@ -465,7 +467,7 @@ void metrics::code_logged(const std::string& tenant, const std::string& session,
             })
       ->Increment();
   if (records_ != nullptr)
-    log_code_record(*records_, tenant, session, record);
+    log_code_record(*records_, tenant, session, request_id, record);
 }
 
 namespace {
@@ -567,6 +569,11 @@ void metrics::responded(http_verb verb, int status) {
   to->Increment();
 }
 
+void metrics::traced(const trace_place& at, const span_facts& what, audit_fields with) {
+  if (tracer_ != nullptr)
+    tracer_->tell(at, what, with);
+}
+
 void metrics::connection_opened() {
   families_->connections.Increment();
   families_->connections_opened.Increment();
@@ -610,7 +617,10 @@ std::string metrics::text() {
   f.max_fds.Set(static_cast<double>(own.max_fds));
   f.started.Set(own.start_time);
   raise(f.cpu, own.cpu_seconds);
-  return prometheus::TextSerializer{}.Serialize(f.registry.Collect());
+  auto out = prometheus::TextSerializer{}.Serialize(f.registry.Collect());
+  if (tracer_ != nullptr)
+    out += tracing_metrics(*tracer_);
+  return out;
 }
 
 } // namespace vivarium

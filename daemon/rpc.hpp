@@ -173,6 +173,7 @@ struct question {
   connection_scope* scope = nullptr;        ///< Absent over plain HTTP.
   const wire::defaults* defaults = nullptr; ///< What the connection has set, if anything.
   std::uint64_t credit = 0;                 ///< Of a stream; 0 where the protocol knows none.
+  trace_place trace = {};                   ///< Of the request.
 };
 
 /// Requests that hold no more than some names are refused from here on; no honest one comes near.
