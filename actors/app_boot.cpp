@@ -2,6 +2,7 @@
 
 // How applications are started, started again, and shut down.
 
+#include "actors/administration.hpp"
 #include "actors/app_registry.hpp"
 #include "actors/verdicts.hpp"
 #include "bridge/value_view.hpp"
@@ -80,6 +81,8 @@ error boot_error(const verdict& how) {
 status app_registry::check(const std::string& tenant, const app_plan& what) const {
   if (draining_)
     return error{errc::unavailable, "the daemon is stopping and takes no new applications"};
+  if (what.session.empty() && around_.drained())
+    return administration::drained_error();
   if (!what.name.empty()) {
     if (auto ok = check_name(what.name); !ok)
       return ok;
@@ -150,6 +153,7 @@ void app_registry::boot(const std::string& tenant, app_plan what, const reply<ap
   if (what.wish.idle_timeout.count() <= 0)
     what.wish.idle_timeout = std::chrono::hours{24 * 365}; // Idle is what it may be.
   what.wish.request_id = what.request_id;
+  what.wish.of_app = true;
   made->number = ++last_number_;
   made->plan = std::move(what);
   made->booted = to;
@@ -228,6 +232,7 @@ void app_registry::on_booted(const std::string& id, const std::string& session,
   app.plan.trace = {};
   app.info.trouble.clear();
   app.booted.give(app.info);
+  end_if_drained(found->second);
 }
 
 // Without a session none could be made.
@@ -290,6 +295,20 @@ void app_registry::close(const std::string& tenant, const std::string& which,
     app->booted.refuse(error{errc::cancelled, "the application was closed while it was started"});
   forget(*app);
   shut_down(app, to);
+}
+
+void app_registry::drain() {
+  draining_ = true;
+  for (const auto& [id, app] : apps_)
+    end_if_drained(app);
+}
+
+// One that starts is looked at again when it has.
+void app_registry::end_if_drained(const std::shared_ptr<entry>& app) {
+  if (!draining_ || app->first_boot || app->shut || !app->running.empty())
+    return;
+  app->shut = true;
+  shut_down(app, {});
 }
 
 void app_registry::shut_down(const std::shared_ptr<entry>& app, const reply<done>& to) {

@@ -38,6 +38,7 @@ public:
     std::function<void(const std::string&, const execution_ptr&, std::uint64_t)> pull;
     std::function<void(const std::string&, const execution_ptr&, app_feed)> feed;
     std::function<void(const std::string&, const std::string&)> cancel;
+    std::function<bool()> drained; ///< Whether new sessions are refused for now.
   };
 
   explicit app_registry(surroundings around) : around_{std::move(around)} {}
@@ -65,8 +66,9 @@ public:
       const trace_place& trace, std::function<void()> on_change);
 
   void on_session_ended(const session_info& info);
-  /// No application is started again.
-  void drain() noexcept { draining_ = true; }
+  /// Applications are shut down when the requests that they have are answered, and none is started
+  /// again.
+  void drain();
 
 private:
   struct entry {
@@ -77,6 +79,7 @@ private:
     reply<app_info> booted;   ///< Who waits for the first of all of them.
     bool first_boot = true;
     bool closing = false;
+    bool shut = false; ///< It has been asked to shut down.
     std::set<std::string> running; ///< Executions of requests.
     std::deque<clock_type::time_point> restarts;
     std::unique_ptr<boost::asio::steady_timer> timer;
@@ -92,6 +95,7 @@ private:
   void boot_failed(const std::string& id, const std::string& session, error why);
   void replace_worker(entry& app);
   void shut_down(const std::shared_ptr<entry>& app, const reply<done>& to);
+  void end_if_drained(const std::shared_ptr<entry>& app);
 
   // app_registry.cpp
   [[nodiscard]] std::shared_ptr<entry> entry_of(const std::string& tenant,

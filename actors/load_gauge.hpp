@@ -9,13 +9,19 @@ namespace vivarium {
 /// refilling a pool, looks here for a quiet moment. Reactor thread.
 class load_gauge {
 public:
-  void touch(clock_type::time_point now) noexcept { last_ = now; }
+  void begins(clock_type::time_point now) noexcept { began_ = now; }
+  void ends(clock_type::time_point now) noexcept { ended_ = now; }
+  /// How long nothing has happened. What was last sent is taken for running, and the moment for
+  /// none of quiet, until it has an answer or has taken long enough to be work without an end.
   [[nodiscard]] clock_type::duration quiet_for() const noexcept {
-    return clock_type::now() - last_;
+    auto now = clock_type::now();
+    return began_ > ended_ ? now - began_ - short_work : now - ended_;
   }
 
 private:
-  clock_type::time_point last_{};
+  static constexpr clock_type::duration short_work = std::chrono::milliseconds{50};
+  clock_type::time_point began_{};
+  clock_type::time_point ended_{};
 };
 
 } // namespace vivarium

@@ -122,7 +122,7 @@ std::chrono::microseconds session_core::loop_cpu_of(const in_flight& flight) {
 void session_core::complete(in_flight& flight, verdict how) {
   // One look at the clock for all of it: many executions end in one turn.
   auto now = clock_type::now();
-  load_.touch(now);
+  load_.ends(now);
   bool was_front = is_front(flight);
   auto what = flight.what;
   if (!flight.settled) {

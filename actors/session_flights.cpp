@@ -113,7 +113,7 @@ void session_core::send(const execution_ptr& what, clock_type::time_point now) {
   }
   unflushed_ = true;
   what->drop_source();
-  load_.touch(now);
+  load_.begins(now);
   auto place = next_place_++;
   auto* sent = what->within != 0 ? &send_within(what, place, now) : &send_last(what, place);
   if (request.stream_credit > 0) {

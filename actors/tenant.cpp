@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/tenant.hpp"
 
+#include "actors/administration.hpp"
 #include "actors/handlers.hpp"
 #include "proto/ids.hpp"
 #include "sandbox/priority.hpp"
@@ -86,6 +87,8 @@ result<environment_ref> tenant_core::find_environment(const std::string& name) c
 result<tenant_core::live_session*> tenant_core::open(session_request wish, bool one_shot) {
   if (draining_)
     return error{errc::unavailable, "the daemon is stopping and takes no new sessions"};
+  if (!wish.replaces && plan_.drained())
+    return administration::drained_error();
   auto env = wish.environment.empty() ? std::string{"default"} : wish.environment;
   auto where = find_environment(env);
   if (!where)
@@ -135,6 +138,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   if (order.wish.owner != 0)
     owners_[order.wish.owner].insert(order.info.id);
   auto info = order.info;
+  auto of_app = order.wish.of_app;
   caf::actor_addr me = self_->address();
   session_surroundings around{
       .reactor = plan_.reactor,
@@ -172,6 +176,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   placed.handle = std::move(handle);
   placed.info = std::move(info);
   placed.one_shot = one_shot;
+  placed.of_app = of_app;
   placed.place = *std::move(place);
   placed.memory = *std::move(memory);
   return &placed;
@@ -412,8 +417,8 @@ void tenant_core::drain_step() {
   }
   bool late = clock_type::now() >= drain_deadline_;
   for (auto& [id, live] : sessions_) {
-    if (live.member && !late)
-      continue; // Its pool knows when it is through.
+    if ((live.member || live.of_app) && !late)
+      continue; // Its pool, or its application, knows when it is through.
     bool idle = std::all_of(live.executions.begin(), live.executions.end(),
                             [](const auto& e) { return e->end().has_value(); });
     if (idle || late)
@@ -500,6 +505,20 @@ tenant_actor::behavior_type tenant(tenant_actor::stateful_pointer<tenant_actor_s
       [self](atom::ended, const session_info& info) { self->state.core->on_ended(info); },
       [self](atom::ended, const execution_ptr& what) { self->state.core->on_large(what); },
       [self](atom::tick) { self->state.core->on_tick(); },
+      [self](atom::list, const overview_part& what,
+             const reply<std::vector<session_overview>>& to) {
+        self->state.core->overview(what, to);
+      },
+      [self](atom::list, const overview_part& what,
+             const reply<std::vector<execution_overview>>& to) {
+        self->state.core->overview(what, to);
+      },
+      [self](atom::cancel, const std::string& id, stop_mode how, const reply<bool>& to) {
+        self->state.core->stop(id, how, to);
+      },
+      [self](atom::close, const std::string& session, stop_mode how, const reply<done>& to) {
+        self->state.core->end_session(session, how, to);
+      },
       [self](atom::drain, clock_type::time_point deadline, std::function<void()>& then) {
         self->state.core->drain(deadline, std::move(then));
       },

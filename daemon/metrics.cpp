@@ -3,7 +3,6 @@
 
 #include "daemon/code_record.hpp"
 #include "daemon/http_response.hpp"
-#include "daemon/metrics_tracing.hpp"
 #include "daemon/process_stats.hpp"
 #include "daemon/tracer.hpp"
 #include "daemon/version.hpp"
@@ -292,6 +291,7 @@ void metrics::count_failures_of(const authenticator& auth) {
 void metrics::execution_ended(const std::string& tenant, const std::string& environment,
                               const std::string& outcome, const std::string& cause,
                               const usage& used) {
+  uses_.add(tenant, outcome != "ok", used.cpu);
   auto& f = *families_;
   auto& to = f.execution_cache.find({tenant, environment, outcome, cause}, [&] {
     prometheus::Labels who{{"tenant", tenant}, {"environment", environment}};
@@ -618,8 +618,8 @@ std::string metrics::text() {
   f.started.Set(own.start_time);
   raise(f.cpu, own.cpu_seconds);
   auto out = prometheus::TextSerializer{}.Serialize(f.registry.Collect());
-  if (tracer_ != nullptr)
-    out += tracing_metrics(*tracer_);
+  for (const auto& part : parts_)
+    out += part();
   return out;
 }
 

@@ -8,12 +8,16 @@
 #include "daemon/http_request.hpp"
 #include "daemon/log.hpp"
 #include "daemon/rpc.hpp"
+#include "daemon/use_ledger.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace vivarium {
 
@@ -96,7 +100,7 @@ public:
   /// Shows the figures of `auth`, which must outlive this or be replaced.
   void count_failures_of(const authenticator& auth);
 
-  /// What is recorded of traces goes to `into`, whose own figures are shown. Must outlive this.
+  /// What is recorded of traces goes to `into`, which must outlive this.
   void trace_with(tracer& into) { tracer_ = &into; }
 
   /// Records of sessions' code go to `into` as well, which must outlive this.
@@ -104,6 +108,11 @@ public:
 
   // Of the sandbox.
   void layer_state(const std::string& layer, bool present);
+
+  /// Has /metrics show what `part` returns, in the same format, behind its own.
+  void show_also(std::function<std::string()> part) { parts_.push_back(std::move(part)); }
+  /// What executions came to, by tenant.
+  [[nodiscard]] const use_ledger& uses() const noexcept { return uses_; }
 
   /// Returns the text format 0.0.4 of everything, with the process's own figures read now.
   [[nodiscard]] std::string text();
@@ -116,6 +125,8 @@ private:
   log* records_ = nullptr;
   tracer* tracer_ = nullptr;
   traffic bytes_;
+  std::vector<std::function<std::string()>> parts_;
+  use_ledger uses_;
 };
 
 } // namespace vivarium

@@ -245,6 +245,7 @@ void ws_session::begin(const wire::client_frame& frame, const rpc::method_info& 
                          this,
                          defaults_ ? &*defaults_ : nullptr,
                          request.credit,
+                         who_.key.id,
                          request.trace};
   auto call = rpc::begin(at_.calls, question, shared_from_this(), id);
   if (!call)

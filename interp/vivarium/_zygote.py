@@ -6,7 +6,7 @@ import importlib
 import sys
 
 import _vivarium
-from vivarium import _runtime
+from vivarium import _rehearsal, _runtime
 
 REQUESTS_FD, ANSWERS_FD = 3, 4
 
@@ -20,7 +20,7 @@ def main():
         except BaseException as error:
             _vivarium.zygote_report_failure(f"preload of {name}: {type(error).__name__}: {error}"[:4096])
             sys.exit(1)
-    _draw(preload)
+    _rehearsal.rehearse(preload)
     _runtime.warm_up()
     gc.collect()
     gc.freeze()
@@ -29,19 +29,3 @@ def main():
 
 def _child(awaited):
     _runtime.work(REQUESTS_FD, ANSWERS_FD, awaited)
-
-
-def _draw(preload):
-    """Draws a figure, whose first one finds and reads fonts."""
-    if any(name.split(".")[0] == "matplotlib" for name in preload):
-        import io
-
-        from matplotlib import pyplot
-
-        pyplot.plot([1, 2])
-        pyplot.savefig(io.BytesIO())
-        pyplot.close("all")
-    if any(name.split(".")[0] == "asyncio" for name in preload):
-        import asyncio
-
-        asyncio.run(asyncio.sleep(0))
