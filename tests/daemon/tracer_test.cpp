@@ -122,7 +122,6 @@ TEST_CASE("what does not fit is dropped and counted", "[daemon][unit]") {
   CHECK(one.count().lost[static_cast<std::size_t>(tracer::loss::full)] == 2);
   auto first = one.take();
   CHECK(first.count == 2);
-  CHECK(first.spans.find("}},{") == std::string::npos);
   CHECK(first.spans.find("},{\"traceId\"") != std::string::npos);
   CHECK(one.take().count == 1);
   CHECK(one.take().count == 0);
