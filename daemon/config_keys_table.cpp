@@ -43,11 +43,13 @@ constexpr std::array keys = std::to_array<config_key>({
     {"tls.client_required", now, "", "ends the handshake with whoever shows no certificate"},
 
     {"auth.keys", restart, "none", "absolute path of the key file; what is in it is always in force"},
+    {"auth.certificates.NAME", restart, "none", "a certificate that stands for a tenant"},
     {"auth.certificates.NAME.subject", restart, "none", "subject of the certificate, as `openssl x509 -noout -subject -nameopt RFC2253` prints it; either this or `name`"},
     {"auth.certificates.NAME.name", restart, "none", "one of its alternative names, e.g. `\"uri:spiffe://example/ops\"`"},
     {"auth.certificates.NAME.tenant", restart, "required", "the tenant that it stands for"},
     {"auth.certificates.NAME.role", restart, "\"client\"", "what it may do"},
 
+    {"tenants.NAME", now, "none", "a tenant that there is"},
     {"tenants.NAME.sessions", now, "`limits.sessions`", "sessions at once, those of single evaluations included"},
     {"tenants.NAME.executions", now, "no bound", "executions at once, those that wait in a queue included"},
     {"tenants.NAME.connections", now, "no bound", "connections at once"},
@@ -103,6 +105,7 @@ constexpr std::array keys = std::to_array<config_key>({
     {"limits.start_timeout", now, "", "for a session to get its worker"},
     {"limits.callback_timeout", now, "", "for the application to answer a call of Python code that names no timeout of its own"},
 
+    {"timeouts.NAME", now, "none", "a profile"},
     {"timeouts.NAME.call", now, "\"0s\"", "deadline of a request with this profile; `\"0s\"`: the longest allowed"},
     {"timeouts.NAME.stream", now, "\"0s\"", "deadline of a whole stream"},
 
@@ -115,6 +118,7 @@ constexpr std::array keys = std::to_array<config_key>({
     {"pool.hash_seeds", restart, "", "zygotes at once that have a [hash seed](environments.md#sessions-that-repeat-themselves)"},
     {"pool.zygote_timeout", restart, "", "for a zygote to import what it preloads"},
 
+    {"pools.NAME", restart, "none", "a session pool"},
     {"pools.NAME.sessions", restart, "", "sessions of the pool"},
     {"pools.NAME.queue", restart, "", "calls that may wait, of each tenant"},
     {"pools.NAME.tenants", restart, "all", "the tenants that have a pool of that name, each its own"},
@@ -142,6 +146,7 @@ constexpr std::array keys = std::to_array<config_key>({
     {"builds.concurrent", restart, "", "builds at once; 16 more may wait"},
     {"builds.bytes", restart, "", "what an environment may take on the disk, with its downloads while it is built"},
 
+    {"environments.NAME", restart, "none", "an environment"},
     {"environments.NAME.python", restart, "", "absolute path of a CPython 3.11 or newer; of what is built the interpreter to build with"},
     {"environments.NAME.venv", restart, "none", "absolute path of a virtual environment, instead of `python`"},
     {"environments.NAME.requirements", restart, "none", "packages; the environment is [built](environments.md#declared-built-locked) when the daemon first has it, and starts on first use"},
@@ -162,6 +167,7 @@ constexpr std::array keys = std::to_array<config_key>({
     {"environments.NAME.dirs.*", restart, "none", "a directory of the host and how its sessions see it, at the same path: `\"read\"` or `\"write\"`, [below](#directories-of-the-host)"},
     {"environments.NAME.processes", restart, "\"none\"", "`\"children\"`: sessions may fork and run programs, inside of their jail; what a session has when it does not say, and the most that it can ask for"},
 
+    {"volumes.NAME", restart, "none", "a volume in a bucket"},
     {"volumes.NAME.source", restart, "required", "`\"s3://bucket/prefix\"`"},
     {"volumes.NAME.endpoint", restart, "that of AWS", "URL of another S3 server", secret},
     {"volumes.NAME.region", restart, "none", "of the bucket"},
@@ -171,6 +177,7 @@ constexpr std::array keys = std::to_array<config_key>({
     {"volumes.NAME.size", restart, "", "bytes of it"},
     {"volumes.NAME.timeout", restart, "", "of a transfer"},
 
+    {"egress.NAME", restart, "none", "an egress policy"},
     {"egress.NAME.allow", restart, "", "destinations, each `\"host:port\"`: host a name, an address (IPv6 in brackets) or a range such as `10.1.0.0/16`; port a number, `8000-8010` or `*`. No wildcards in names"},
     {"egress.NAME.allow_private", restart, "", "addresses and ranges that are not public (private, loopback, link-local, metadata, ...) and may be reached all the same, where `allow` allows them"},
     {"egress.NAME.resolve.*", restart, "none", "a name and a list of its addresses, instead of DNS"},
@@ -181,6 +188,7 @@ constexpr std::array keys = std::to_array<config_key>({
     {"egress.NAME.http_ca", restart, "none", "file of certificates, PEM, that servers are checked with beside the system's, under [HTTP rules](capabilities.md#http-rules)"},
     {"egress.NAME.http_timeout", restart, "", "for each step of a request under HTTP rules: TLS, a head, a piece of a body either way"},
 
+    {"databases.NAME", restart, "none", "a database"},
     {"databases.NAME.url", restart, "required", "`postgresql://user:password@host:port/database?sslmode=...`, percent-encoded; the host may be the folder of a Unix socket, `%2Frun%2Fpostgresql`. `sslmode` is `disable`, `prefer` (the default), `require` or `verify-full`", secret},
     {"databases.NAME.url_file", restart, "none", "a file that holds the URL, instead of `url`"},
     {"databases.NAME.ca", restart, "the system's", "file of certificates, PEM, for `verify-full`"},

@@ -95,13 +95,13 @@ std::string table_reader::bounds_of(range allowed, std::string (*show)(std::uint
 }
 
 void table_reader::note(std::string_view key, std::string_view type, std::string bounds,
-                        std::string usual, std::string value) {
+                        std::string usual, std::string value, std::string_view as) {
   constexpr std::size_t most_shown = 200;
   const auto* node = table_ != nullptr ? table_->get(key) : nullptr;
   if (node == nullptr && notes_.scope == config_scope::present)
     return;
   config_value out;
-  out.pattern = (pattern_.empty() ? "" : pattern_ + ".") + std::string{key};
+  out.pattern = (pattern_.empty() ? "" : pattern_ + ".") + std::string{as.empty() ? key : as};
   const auto* row = find_config_key(out.pattern);
   out.type = type;
   out.bounds = std::move(bounds);
@@ -282,7 +282,9 @@ table_reader table_reader::below(std::string_view key) {
 }
 
 table_reader table_reader::named(std::string_view name) {
-  return {table(name), at(name), pattern_ + ".NAME", notes_};
+  const auto* found = table(name);
+  note(name, "table", {}, "none", "{...}", "NAME"); // That it is there says something, too.
+  return {found, at(name), pattern_ + ".NAME", notes_};
 }
 
 void table_reader::finish() {

@@ -99,9 +99,9 @@ private:
   static std::string quoted(std::string_view text);
   static std::string show_milliseconds(std::uint64_t value);
   static std::string bounds_of(range allowed, std::string (*show)(std::uint64_t) = nullptr);
-  /// Remembers what a key says, as texts of TOML.
+  /// Remembers what a key says, as texts of TOML; `as` stands for it in the pattern.
   void note(std::string_view key, std::string_view type, std::string bounds, std::string usual,
-            std::string value);
+            std::string value, std::string_view as = {});
   std::optional<std::int64_t> read_count(std::string_view key, range allowed);
   std::optional<std::int64_t> read_size(std::string_view key, range allowed);
   std::optional<std::chrono::milliseconds> read_duration(std::string_view key, range allowed_ms);

@@ -72,6 +72,8 @@ TEST_CASE("a comparison tells what has changed and when it takes effect", "[daem
   CHECK(changes("[tenants.a]\nsessions = 1\n[tenants.b]", "[tenants.a]\n[tenants.b]\negress = []")
         == "tenants.a.sessions: 1 -> limits.sessions (now)\n"
            "tenants.b.egress: none, and all without keys -> [] (new_sessions)\n");
+  CHECK(changes("[tenants.old]", "[tenants.new]")
+        == "tenants.new: none -> {...} (now)\ntenants.old: {...} -> none (now)\n");
   CHECK(changes("[log]\nlevel = \"warn\"", "[log]\nlevel = \"debug\"")
         == "log.level: \"warn\" -> \"debug\" (now)\n");
   CHECK(changes("[server]\nhosts = [\"a\"]", "[server]\nhosts = [\"a\", \"b\"]")

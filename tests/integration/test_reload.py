@@ -190,6 +190,7 @@ url = "postgresql://shop:{SECRET}@localhost/shop"
         _, keys = self.reload(("[tenants.local]", '[auth]\nkeys = "/var/tmp/keys"\n[tenants.shop]'))
         self.assertEqual({effect for _, _, effect in keys.values()}, {"restart"})
         self.assertIn("auth.keys", keys)
+        self.assertEqual(keys["tenants.shop"], ("none", "{...}", "restart"))
         self.assertEqual(self.client.value("6 * 7"), 42)
 
 
