@@ -9,7 +9,7 @@ LISTS = {"ListTenants": "tenants", "ListAllSessions": "sessions", "ListAllExecut
          "ListWorkerPools": "pools", "ListAllPools": "pools", "ListAllEnvironments": "environments"}
 ORDERS = {"Drain": {}, "Undrain": {}, "StopExecution": {"executionId": "exe_x"},
           "EndSession": {"session": "ses_x"}, "RecycleEnvironment": {"environment": "default"},
-          "SetLogLevel": {"level": "DAEMON_LOG_LEVEL_DEBUG"}}
+          "SetLogLevel": {"level": "DAEMON_LOG_LEVEL_DEBUG"}, "ReloadConfig": {}}
 ENDLESS = "import time\nwhile True: time.sleep(0.01)"
 STUBBORN = "while True:\n    try:\n        while True: pass\n    except BaseException: pass"
 
@@ -117,6 +117,7 @@ class Admin(AdminCase):
         self.assertGreaterEqual(int(left["sessions"]), 2)
         self.assertEqual(self.readiness(), (503, "drained by an administrator\n"))
         self.assertTrue(self.ask("GetStatus")["drained"])
+        self.assertIn(b"\nvivarium_drained 1\n", self.client.request("GET", "/metrics")[2])
         # Whatever wants a session of its own is told; /healthz is not concerned.
         for method, message in (
                 ("SessionService/CreateSession", {}),
@@ -138,6 +139,7 @@ class Admin(AdminCase):
         self.ask("Undrain")
         self.assertEqual(self.readiness(), (200, "ok\n"))
         self.assertNotIn("drained", self.ask("GetStatus"))
+        self.assertIn(b"\nvivarium_drained 0\n", self.client.request("GET", "/metrics")[2])
         self.assertEqual(a.value("1 + 1"), 2)
         self.session_of("a")
         a.call("PoolService/ClosePool", {"pool": "there"})
@@ -316,6 +318,32 @@ class Admin(AdminCase):
         self.refusal("invalid_argument", "SetLogLevel", {"level": 7})
         self.assertEqual(self.audited(event="admin_action", action="set_log_level",
                                       outcome="invalid_argument")["tenant"], "b")
+
+    def test_reload(self):
+        with open(self.daemon.config, encoding="utf-8") as file:
+            before = file.read()
+
+        def write(text):
+            with open(self.daemon.config, "w", encoding="utf-8") as file:
+                file.write(text)
+        self.assertEqual(self.ask("ReloadConfig"), {})
+        self.addCleanup(write, before)
+        write(before.replace("sessions = 50", "sessions = 51"))
+        self.assertEqual(self.ask("ReloadConfig"), {"changes": [
+            {"key": "tenants.a.sessions", "before": "50", "after": "51",
+             "effect": "CONFIG_EFFECT_NOW"}]})
+        [a] = [one for one in self.whole("ListTenants") if one["name"] == "a"]
+        self.assertEqual(a["mostSessions"], "51")
+        # One with a mistake changes nothing and is told by its key, to the log as well.
+        write(before.replace("sessions = 50", "sessions = 52\nsesions = 1"))
+        refused = self.refusal("invalid_argument", "ReloadConfig", {})
+        self.assertIn("sesions", refused.message)
+        [a] = [one for one in self.whole("ListTenants") if one["name"] == "a"]
+        self.assertEqual(a["mostSessions"], "51")
+        self.assertEqual(self.audited(event="admin_action", action="reload_config",
+                                      outcome="invalid_argument")["tenant"], "b")
+        write(before)
+        self.ask("ReloadConfig")
 
     def test_over_the_websocket_and_binary(self):
         socket = self.socket_of(self.key)
