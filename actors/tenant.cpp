@@ -98,7 +98,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
     if (auto ok = plan_.admit_pool(*where, plan_.group()); !ok)
       return std::move(ok).why();
   }
-  auto place = plan_.quotas.session();
+  auto place = plan_.quotas.session(wish.request_id);
   if (!place)
     return std::move(place).why();
   const auto& usual = plan_.config.limits;
@@ -116,7 +116,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       may_have_processes(plan_.config, plan_.name, env, where->settings->processes, wish.processes);
   if (!processes)
     return processes.why();
-  auto memory = plan_.quotas.memory((*limits)[limit::memory]);
+  auto memory = plan_.quotas.memory((*limits)[limit::memory], wish.request_id);
   if (!memory)
     return std::move(memory).why();
   session_plan order;

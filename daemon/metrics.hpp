@@ -21,6 +21,8 @@
 
 namespace vivarium {
 
+class tracer;
+
 /// How a request came.
 enum class carrier : std::uint8_t { http, websocket };
 
@@ -70,7 +72,7 @@ public:
   void host_called(const std::string& tenant, const std::string& environment,
                    const std::string& outcome, std::chrono::microseconds took) override;
   void code_logged(const std::string& tenant, const std::string& session,
-                   std::string_view record) override;
+                   std::string_view request_id, std::string_view record) override;
   void session_pool_call(const session_pool_label& pool, std::string_view outcome) override;
   void session_pool_waited(const session_pool_label& pool, std::chrono::microseconds took) override;
   void session_pool_level(const session_pool_label& pool, std::int64_t ready, std::int64_t busy,
@@ -80,6 +82,7 @@ public:
                          std::chrono::microseconds took) override;
   void message_ended(const std::string& tenant, std::string_view outcome,
                      std::uint64_t count) override;
+  void traced(const trace_place& at, const span_facts& what, audit_fields with) override;
   void actor_restarted(const std::string& kind) override;
   void audit(audit_event what, const audit_subject& who, audit_fields with) override;
 
@@ -96,6 +99,9 @@ public:
 
   /// Shows the figures of `auth`, which must outlive this or be replaced.
   void count_failures_of(const authenticator& auth);
+
+  /// What is recorded of traces goes to `into`, which must outlive this.
+  void trace_with(tracer& into) { tracer_ = &into; }
 
   /// Records of sessions' code go to `into` as well, which must outlive this.
   void pass_records_to(log& into) { records_ = &into; }
@@ -117,6 +123,7 @@ private:
   audit_log& book_;
   const authenticator* auth_ = nullptr;
   log* records_ = nullptr;
+  tracer* tracer_ = nullptr;
   traffic bytes_;
   std::vector<std::function<std::string()>> parts_;
   use_ledger uses_;
