@@ -33,12 +33,17 @@ void show(const table& all, bool json) {
 void show_one(const table& one, const std::vector<table::cell>& row, bool json) {
   if (json)
     return write_out(one.first_as_json());
+  constexpr std::size_t width = 15;
   for (std::size_t n = 0; n < row.size(); ++n) {
-    table line{{{"", one.columns()[n].head}}};
-    line.add({row[n]});
-    write_out(std::string{one.columns()[n].head}
-              + std::string(14 - one.columns()[n].head.size(), ' ') + line.lines().back() + "\n");
+    std::string head{one.columns()[n].head};
+    head.resize(width, ' ');
+    write_out(head + text_of(row[n]) + "\n");
   }
+}
+
+/// A maximum, of which 0 is none.
+table::cell most(std::uint64_t what) {
+  return what == 0 ? table::cell{table::unknown{}} : table::cell{what};
 }
 
 int show_status(const admin& on, bool json) {
@@ -84,8 +89,8 @@ int show_tenants(const admin& on, bool json) {
   for (auto& each :
        all_pages([&](const page_options& from) { return on.tenants(from); }, most_entries))
     all.add({std::move(each.name), each.sessions, each.most_sessions, each.executions,
-             each.most_executions, each.connections, each.most_connections,
-             table::size{each.memory_bytes}, table::size{each.most_memory_bytes}, each.requests,
+             most(each.most_executions), each.connections, most(each.most_connections),
+             table::size{each.memory_bytes}, most(each.most_memory_bytes), each.requests,
              each.executions_ended, each.executions_failed, seconds_of(each.cpu)});
   show(all, json);
   return exit_ok;

@@ -92,6 +92,10 @@ std::string object_of(const std::vector<table::column>& columns,
 
 } // namespace
 
+std::string text_of(const table::cell& what) {
+  return std::visit(to_text{}, what);
+}
+
 std::string text_of(table::seconds what) {
   const auto s = what.count;
   if (s < 1)
@@ -128,7 +132,7 @@ std::vector<std::string> table::lines(std::string_view mark) const {
   for (const auto& row : rows_) {
     auto& line = texts.emplace_back();
     for (const auto& one : row)
-      line.push_back(std::visit(to_text{}, one));
+      line.push_back(text_of(one));
   }
   std::vector<std::string> out(texts.size());
   std::size_t last = columns_.size();

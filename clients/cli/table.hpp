@@ -48,6 +48,8 @@ private:
   std::vector<std::vector<cell>> rows_;
 };
 
+/// Returns a cell as people read it.
+[[nodiscard]] std::string text_of(const table::cell& what);
 /// Returns a time as people read it, e.g. "12ms", "3.4s", "2h05m"; a size, e.g. "512MiB".
 [[nodiscard]] std::string text_of(table::seconds what);
 [[nodiscard]] std::string text_of(table::size what);
