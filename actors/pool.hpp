@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/circuit.hpp"
 #include "actors/cpu_shares.hpp"
 #include "actors/fair_queue.hpp"
 #include "actors/interfaces.hpp"
@@ -31,6 +32,15 @@ struct pool_board {
   std::string trouble;   ///< Why there are no workers; empty when there are or may soon be.
   bool hopeless = false; ///< It has never served, and enough attempts were made.
   bool in_use = false;   ///< A session has, or wants, a worker of it.
+  std::size_t ready = 0; ///< Workers that nobody has yet.
+  /// Of its attempts to have a zygote, and workers from it.
+  circuit breaker{circuit_settings{.failures = 0}};
+
+  /// Forgets what went wrong, but not how often.
+  void clear() {
+    serves = hopeless = in_use = false;
+    trouble.clear();
+  }
 };
 
 /// What all pools of the daemon have in common.
@@ -123,6 +133,14 @@ private:
   void watch_control();
   void watch_greeting(std::uint64_t number, worker& from);
   void worker_failed(const std::string& reason);
+
+  // pool_health.cpp: attempts that fail, workers that grow old.
+  clock_type::time_point count_failure(clock_type::time_point again, const std::string& why);
+  void count_success();
+  void note_attempt();
+  [[nodiscard]] bool is_open() const;
+  [[nodiscard]] clock_type::time_point oldest_until() const;
+  void retire_oldest();
   void give_up_stuck_orders(clock_type::time_point now);
   void tick_at(clock_type::time_point when);
   void publish_level();
