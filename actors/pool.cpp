@@ -153,7 +153,7 @@ void pool_core::zygote_failed(const std::string& reason, retry chance) {
   spdlog::error("environment '{}': no zygote (failure {} in a row, next attempt in {} ms): {}",
                 plan_.environment, failures_in_a_row_,
                 duration_cast<milliseconds>(retry_at_ - now).count(), detail);
-  if (failures_in_a_row_ >= patience || chance == retry::in_vain)
+  if (failures_in_a_row_ >= patience || chance == retry::in_vain || is_open())
     in_trouble(std::move(detail));
   tick_at(retry_at_);
 }
@@ -412,12 +412,12 @@ void pool_core::watch_greeting(std::uint64_t number, worker& from) {
 void pool_core::worker_failed(const std::string& reason) {
   // One may fail by chance; when all fail, ordering more at full speed would only burn the machine.
   ++worker_failures_;
-  if (worker_failures_ >= max_worker_failures) {
+  refill_not_before_ = retry_at_ = count_failure(
+      clock_type::now() + pause_after(worker_failures_, longest_worker_pause), reason);
+  if (worker_failures_ >= max_worker_failures || is_open()) {
     plan_.board->serves = false;
     in_trouble("workers cannot be made ready: " + reason);
   }
-  refill_not_before_ = retry_at_ = count_failure(
-      clock_type::now() + pause_after(worker_failures_, longest_worker_pause), reason);
   tick_at(refill_not_before_);
 }
 
