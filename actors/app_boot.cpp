@@ -150,6 +150,7 @@ void app_registry::boot(const std::string& tenant, app_plan what, const reply<ap
   if (what.wish.idle_timeout.count() <= 0)
     what.wish.idle_timeout = std::chrono::hours{24 * 365}; // Idle is what it may be.
   what.wish.request_id = what.request_id;
+  what.wish.of_app = true;
   made->number = ++last_number_;
   made->plan = std::move(what);
   made->booted = to;
@@ -211,6 +212,8 @@ void app_registry::on_booted(const std::string& id, const std::string& session,
   auto& app = *found->second;
   if (how.outcome == verdict::kind::error)
     return boot_failed(id, session, boot_error(how));
+  if (app.shut && app.owns()) // It was to take the place of another when the drain began.
+    return close_in(session, found->second, [] {});
   auto kind = bridge::value_view::open(how.content);
   app.info.kind = kind.content == "wsgi" ? app_kind::wsgi : app_kind::asgi;
   for (auto& worker : app.info.workers)
@@ -226,6 +229,7 @@ void app_registry::on_booted(const std::string& id, const std::string& session,
   app.first_boot = false;
   app.info.trouble.clear();
   app.booted.give(app.info);
+  end_if_drained(found->second);
 }
 
 // Without a session none could be made.
@@ -288,6 +292,20 @@ void app_registry::close(const std::string& tenant, const std::string& which,
     app->booted.refuse(error{errc::cancelled, "the application was closed while it was started"});
   forget(*app);
   shut_down(app, to);
+}
+
+void app_registry::drain() {
+  draining_ = true;
+  for (const auto& [id, app] : apps_)
+    end_if_drained(app);
+}
+
+// One that starts is looked at again when it has.
+void app_registry::end_if_drained(const std::shared_ptr<entry>& app) {
+  if (!draining_ || app->first_boot || app->shut || !app->running.empty())
+    return;
+  app->shut = true;
+  shut_down(app, {});
 }
 
 void app_registry::shut_down(const std::shared_ptr<entry>& app, const reply<done>& to) {

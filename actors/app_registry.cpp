@@ -187,6 +187,7 @@ void app_registry::on_ended(const std::string& id, const std::string& session,
     return;
   auto& app = *found->second;
   app.running.erase(what.id());
+  end_if_drained(found->second);
   for (auto& worker : app.info.workers)
     if (worker.session == session && worker.in_flight > 0)
       --worker.in_flight;

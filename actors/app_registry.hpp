@@ -66,8 +66,9 @@ public:
                                                           std::function<void()> on_change);
 
   void on_session_ended(const session_info& info);
-  /// No application is started again.
-  void drain() noexcept { draining_ = true; }
+  /// Applications are shut down when the requests that they have are answered, and none is started
+  /// again.
+  void drain();
 
 private:
   struct entry {
@@ -78,6 +79,7 @@ private:
     reply<app_info> booted;   ///< Who waits for the first of all of them.
     bool first_boot = true;
     bool closing = false;
+    bool shut = false; ///< It has been asked to shut down.
     std::set<std::string> running; ///< Executions of requests.
     std::deque<clock_type::time_point> restarts;
     clock_type::time_point recycle_after{}; ///< Sessions are not replaced because of age before.
@@ -102,6 +104,7 @@ private:
   void dismiss_old(const std::shared_ptr<entry>& app);
   void end_leaving(const std::shared_ptr<entry>& app);
   void shut_down(const std::shared_ptr<entry>& app, const reply<done>& to);
+  void end_if_drained(const std::shared_ptr<entry>& app);
 
   // app_registry.cpp
   [[nodiscard]] std::shared_ptr<entry> entry_of(const std::string& tenant,

@@ -83,6 +83,7 @@ struct session_request {
   bool attach = false;
   std::optional<init_script> init;
   bool start_async = false; ///< Answer at once with a session that is starting.
+  bool of_app = false;      ///< An application's own, which is ended with it.
   std::uint64_t owner = 0;  ///< Connection that it ends with; 0: none.
   std::string working_directory;
   std::vector<std::pair<std::string, std::string>> environment_variables;

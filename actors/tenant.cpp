@@ -143,6 +143,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   if (order.wish.owner != 0)
     owners_[order.wish.owner].insert(order.info.id);
   auto info = order.info;
+  auto of_app = order.wish.of_app;
   caf::actor_addr me = self_->address();
   session_surroundings around{
       .reactor = plan_.reactor,
@@ -182,6 +183,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   placed.handle = std::move(handle);
   placed.info = std::move(info);
   placed.one_shot = one_shot;
+  placed.of_app = of_app;
   placed.place = *std::move(place);
   placed.memory = *std::move(memory);
   return &placed;
@@ -422,8 +424,8 @@ void tenant_core::drain_step() {
   }
   bool late = clock_type::now() >= drain_deadline_;
   for (auto& [id, live] : sessions_) {
-    if (live.member && !late)
-      continue; // Its pool knows when it is through.
+    if ((live.member || live.of_app) && !late)
+      continue; // Its pool, or its application, knows when it is through.
     bool idle = std::all_of(live.executions.begin(), live.executions.end(),
                             [](const auto& e) { return e->end().has_value(); });
     unsigned tell = late ? 2 : idle ? 1 : 0;

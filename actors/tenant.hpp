@@ -115,6 +115,7 @@ private:
     session_info info; // as it was created
     bool one_shot = false;
     bool member = false; // of a session pool
+    bool of_app = false; // an application's own
     // How often it was told to close: once when it is idle, once more when time is over.
     unsigned told_to_close = 0;
     quota_hold place;

@@ -147,7 +147,8 @@ void tenant_core::forget_old(std::deque<execution_ptr>& list, std::size_t keep,
 }
 
 void tenant_core::submit(submission&& what, const reply<execution_ptr>& to) {
-  if (draining_)
+  // What an application does at its end is not new work.
+  if (draining_ && what.mode != bridge::run_mode::close_app)
     return to.refuse(error{errc::unavailable, "the daemon is stopping and takes no new work"});
   if (auto ok = complete(what); !ok)
     return to.refuse(ok.why());

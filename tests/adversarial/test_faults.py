@@ -188,7 +188,6 @@ class Killed(unittest.TestCase):
                     client.start(source, client.create())
                 self.assertGreater(len(self.nothing_left(daemon, mounts)), 10)
             # What it left does not stand in the way of the next one.
-            os.unlink(daemon.port_file)
             daemon.start()
             with daemon.unix_client() as client:
                 self.assertEqual(client.value("6*7"), 42)

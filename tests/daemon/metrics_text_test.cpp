@@ -24,7 +24,8 @@ TEST_CASE("metrics are written in Prometheus' text format", "[daemon][unit]") {
   auto& plain = took.Add({}, prometheus::Histogram::BucketBoundaries{1e-5, 0.5});
   plain.Observe(0.25);
   plain.Observe(7);
-  took.Add({{"tenant", "t"}}, prometheus::Histogram::BucketBoundaries{1});
+  auto& by = prometheus::BuildHistogram().Name("by").Help("Whose.").Register(registry);
+  by.Add({{"tenant", "t"}}, prometheus::Histogram::BucketBoundaries{1});
   (void)prometheus::BuildGauge().Name("nothing").Help("No series.").Register(registry);
   CHECK(metrics_text(registry.Collect()) == R"(# HELP calls_total Calls\\,\nall
 # TYPE calls_total counter
@@ -39,10 +40,12 @@ took_bucket{le="0.5"} 1
 took_bucket{le="+Inf"} 2
 took_sum 7.25
 took_count 2
-took_bucket{tenant="t",le="1"} 0
-took_bucket{tenant="t",le="+Inf"} 0
-took_sum{tenant="t"} 0
-took_count{tenant="t"} 0
+# HELP by Whose.
+# TYPE by histogram
+by_bucket{tenant="t",le="1"} 0
+by_bucket{tenant="t",le="+Inf"} 0
+by_sum{tenant="t"} 0
+by_count{tenant="t"} 0
 )");
 }
 

@@ -204,8 +204,6 @@ class Chaos:
         with self.ledger.jolt():
             yield
             self.ledger.fallen = None
-            if os.path.exists(self.daemon.port_file):
-                os.unlink(self.daemon.port_file)
         self.daemon.start()
         self.life.clear()
         self.ledger.up.set()

@@ -73,7 +73,6 @@ class Groups(LimitCase):
             for process in daemon.kill():
                 waiting.wait_for(lambda p=process: not processes.alive(p), f"the end of {process}")
             self.assertIsNotNone(self.members(session))
-            os.unlink(daemon.port_file)
             daemon.start()
             self.assertIsNone(self.members(session))
             self.assertIn("reclaimed", daemon.log())

@@ -140,7 +140,6 @@ class Killed(unittest.TestCase):
             self.assertEqual(processes.mounts(), mounts)
             # The dead socket is still there and must not be in the way.
             self.assertTrue(os.path.exists(daemon.socket))
-            os.unlink(daemon.port_file)
             daemon.start()
             with daemon.unix_client() as client:
                 self.assertEqual(client.value("6*7"), 42)

@@ -296,7 +296,6 @@ class Restarting(EnvironmentCase):
         for process in self.daemon.kill():
             waiting.wait_for(lambda p=process: not processes.alive(p), f"the end of {process}")
         self.client.close()
-        os.remove(self.daemon.port_file)
         self.daemon.start()
         self.client = self.daemon.client()
         self.assertEqual(len(self.folders()), 1)

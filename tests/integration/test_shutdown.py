@@ -11,6 +11,23 @@ import unittest
 from vivarium_testing import http_api, processes, waiting
 from vivarium_testing.daemon import Daemon
 
+KEEPS = """
+import signal, store
+go = []
+signal.signal(signal.SIGUSR1, lambda *_: go.append(1))
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        store.set("ended", len(go))
+        return await send({"type": "lifespan.shutdown.complete"})
+    while not go:
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"done"})
+"""
+
 
 class Drain(unittest.TestCase):
     """An orderly end."""
@@ -45,6 +62,27 @@ class Drain(unittest.TestCase):
                 thread.join(waiting.WATCHDOG)
             self.assertEqual(daemon.wait(), 0, daemon.log())
             self.assertEqual(answers[0]["result"], {"json": "done"})
+
+    def test_applications_shut_down(self):
+        """After their last answer and before their sessions end: what a lifespan keeps is kept."""
+        answers = []
+        with Daemon('[store]\npath = "{folder}/store.db"\n') as daemon:
+            with daemon.client() as client, daemon.client() as other:
+                app = client.call("AppService/BootApp", {
+                    "source": KEEPS, "newSession": {"capabilities": {"store": {}}}})["app"]
+                thread = threading.Thread(target=lambda: answers.append(client.request("GET", app["path"])))
+                thread.start()
+                worker = processes.busy_worker(daemon.pid)
+                self.assertFalse(other.call("StoreService/GetValue", {"key": "ended"}).get("found"))
+                daemon.process.send_signal(signal.SIGTERM)
+                waiting.wait_for(lambda: not self.serves(daemon), "the door to close")
+                os.kill(worker.pid, signal.SIGUSR1)
+                thread.join(waiting.WATCHDOG)
+            self.assertEqual(daemon.wait(), 0, daemon.log())
+            self.assertEqual(answers[0][0], 200)
+            daemon.start()
+            with daemon.client() as client:
+                self.assertEqual(client.call("StoreService/GetValue", {"key": "ended"})["json"], "1")
 
     def serves(self, daemon):
         """Whether new work is taken; the door is shut, or somebody stands in it and says no."""

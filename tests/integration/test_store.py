@@ -235,7 +235,6 @@ class Tenants(unittest.TestCase):
                 session = client.create(capabilities=STORE)
                 client.value("import store\nstore.set('kept', [1])\n0", session)
             running.kill()
-            os.unlink(running.port_file)
             running.start()
             with running.client() as client:
                 session = client.create(capabilities=STORE)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts and stops a real vivariumd in a temporary directory."""
 
+import contextlib
 import errno
 import http.client
 import os
@@ -83,6 +84,8 @@ class Daemon:
 
     def start(self, wait=True):
         """Starts the process, again after it ended."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.port_file)
         if self.group:
             self.remove_groups()
             os.mkdir(self.group)
