@@ -2,6 +2,7 @@
 
 // How applications are started, started again, and shut down.
 
+#include "actors/administration.hpp"
 #include "actors/app_registry.hpp"
 #include "actors/verdicts.hpp"
 #include "bridge/value_view.hpp"
@@ -80,6 +81,8 @@ error boot_error(const verdict& how) {
 status app_registry::check(const std::string& tenant, const app_plan& what) const {
   if (draining_)
     return error{errc::unavailable, "the daemon is stopping and takes no new applications"};
+  if (what.session.empty() && around_.drained())
+    return administration::drained_error();
   if (!what.name.empty()) {
     if (auto ok = check_name(what.name); !ok)
       return ok;

@@ -38,6 +38,7 @@ public:
     std::function<void(const std::string&, const execution_ptr&, std::uint64_t)> pull;
     std::function<void(const std::string&, const execution_ptr&, app_feed)> feed;
     std::function<void(const std::string&, const std::string&)> cancel;
+    std::function<bool()> drained; ///< Whether new sessions are refused for now.
   };
 
   explicit app_registry(surroundings around) : around_{std::move(around)} {}

@@ -54,6 +54,8 @@ using session_actor = caf::typed_actor<
     caf::reacts_to<atom::close, reply<done>>,
     // The same after its volumes are written back.
     caf::reacts_to<atom::commit, reply<done>>,
+    // The same by an administrator: in that order, or at once.
+    caf::reacts_to<atom::close, stop_mode, reply<done>>,
     // The pool hands over a worker.
     caf::reacts_to<atom::granted, worker_ptr>,
     // The pool cannot give a worker.
@@ -137,7 +139,9 @@ using pool_actor = caf::typed_actor<
     // No more workers are wanted; idle ones end.
     caf::reacts_to<atom::drain>,
     // Its environment is not there any more: it ends with the last session that has a worker of it.
-    caf::reacts_to<atom::close>>;
+    caf::reacts_to<atom::close>,
+    // Starts another zygote and ends the workers that no session has; answers how many those were.
+    caf::reacts_to<atom::recycle, reply<std::uint64_t>>>;
 
 /// One client application: its sessions, its executions, its quotas.
 using tenant_actor = caf::typed_actor<
@@ -189,6 +193,12 @@ using tenant_actor = caf::typed_actor<
     caf::reacts_to<atom::ended, execution_ptr>,
     // Drops what has been kept for its time.
     caf::reacts_to<atom::tick>,
+    // What administrators see: a part of the sessions, of the executions, hidden ones among them.
+    caf::reacts_to<atom::list, overview_part, reply<std::vector<session_overview>>>,
+    caf::reacts_to<atom::list, overview_part, reply<std::vector<execution_overview>>>,
+    // What they do: stops an execution by id; ends a session by id or name.
+    caf::reacts_to<atom::cancel, std::string, stop_mode, reply<bool>>,
+    caf::reacts_to<atom::close, std::string, stop_mode, reply<done>>,
     // Refuses new work; calls back when the last session is gone, killing what runs past the
     // deadline.
     caf::reacts_to<atom::drain, clock_type::time_point, std::function<void()>>>;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/code_store.hpp"
+#include "actors/overview.hpp"
 #include "actors/service.hpp"
 #include "actors/switchboard.hpp"
 #include "actors/worker.hpp"
@@ -19,9 +20,6 @@ class session_core;
 
 /// What a session goes on with when something beside the reactor is done.
 using session_step = std::function<void(session_core&)>;
-
-/// How firmly an execution is to be stopped.
-enum class stop_mode : std::uint8_t { interrupt, kill };
 
 /// What the reaper saw of a worker's end.
 struct worker_end {
@@ -72,6 +70,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(vivarium, caf::first_custom_type_id)
   CAF_ADD_ATOM(vivarium, vivarium::atom, commit, "commit")
   CAF_ADD_ATOM(vivarium, vivarium::atom, resume, "resume")
   CAF_ADD_ATOM(vivarium, vivarium::atom, feed, "feed")
+  CAF_ADD_ATOM(vivarium, vivarium::atom, recycle, "recycle")
 CAF_END_TYPE_ID_BLOCK(vivarium)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::submission)
@@ -95,6 +94,10 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::session_step)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<vivarium::session_files_ptr>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<vivarium::volume_info>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<bool>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<std::uint64_t>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::overview_part)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<std::vector<vivarium::session_overview>>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<std::vector<vivarium::execution_overview>>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<vivarium::compiled>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<vivarium::done>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vivarium::reply<vivarium::session_info>)

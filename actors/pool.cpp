@@ -280,6 +280,30 @@ void pool_core::close() {
   end_if_closed();
 }
 
+std::uint64_t pool_core::recycle() {
+  if (draining_ || closing_ || dormant_)
+    return 0;
+  std::vector<std::uint64_t> old;
+  for (const auto& [number, e] : workers_)
+    if (e.now == phase::ordered || e.now == phase::greeting || e.now == phase::idle)
+      old.push_back(number);
+  for (auto number : old)
+    kill(number, workers_.at(number));
+  spdlog::info("environment '{}': recycling the zygote of group '{}' and {} worker(s)",
+               plan_.environment, plan_.group, old.size());
+  // Whoever orders it has mended what failed.
+  failures_in_a_row_ = worker_failures_ = 0;
+  plan_.board->trouble.clear();
+  refill_not_before_ = {};
+  count_success();
+  if (jail_)
+    start_zygote();
+  else
+    start_jail();
+  publish_level();
+  return old.size();
+}
+
 void pool_core::end_if_closed() {
   if (!closing_ || lent_ > 0)
     return;
@@ -658,8 +682,9 @@ void pool_core::publish_level() {
   all.ready += idle_.size();
   all.ready -= std::exchange(told_ready_, idle_.size());
   plan_.watch.pool_level(plan_.environment, plan_.group, all.ready, all.live);
-  plan_.board->ready = idle_.size();
   plan_.board->in_use = lent_ > 0 || !waiting_.empty();
+  plan_.board->figures = {idle_.size(), lent_,         coming_,       waiting_.size(),
+                          generation_,  zygote_forks_, zygote_since_, dormant_};
 }
 
 std::size_t pool_core::live_in_all() const noexcept {
@@ -679,6 +704,7 @@ void pool_core::retire() {
   jail_failed("nobody has used it");
   zygote_up_ = zygote_starting_ = false;
   plan_.board->clear();
+  publish_level();
 }
 
 pool_actor::behavior_type pool(pool_actor::stateful_pointer<pool_actor_state> self,
@@ -703,6 +729,9 @@ pool_actor::behavior_type pool(pool_actor::stateful_pointer<pool_actor_state> se
       [self](atom::tick) { self->state.core->on_tick(); },
       [self](atom::drain) { self->state.core->drain(); },
       [self](atom::close) { self->state.core->close(); },
+      [self](atom::recycle, const reply<std::uint64_t>& to) {
+        to.give(self->state.core->recycle());
+      },
   };
 }
 

@@ -26,19 +26,31 @@
 
 namespace vivarium {
 
+/// How a pool stands, for people.
+struct pool_figures {
+  std::size_t ready = 0;
+  std::size_t lent = 0;
+  std::size_t coming = 0;
+  std::size_t waiting = 0; ///< Sessions.
+  std::uint32_t generation = 0;
+  std::uint64_t forks = 0; ///< Ordered from the zygote.
+  clock_type::time_point zygote_since{};
+  bool dormant = false;
+};
+
 /// What a pool tells the rest of the daemon without a message, because it is asked all the time.
 struct pool_board {
   bool serves = false;   ///< A zygote runs, and it has made workers that pass, if any are wanted.
   std::string trouble;   ///< Why there are no workers; empty when there are or may soon be.
   bool hopeless = false; ///< It has never served, and enough attempts were made.
   bool in_use = false;   ///< A session has, or wants, a worker of it.
-  std::size_t ready = 0; ///< Workers that nobody has yet.
+  pool_figures figures;
   /// Of its attempts to have a zygote, and workers from it.
   circuit breaker{circuit_settings{.failures = 0}};
 
   /// Forgets what went wrong, but not how often.
   void clear() {
-    serves = hopeless = in_use = false;
+    serves = hopeless = false;
     trouble.clear();
   }
 };
@@ -99,6 +111,8 @@ public:
   void on_greeted();
   void on_tick();
   void drain();
+  /// Starts another zygote; ends the workers that no session has, and returns how many.
+  std::uint64_t recycle();
   /// Lends no more workers, and ends when those that are lent are gone.
   void close();
 

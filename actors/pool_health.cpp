@@ -39,7 +39,7 @@ clock_type::time_point pool_core::count_failure(clock_type::time_point again,
 void pool_core::count_success() {
   if (!plan_.board->breaker.proven())
     return;
-  spdlog::info("environment '{}' of '{}' starts again", plan_.environment, plan_.group);
+  spdlog::info("environment '{}' of '{}': its circuit is closed", plan_.environment, plan_.group);
   plan_.watch.circuit_is(plan_.group, plan_.environment, "pool", circuit_state::closed);
   plan_.watch.audit(audit_event::circuit_closed, {plan_.group},
                     {{"environment", plan_.environment}, {"layer", "pool"}});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/service.hpp"
 
+#include "actors/administration.hpp"
 #include "actors/app_registry.hpp"
 #include "actors/asio_coordinator.hpp"
 #include "actors/cpu_shares.hpp"
@@ -275,7 +276,7 @@ struct service::impl {
   /// A pool that cannot make workers is not asked for one, unless some are left.
   result<circuit::pass> enter_pool(const environment_ref& wanted, const std::string& group) {
     auto found = pools.find({wanted.key, group});
-    if (found == pools.end() || found->second.board->ready > 0)
+    if (found == pools.end() || found->second.board->figures.ready > 0)
       return circuit::pass{};
     auto pass =
         found->second.board->breaker.enter(clock_type::now(), "environment '" + wanted.label + "'");
@@ -327,44 +328,90 @@ struct service::impl {
 
   tenant_actor spawn_tenant(const std::string& name, allowance& quotas) {
     return system.spawn(
-        tenant, tenant_plan{reactor,
-                            config,
-                            watch,
-                            load,
-                            workers,
-                            beats,
-                            cgroups ? &*cgroups : nullptr,
-                            &*shares,
-                            gate,
-                            functions,
-                            mail,
-                            files,
-                            volumes,
-                            store,
-                            databases,
-                            name,
-                            quotas,
-                            [this, name] { return group_of(name); },
-                            book,
-                            [this](const environment_ref& environment, const std::string& group) {
-                              return pool_of(environment, group, pool_life::retiring);
-                            },
-                            [this](const environment_ref& environment, const std::string& group) {
-                              return admit_pool(environment, group);
-                            },
-                            [this](const environment_ref& environment, const std::string& group) {
-                              return enter_pool(environment, group);
-                            },
-                            [this, name](const std::string& pool) {
-                              return session_pools.find(name, pool);
-                            },
-                            [this, name](const std::string& function) {
-                              return session_pools.route(name, function);
-                            },
-                            [this](const session_info& ended) { apps.on_session_ended(ended); },
-                            [this](const std::string& other) {
-                              return caf::actor_cast<caf::actor>(tenant_of(other));
-                            }});
+        tenant,
+        tenant_plan{reactor,
+                    config,
+                    watch,
+                    load,
+                    workers,
+                    beats,
+                    cgroups ? &*cgroups : nullptr,
+                    &*shares,
+                    gate,
+                    functions,
+                    mail,
+                    files,
+                    volumes,
+                    store,
+                    databases,
+                    name,
+                    quotas,
+                    [this, name] { return group_of(name); },
+                    book,
+                    [this](const environment_ref& environment, const std::string& group) {
+                      return pool_of(environment, group, pool_life::retiring);
+                    },
+                    [this](const environment_ref& environment, const std::string& group) {
+                      return admit_pool(environment, group);
+                    },
+                    [this](const environment_ref& environment, const std::string& group) {
+                      return enter_pool(environment, group);
+                    },
+                    [this, name](const std::string& pool) { return find_session_pool(name, pool); },
+                    [this, name](const std::string& function) {
+                      return session_pools.route(name, function);
+                    },
+                    [this](const session_info& ended) { apps.on_session_ended(ended); },
+                    [this](const std::string& other) {
+                      return caf::actor_cast<caf::actor>(tenant_of(other));
+                    },
+                    [this] { return admin.drained(); }});
+  }
+
+  result<runner_actor> find_session_pool(const std::string& tenant, const std::string& name) {
+    // One that is there serves on; making one takes sessions.
+    if (admin.drained() && !session_pools.is_made(tenant, name))
+      return administration::drained_error();
+    return session_pools.find(tenant, name);
+  }
+
+  /// Name of the tenant after this one: those of the configuration, and those of shared pools.
+  [[nodiscard]] std::string next_tenant(const std::string& after) const {
+    auto configured = config.tenants.upper_bound(after);
+    auto other = tenants.upper_bound(after);
+    if (configured == config.tenants.end())
+      return other == tenants.end() ? std::string{} : other->first;
+    return other == tenants.end() ? configured->first : std::min(configured->first, other->first);
+  }
+
+  [[nodiscard]] tenant_overview figures_of(const std::string& name) const {
+    tenant_overview out;
+    out.name = name;
+    static const tenant_settings all;
+    auto may = config.tenants.find(name);
+    const auto& most = may == config.tenants.end() ? all : may->second;
+    out.most_sessions = most.sessions > 0 ? most.sessions : config.max_sessions;
+    out.most_executions = most.executions;
+    out.most_connections = most.connections;
+    out.most_memory_bytes = most.memory_bytes;
+    if (auto found = tenants.find(name); found != tenants.end()) {
+      const auto& used = *found->second.quotas;
+      out.sessions = used.used(quota::sessions);
+      out.executions = used.used(quota::executions);
+      out.connections = used.used(quota::connections);
+      out.memory_bytes = used.used(quota::memory);
+      out.requests = used.asked();
+    }
+    return out;
+  }
+
+  [[nodiscard]] std::vector<administration::worker_pool> worker_pools() const {
+    std::vector<administration::worker_pool> out;
+    out.reserve(pools.size());
+    for (const auto& [key, entry] : pools)
+      if (!entry.closing)
+        out.push_back({entry.environment, key.second, entry.board, entry.handle});
+    return out;
   }
 
   [[nodiscard]] store_quota store_quota_of(const std::string& tenant) const {
@@ -419,6 +466,7 @@ struct service::impl {
   app_registry apps{
       {reactor, config, watch,
        [this](const std::string& tenant, session_request what, reply<session_info> to) {
+         what.replaces = true; // Whether there may be an application is decided before.
          caf::anon_send(tenant_of(tenant), atom::create_v, std::move(what), std::move(to));
        },
        [this](const std::string& tenant, const std::string& session) {
@@ -438,7 +486,20 @@ struct service::impl {
        },
        [this](const std::string& tenant, const std::string& execution) {
          caf::anon_send(tenant_of(tenant), atom::cancel_v, execution, reply<bool>{});
-       }}};
+       },
+       [this] { return admin.drained(); }}};
+  administration admin{{[this](const std::string& after) { return next_tenant(after); },
+                        [this](const std::string& name) {
+                          return config.tenants.contains(name) || tenants.contains(name);
+                        },
+                        [this](const std::string& name) {
+                          auto found = tenants.find(name);
+                          return found == tenants.end() ? tenant_actor{} : found->second.handle;
+                        },
+                        [this](const std::string& name) { return figures_of(name); },
+                        [this] { return worker_pools(); },
+                        [this](const std::string& tenant) { return group_of(tenant); },
+                        session_pools, book}};
 };
 
 service::service(boost::asio::io_context& reactor, settings config, observer& watch,
@@ -470,12 +531,22 @@ bool service::knows(const std::string& tenant) const noexcept {
   return impl_->config.tenants.contains(tenant);
 }
 
-void service::retune(std::map<std::string, tenant_settings> tenants, std::size_t max_sessions) {
-  impl_->config.tenants = std::move(tenants);
-  impl_->config.max_sessions = max_sessions;
+void service::retune(settings fresh) {
+  auto& config = impl_->config;
+  config.tenants = std::move(fresh.tenants);
+  config.timeout_profiles = std::move(fresh.timeout_profiles);
+  config.max_sessions = fresh.max_sessions;
+  config.timeout = fresh.timeout;
+  config.max_timeout = fresh.max_timeout;
+  config.grace = fresh.grace;
+  config.idle_timeout = fresh.idle_timeout;
+  config.start_timeout = fresh.start_timeout;
+  config.callback_timeout = fresh.callback_timeout;
+  config.log_ttl = fresh.log_ttl;
+  config.kept_executions = fresh.kept_executions;
   for (auto& [name, entry] : impl_->tenants)
-    if (auto may = impl_->config.tenants.find(name); may != impl_->config.tenants.end()) {
-      entry.quotas->retune(may->second, max_sessions);
+    if (auto may = config.tenants.find(name); may != config.tenants.end()) {
+      entry.quotas->retune(may->second, config.max_sessions);
       impl_->weigh(name);
     }
 }
@@ -562,6 +633,8 @@ void service::close_session(const std::string& tenant, const std::string& sessio
 
 void service::create_session_pool(const std::string& tenant, session_pool_plan what,
                                   reply<session_pool_info> to) {
+  if (impl_->admin.drained())
+    return to.refuse(administration::drained_error());
   impl_->session_pools.create(tenant, std::move(what), to);
 }
 
@@ -608,6 +681,14 @@ void service::list_namespaces(const std::string& tenant, const std::string& sess
 void service::memory_of(const std::string& tenant, const std::string& session,
                         reply<worker_memory> to) {
   caf::anon_send(impl_->tenant_of(tenant), atom::memory_v, session, std::move(to));
+}
+
+administration& service::admin() noexcept {
+  return impl_->admin;
+}
+
+bool service::drained() const noexcept {
+  return impl_->admin.drained();
 }
 
 app_registry& service::apps() noexcept {

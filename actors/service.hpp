@@ -24,6 +24,7 @@
 
 namespace vivarium {
 
+class administration;
 class session_files;
 using session_files_ptr = std::shared_ptr<session_files>;
 
@@ -56,6 +57,7 @@ struct session_info {
   std::string egress;           ///< Name of its egress policy; empty: no way out.
   process_mode processes = process_mode::none;
   std::vector<volume_mount> volumes;
+  std::chrono::microseconds worker_cpu{}; ///< Of its worker so far, also of what runs now.
 };
 
 /// Source to be run before a session is ready.
@@ -100,6 +102,7 @@ struct session_request {
   std::string request_id;
   std::vector<std::pair<std::string, std::string>> files; ///< Path and content.
   std::vector<volume_mount> volumes;
+  bool replaces = false; ///< One that has ended: also while the daemon takes no new ones.
 };
 
 /// What a session pool is made from.
@@ -216,7 +219,7 @@ public:
 
   /// Takes over other tenants and quotas. What is in use beyond them is left alone; the sessions of
   /// a tenant that is not there any more end as idle ones do.
-  void retune(std::map<std::string, tenant_settings> tenants, std::size_t max_sessions);
+  void retune(settings fresh);
   /// So many requests of the tenant have come; refuses when that is too many.
   [[nodiscard]] status admit(const std::string& tenant, std::size_t count = 1);
   /// One more connection speaks for the tenant, for as long as the hold lives.
@@ -279,6 +282,11 @@ public:
   void list_namespaces(const std::string& tenant, const std::string& session,
                        reply<std::vector<namespace_info>> to);
   void memory_of(const std::string& tenant, const std::string& session, reply<worker_memory> to);
+
+  /// What administrators see and do, over all tenants.
+  [[nodiscard]] administration& admin() noexcept;
+  /// Whether new sessions are refused for now.
+  [[nodiscard]] bool drained() const noexcept;
 
   /// Web applications that live in sessions.
   [[nodiscard]] app_registry& apps() noexcept;

@@ -217,6 +217,9 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
       [then_flush](atom::close, const reply<done>& to) {
         then_flush([&](session_core& core) { core.close(to, "closed"); });
       },
+      [then_flush](atom::close, stop_mode how, const reply<done>& to) {
+        then_flush([&](session_core& core) { core.end_by_administrator(how, to); });
+      },
       [then_flush](atom::commit, const reply<done>& to) {
         then_flush([&](session_core& core) { core.commit_and_close(to); });
       },

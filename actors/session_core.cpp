@@ -21,6 +21,8 @@ namespace {
 
 // A session's refused system calls are counted each, but logged no more often.
 constexpr auto denial_log_interval = 1s;
+// Why a session has ended that an administrator ended.
+constexpr std::string_view administrator = "administrator";
 
 error lost_error(const session_info& info) {
   std::string text = "session '" + (info.name.empty() ? info.id : info.name) + "' has ended";
@@ -147,6 +149,7 @@ void session_core::pull(const execution_ptr& what, std::uint64_t credit) {
 
 void session_core::describe(bool when_started, const reply<session_info>& to) {
   info_.namespaces = namespaces_.size();
+  info_.worker_cpu = cpu_used().value_or(info_.worker_cpu);
   if (info_.state == session_state::starting && when_started)
     describing_.push_back(to);
   else
@@ -175,6 +178,21 @@ void session_core::close(const reply<done>& to, std::string_view why) {
   else
     leave_pool();
   lose(cause{.what = std::string{why}, .limit = {}, .enforced_by = enforcer::daemon});
+}
+
+void session_core::end_by_administrator(stop_mode how, const reply<done>& to) {
+  if (how == stop_mode::interrupt) {
+    closed_by_ = administrator;
+    return commit_and_close(to);
+  }
+  to.give(done{});
+  if (info_.state == session_state::dead)
+    return;
+  cause why{.what = std::string{administrator}, .limit = {}, .enforced_by = enforcer::daemon};
+  if (worker_)
+    return kill_for(why);
+  leave_pool();
+  lose(why);
 }
 
 // -- the worker's life

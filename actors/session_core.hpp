@@ -138,6 +138,8 @@ public:
   void commit_volume(const std::string& volume, bool force, const reply<volume_info>& to);
   /// Closes the session after its volumes have been written back.
   void commit_and_close(const reply<done>& to);
+  /// Closes the session in that order, or kills it.
+  void end_by_administrator(stop_mode how, const reply<done>& to);
 
   void on_granted(worker_ptr worker);
   void on_refused(const error& why);
@@ -447,6 +449,7 @@ private:
   std::size_t attached_ = 0;                             // of the volumes that it wished for
   std::size_t committed_ = 0;                            // of its volumes, while it closes
   std::vector<reply<done>> awaiting_commits_;            // who closes it: told when all are done
+  std::string_view closed_by_ = "closed";                // what is told then
   error commit_error_;                                   // the first one of these commits
   std::optional<tracked_run> tracked_;
   std::uint64_t last_tracked_ = 0;

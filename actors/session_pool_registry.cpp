@@ -92,6 +92,7 @@ void session_pool_registry::start() {
 
 session_pool_actor session_pool_registry::make(session_pool_plan plan) {
   plan.wish.idle_timeout = std::chrono::hours{24 * 365}; // Idle is what they are for.
+  plan.wish.replaces = true; // Whether there may be a pool is decided before.
   if (plan.wish.environment.empty())
     plan.wish.environment = "default";
   key which{plan.host, plan.name};

@@ -50,6 +50,17 @@ public:
   /// that it is, or is in; empty when there is none.
   [[nodiscard]] std::string route(const std::string& tenant, const std::string& function) const;
 
+  /// Whether the pool that a tenant means by a name is there already.
+  [[nodiscard]] bool is_made(const std::string& tenant, const std::string& name) const {
+    return pools_.contains(key_of(tenant, name));
+  }
+  /// Calls `tell` for each that is there: the tenant that its sessions are of, its name.
+  void each(const std::function<void(const std::string&, const std::string&,
+                                     const session_pool_actor&)>& tell) const {
+    for (const auto& [which, one] : pools_)
+      tell(which.first, which.second, one.handle);
+  }
+
   /// No pool takes anything more; each ends when it is through.
   void drain();
   /// Ends all of them at once, for the end of the actor system.

@@ -117,7 +117,7 @@ void session_core::commit_and_close(const reply<done>& to) {
     return awaiting_commits_.push_back(to); // One round is under way: it is everybody's.
   if (!any || info_.state == session_state::dead || info_.state == session_state::starting
       || !closing_.empty())
-    return close(to, "closed");
+    return close(to, closed_by_);
   awaiting_commits_.push_back(to);
   committed_ = 0;
   commit_error_ = {};
@@ -145,7 +145,7 @@ void session_core::end_commits() {
     why.detail = "the session is closed, but its volumes were not all written back: " + why.detail;
   for (const auto& to : std::exchange(awaiting_commits_, {}))
     to.deliver(why.code == errc::none ? result<done>{done{}} : result<done>{why});
-  close(reply<done>{}, "closed");
+  close(reply<done>{}, closed_by_);
 }
 
 } // namespace vivarium

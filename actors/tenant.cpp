@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/tenant.hpp"
 
+#include "actors/administration.hpp"
 #include "actors/handlers.hpp"
 #include "proto/ids.hpp"
 #include "sandbox/priority.hpp"
@@ -87,6 +88,8 @@ result<environment_ref> tenant_core::find_environment(const std::string& name) c
 result<tenant_core::live_session*> tenant_core::open(session_request wish, bool one_shot) {
   if (draining_)
     return error{errc::unavailable, "the daemon is stopping and takes no new sessions"};
+  if (!wish.replaces && plan_.drained())
+    return administration::drained_error();
   auto env = wish.environment.empty() ? std::string{"default"} : wish.environment;
   auto where = find_environment(env);
   if (!where)
@@ -514,6 +517,20 @@ tenant_actor::behavior_type tenant(tenant_actor::stateful_pointer<tenant_actor_s
       [self](atom::ended, const session_info& info) { self->state.core->on_ended(info); },
       [self](atom::ended, const execution_ptr& what) { self->state.core->on_large(what); },
       [self](atom::tick) { self->state.core->on_tick(); },
+      [self](atom::list, const overview_part& what,
+             const reply<std::vector<session_overview>>& to) {
+        self->state.core->overview(what, to);
+      },
+      [self](atom::list, const overview_part& what,
+             const reply<std::vector<execution_overview>>& to) {
+        self->state.core->overview(what, to);
+      },
+      [self](atom::cancel, const std::string& id, stop_mode how, const reply<bool>& to) {
+        self->state.core->stop(id, how, to);
+      },
+      [self](atom::close, const std::string& session, stop_mode how, const reply<done>& to) {
+        self->state.core->end_session(session, how, to);
+      },
       [self](atom::drain, clock_type::time_point deadline, std::function<void()>& then) {
         self->state.core->drain(deadline, std::move(then));
       },

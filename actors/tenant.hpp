@@ -57,6 +57,8 @@ struct tenant_plan {
   std::function<void(const session_info&)> session_ended;
   /// Another tenant, for what only that one keeps.
   std::function<caf::actor(const std::string&)> other;
+  /// Whether new sessions are refused for now.
+  std::function<bool()> drained;
 };
 
 // A tenant is where every look-up happens, so that nothing of another tenant can be found. It knows
@@ -98,6 +100,12 @@ public:
   void list_namespaces(const std::string& session, const reply<std::vector<namespace_info>>& to);
   void memory(const std::string& session, const reply<worker_memory>& to);
   void release_owner(std::uint64_t owner);
+
+  // For administrators, tenant_overview.cpp.
+  void overview(const overview_part& what, const reply<std::vector<session_overview>>& to) const;
+  void overview(const overview_part& what, const reply<std::vector<execution_overview>>& to) const;
+  void stop(const std::string& id, stop_mode how, const reply<bool>& to);
+  void end_session(const std::string& session, stop_mode how, const reply<done>& to);
 
   void on_ended(const session_info& info);
   void on_down(const caf::actor_addr& who);

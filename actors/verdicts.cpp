@@ -157,9 +157,11 @@ std::string describe(const cause& why) {
   if (why.what == "cpu")
     return "an execution did not stop within the grace period after its CPU budget was used up";
   if (why.what == "cancelled")
-    return "an execution was cancelled and did not stop within the grace period";
+    return "an execution was cancelled and did not stop softly, or was not asked to";
   if (why.what == "closed")
     return "it was closed";
+  if (why.what == "administrator")
+    return "an administrator ended it";
   if (why.what == "init")
     return "its init script or settings failed";
   if (why.what == "disconnected")

@@ -43,7 +43,7 @@ class Daemon:
         self.log = open(self.home / "log", "wb")
         command = [*prefix, binaries / "vivariumd", "--config", self.home / "vivarium.toml",
                    "--listen", "127.0.0.1:0", "--listen", f"unix://{self.socket}",
-                   "--port-file", port_file]
+                   "--port-file", port_file, "--state-dir", self.home / "state" / "vivarium"]
         environment = dict(os.environ, XDG_STATE_HOME=str(self.home / "state"),
                            XDG_RUNTIME_DIR=str(self.home))
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log,

@@ -18,6 +18,7 @@ namespace {
 
 constexpr const char* usual_config = "/etc/vivarium/vivarium.toml";
 constexpr std::chrono::milliseconds ready_poll{5};
+constexpr std::chrono::seconds pulse{1};
 
 } // namespace
 
@@ -26,6 +27,7 @@ result<config> load(const options& chosen) {
   auto path = chosen.config;
   if (path.empty() && ::access(usual_config, F_OK) == 0)
     path = usual_config;
+  out.file = path;
   config_problems problems;
   if (!path.empty())
     problems = load_config(out, path);
@@ -50,6 +52,8 @@ result<config> load(const options& chosen) {
   if (auto state = state_directory(); out.core.store.path.empty() && !state.empty())
     out.core.store.path = state + "/store.db";
   auto beside = program_directory();
+  if (!chosen.state_dir.empty())
+    out.core.state_dir = chosen.state_dir;
   if (out.core.state_dir.empty())
     out.core.state_dir = state_directory();
   out.builds.state = out.core.state_dir;
@@ -79,10 +83,13 @@ std::vector<std::string> application::addresses(status& why) const {
 status application::open_listeners() {
   std::shared_ptr<boost::asio::ssl::context> tls;
   if (!config_.tls.certificate.empty()) {
-    auto loaded = load_tls(config_.tls);
-    if (!loaded)
-      return std::move(loaded).why();
-    tls = *std::move(loaded);
+    certificates_ = std::make_unique<certificates>(
+        config_.tls, journal_, upkeep_, [this, &tls](const certificates::context& fresh) {
+          tls = fresh;
+          server_->serve_with(fresh);
+        });
+    if (auto ok = certificates_->replace(config_.tls); !ok)
+      return ok;
   }
   status found = done{};
   auto all = addresses(found);
@@ -115,6 +122,8 @@ status application::open_doors() {
 
 status application::run() {
   sandbox::prefer_other_victims();
+  if (auto ok = lock_state(); !ok)
+    return ok;
   auto facts = sandbox::probe_host(config_.core.cgroup);
   for (const auto& fact : facts)
     meters_.layer_state(fact.name, fact.present);
@@ -146,13 +155,14 @@ status application::run() {
   environments_->open();
   if (config_.code_records)
     meters_.pass_records_to(journal_);
+  admin_ = std::make_unique<admin_desk>(*core_, *environments_, journal_, meters_, meters_.uses());
   server_ = std::make_unique<server>(
       reactor_, *core_, access_rules{config_.hosts, config_.origins, config_.auth.asked()}, *auth_,
-      config_.network, meters_, journal_, *environments_);
+      config_.network, meters_, journal_, *environments_, *admin_);
   ingress_ = std::make_unique<app_ingress>(*core_, *auth_, config_.core.app_domain);
   server_->add_route(*ingress_);
-  if (!config_.metrics)
-    server_->hide_metrics();
+  server_->show_metrics(config_.metrics);
+  meters_.show_also([this] { return upkeep_.text(); });
   files_ = std::make_unique<file_route>(
       *core_, wider(config_.core.limits, config_.core.limits_max)[limit::workspace]);
   server_->add_route(*files_);
@@ -162,6 +172,7 @@ status application::run() {
     for (const auto& name : server_->names())
       journal_.info("listening", {{"address", name}});
     announce_when_ready();
+    see_to_things();
   } else {
     outcome_ = std::move(ok);
     drain(); // What the actors have started must end in order.
@@ -170,11 +181,47 @@ status application::run() {
   server_.reset();
   files_.reset();
   ingress_.reset();
+  admin_.reset();
   environments_.reset();
   auth_.reset();
   core_.reset();
   broker_.reset();
   return std::move(outcome_);
+}
+
+// Before anything is touched that two daemons would both take for theirs.
+status application::lock_state() {
+  if (config_.core.state_dir.empty())
+    return done{};
+  auto taken = state_lock::take(config_.core.state_dir);
+  if (!taken && taken.why().code == errc::already_exists)
+    return std::move(taken).why();
+  if (taken) {
+    lock_ = *std::move(taken);
+    return done{};
+  }
+  // Much can be done without one, and what cannot says so.
+  journal_.warn("there is no state directory: no volumes are kept, no environments are built",
+                {{"detail", taken.why().detail}});
+  config_.core.state_dir.clear();
+  config_.builds.state.clear();
+  return done{};
+}
+
+void application::see_to_things() {
+  if (auto by = clock_.look(read_clocks())) {
+    upkeep_.clock_jumped(*by);
+    journal_.warn("the wall clock was set: times in this log jump, and keys and certificates may "
+                  "have expired or hold again; deadlines go by another clock",
+                  {{"seconds", static_cast<std::int64_t>(by->count())}});
+  }
+  if (certificates_)
+    certificates_->look();
+  pulse_.expires_after(pulse);
+  pulse_.async_wait([this](const boost::system::error_code& why) {
+    if (!why)
+      see_to_things();
+  });
 }
 
 result<std::unique_ptr<sandbox::cgroup_tree>> application::open_cgroups() {
@@ -253,7 +300,7 @@ void application::wait_for_signals() {
 
 void application::on_signal(int number) {
   if (number == SIGHUP) {
-    reload();
+    (void)reload();
   } else if (draining_) {
     journal_.warn("second signal: ending at once");
     ::_exit(1);
@@ -263,24 +310,11 @@ void application::on_signal(int number) {
   wait_for_signals();
 }
 
-void application::reload() {
-  book_.reopen();
-  auto fresh = load(options_);
-  meters_.audit(audit_event::config_reloaded, {}, {{"outcome", fresh ? "ok" : "refused"}});
-  if (!fresh) {
-    journal_.error("the configuration was not reloaded", {{"detail", fresh.why().detail}});
-    return;
-  }
-  journal_.set_level(fresh->level);
-  core_->retune(std::move(fresh->core.tenants), fresh->core.max_sessions);
-  server_->recheck();
-  journal_.info("log level and tenants were reloaded; other changes take a restart");
-}
-
 void application::drain() {
   draining_ = true;
   journal_.info("draining");
   notify_manager("STOPPING=1");
+  admin_->stopping();
   server_->begin_drain();
   core_->drain(clock_type::now() + config_.drain_timeout, [this] {
     server_->finish([this] {

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "daemon/admin_desk.hpp"
 #include "daemon/app_ingress.hpp"
+#include "daemon/certificates.hpp"
 #include "daemon/config.hpp"
 #include "daemon/environment_desk.hpp"
+#include "daemon/metrics_upkeep.hpp"
 #include "daemon/options.hpp"
+#include "daemon/reload.hpp"
 #include "daemon/server.hpp"
+#include "daemon/state_lock.hpp"
+#include "daemon/wall_clock.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -13,6 +19,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace vivarium {
@@ -33,8 +40,11 @@ public:
 
   /// Serves until it is told to stop. Returns why it could not.
   [[nodiscard]] status run();
+  /// See `reload_function`; what came of it is in the log, too.
+  result<reload_report> reload();
 
 private:
+  status lock_state();
   status open_doors();
   status open_listeners();
   /// Null when there are none and none are asked for.
@@ -44,7 +54,8 @@ private:
   void say_alive(std::chrono::microseconds every);
   void wait_for_signals();
   void on_signal(int number);
-  void reload();
+  result<reload_report> take_over();
+  void see_to_things();
   void drain();
 
   options options_;
@@ -52,17 +63,23 @@ private:
   log journal_;
   audit_log book_;
   metrics meters_{book_};
+  upkeep_metrics upkeep_;
+  std::optional<state_lock> lock_;
+  clock_watch clock_{read_clocks()};
   boost::asio::io_context reactor_{1};
   std::unique_ptr<http_broker> broker_;
   std::unique_ptr<service> core_;
   std::unique_ptr<environment_desk> environments_;
+  std::unique_ptr<admin_desk> admin_;
   std::unique_ptr<authenticator> auth_;
   std::unique_ptr<file_route> files_;
   std::unique_ptr<app_ingress> ingress_;
   std::unique_ptr<server> server_;
+  std::unique_ptr<certificates> certificates_; // null where there is no TLS
   boost::asio::signal_set signals_{reactor_};
   boost::asio::steady_timer poll_{reactor_};
   boost::asio::steady_timer watchdog_{reactor_};
+  boost::asio::steady_timer pulse_{reactor_};
   status outcome_ = done{};
   bool draining_ = false;
 };

@@ -21,6 +21,7 @@ constexpr allowance allowed(audit_event what) {
     case audit_event::key_refused: return {10, 50};
     case audit_event::circuit_opened:
     case audit_event::circuit_closed:
+    case audit_event::admin_refused:
     case audit_event::call_denied:
     case audit_event::quota_refused: return {5, 20};
     case audit_event::egress_allowed:

@@ -240,7 +240,8 @@ config::config() {
   core.tenants.try_emplace(local_tenant);
 }
 
-config_problems parse_config(config& into, std::string_view text, std::string_view name) {
+config_problems parse_config(config& into, std::string_view text, std::string_view name,
+                             config_scope scope) {
   config_problems problems;
   if (!bridge::is_utf8(text)) {
     problems.lines.push_back(std::string{name} + ": the file is not valid UTF-8");
@@ -269,7 +270,8 @@ config_problems parse_config(config& into, std::string_view text, std::string_vi
                              + ": " + std::string{why.description()});
     return problems;
   }
-  table_reader root{&parsed.table(), "", name, problems};
+  config_notes notes{name, problems, into.values, scope};
+  table_reader root{&parsed.table(), "", "", notes};
   read_server(root.below("server"), into);
   read_tls(root.below("tls"), into);
   read_sandbox(root.below("sandbox"), into);

@@ -28,6 +28,7 @@ void take_file(table_reader& in, std::string_view key, std::string& into) {
   if (!file || text.str().size() > static_cast<std::size_t>(4 * mib))
     in.complain(key, "\"" + path + "\" cannot be read");
   into = text.str();
+  in.note_content(key, into);
 }
 
 void read_databases(table_reader in, config& into) {

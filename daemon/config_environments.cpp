@@ -57,6 +57,7 @@ std::string take_file(table_reader& in, std::string_view key) {
   std::string text{std::istreambuf_iterator<char>{file}, {}};
   if (path.front() != '/' || !file || text.empty())
     in.complain(key, "must be the absolute path of a file that can be read");
+  in.note_content(key, text);
   return text;
 }
 

@@ -19,7 +19,7 @@ void read_certificates(table_reader in, config& into) {
   if (in.raw() == nullptr)
     return;
   for (const auto& [key, node] : *in.raw()) {
-    auto one = in.below(key.str());
+    auto one = in.named(key.str());
     certificate_rule rule;
     one.take("subject", rule.subject);
     one.take("name", rule.name);
@@ -153,7 +153,7 @@ void read_timeouts(table_reader in, config& into) {
     return;
   for (const auto& [key, node] : *in.raw()) {
     std::string name{key.str()};
-    auto one = in.below(name);
+    auto one = in.named(name);
     if (name == "default")
       in.complain(name, "is limits.timeout");
     auto& profile = into.core.timeout_profiles[name];

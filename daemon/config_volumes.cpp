@@ -23,6 +23,7 @@ void read_keys(table_reader& in, s3_volume& into) {
   if (!std::getline(file, into.access_key) || !std::getline(file, into.secret_key)
       || into.access_key.empty() || into.secret_key.empty())
     in.complain("keys_file", "needs two lines: the access key and the secret key");
+  in.note_content("keys_file", into.access_key + "\n" + into.secret_key);
 }
 
 bool is_plain(std::string_view text) {

@@ -5,6 +5,7 @@
 #include "proto/ids.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <unistd.h>
@@ -270,6 +271,33 @@ std::vector<environment_info> environment_desk::list(const environment_asker& wh
     all.push_back(std::move(info));
   }
   return all;
+}
+
+overview_page<std::pair<std::string, environment_info>>
+environment_desk::list_all(const overview_part& what) const {
+  std::set<place> all;
+  for (const auto& [name, plain] : configured_)
+    all.insert({std::string{}, name});
+  for (const auto& [which, one] : entries_)
+    all.insert(which);
+  overview_page<std::pair<std::string, environment_info>> out;
+  place after{what.after_tenant, what.after_key};
+  for (auto at = all.upper_bound(after); at != all.end(); ++at) {
+    if (out.entries.size() == what.most) {
+      out.more = true;
+      break;
+    }
+    const auto& [owner, name] = *at;
+    out.after_tenant = owner;
+    out.after_key = name;
+    auto info = get({owner, true}, name);
+    if (!info)
+      continue;
+    info->facts.lock.clear();
+    info->facts.packages.clear();
+    out.entries.emplace_back(owner, *std::move(info));
+  }
+  return out;
 }
 
 void environment_desk::verify(const environment_asker& who, verify_request what,

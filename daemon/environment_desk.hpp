@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/overview.hpp"
 #include "actors/service.hpp"
 #include "daemon/environment_build.hpp"
 #include "daemon/environment_store.hpp"
@@ -51,6 +52,9 @@ public:
   [[nodiscard]] result<environment_info> get(const environment_asker& who,
                                              const std::string& name) const;
   [[nodiscard]] std::vector<environment_info> list(const environment_asker& who) const;
+  /// Those of the configuration and of all tenants, by owner and name, without packages and locks.
+  [[nodiscard]] overview_page<std::pair<std::string, environment_info>>
+  list_all(const overview_part& what) const;
   void verify(const environment_asker& who, verify_request what,
               reply<environment_verification> to);
   [[nodiscard]] status remove(const environment_asker& who, const std::string& name);

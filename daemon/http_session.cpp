@@ -187,13 +187,15 @@ void http_session::serve() {
     serve_metrics();
   } else if (path == "/healthz") {
     respond(200, "text/plain; charset=utf-8", "ok\n");
-  } else if (at_.calls.core.ready() && !at_.draining) {
+  } else if (at_.calls.core.ready() && !at_.draining && !at_.calls.core.drained()) {
     std::string text = "ok\n";
     for (const auto& [name, trouble] : at_.calls.core.environment_troubles())
       text.append("environment '" + name + "' cannot start: ").append(trouble).append("\n");
     respond(200, "text/plain; charset=utf-8", text);
   } else {
-    auto why = at_.draining ? "draining" : at_.calls.core.trouble();
+    auto why = at_.draining               ? std::string{"draining"}
+               : at_.calls.core.drained() ? std::string{"drained by an administrator"}
+                                          : at_.calls.core.trouble();
     respond(503, "text/plain; charset=utf-8", (why.empty() ? "starting" : why) + "\n");
   }
 }
@@ -275,6 +277,7 @@ void http_session::begin_call(const connect::request& asked) {
                          now_.request_id,
                          asked.message,
                          now_.who.what == role::admin};
+  question.key = now_.who.key.id;
   auto call = rpc::begin(at_.calls, question, shared_from_this(), tag);
   if (tag != tag_ || connection_ == nullptr)
     return; // The outcome has been told already.

@@ -35,6 +35,12 @@ public:
 
   /// Begins to accept; `each` gets every connection.
   void start(accepted each, failed none);
+  /// Connections that are accepted from now on have these certificates; those that are there keep
+  /// theirs. Nothing to a listener without TLS.
+  void serve_with(std::shared_ptr<boost::asio::ssl::context> tls) {
+    if (tls_)
+      tls_ = std::move(tls);
+  }
   void stop();
 
   /// The address with the port that was really bound.

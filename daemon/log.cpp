@@ -17,6 +17,16 @@
 
 namespace vivarium {
 
+std::string_view name_of(log_level level) noexcept {
+  switch (level) {
+    case log_level::debug: return "debug";
+    case log_level::info: return "info";
+    case log_level::warn: return "warn";
+    case log_level::error: return "error";
+  }
+  return "";
+}
+
 void append_quoted(std::string& out, std::string_view text) {
   std::string clean;
   bridge::append_utf8_lossy(clean, text);
@@ -162,6 +172,7 @@ log::~log() {
 }
 
 void log::set_level(log_level level) {
+  level_ = level;
   own_->set_level(spdlog_level(level));
   spdlog::default_logger()->set_level(spdlog_level(level));
 }

@@ -17,6 +17,7 @@ class logger;
 namespace vivarium {
 
 enum class log_level : std::uint8_t { debug, info, warn, error };
+[[nodiscard]] std::string_view name_of(log_level level) noexcept;
 enum class log_format : std::uint8_t { json, text };
 
 /// The daemon's log: one JSON object per line on stderr, with `ts`, `level`, `msg` and the fields
@@ -38,6 +39,7 @@ public:
   ~log();
 
   void set_level(log_level level);
+  [[nodiscard]] log_level level() const noexcept { return level_; }
   [[nodiscard]] bool enabled(log_level level) const noexcept;
 
   void debug(std::string_view message, fields with = {}) { write(log_level::debug, message, with); }
@@ -49,6 +51,7 @@ private:
   void write(log_level level, std::string_view message, fields with);
 
   log_format format_;
+  log_level level_ = log_level::info;
   std::shared_ptr<spdlog::logger> own_;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/application.hpp"
+#include "daemon/config_keys.hpp"
 #include "daemon/doctor.hpp"
 #include "daemon/keys_command.hpp"
 #include "daemon/lifecycle.hpp"
@@ -23,6 +24,12 @@ int act(const vivarium::options& chosen) {
     for (auto& one : vivarium::shipped_environments())
       facts.push_back(std::move(one));
     return vivarium::print_facts(std::cout, facts, form) ? ok : failure;
+  }
+  if (chosen.what == vivarium::options::action::reference) {
+    auto made = vivarium::make_config_reference();
+    std::cout << made.json;
+    std::cerr << made.trouble;
+    return made.trouble.empty() ? ok : failure;
   }
   auto config = vivarium::load(chosen);
   if (!config) {

@@ -258,6 +258,7 @@ void metrics::count_failures_of(const authenticator& auth) {
 void metrics::execution_ended(const std::string& tenant, const std::string& environment,
                               const std::string& outcome, const std::string& cause,
                               const usage& used) {
+  uses_.add(tenant, outcome != "ok", used.cpu);
   auto& f = *families_;
   auto& to = f.execution_cache.find({tenant, environment, outcome, cause}, [&] {
     prometheus::Labels who{{"tenant", tenant}, {"environment", environment}};
@@ -578,7 +579,12 @@ std::function<std::string()> metrics::reading() {
   f.max_fds.Set(static_cast<double>(own.max_fds));
   f.started.Set(own.start_time);
   raise(f.cpu, own.cpu_seconds);
-  return [&registry = f.registry] { return metrics_text(registry.Collect()); };
+  std::string more;
+  for (const auto& part : parts_)
+    more += part();
+  return [&registry = f.registry, more = std::move(more)] {
+    return metrics_text(registry.Collect()) + more;
+  };
 }
 
 } // namespace vivarium

@@ -8,6 +8,7 @@
 #include "daemon/http_request.hpp"
 #include "daemon/log.hpp"
 #include "daemon/rpc.hpp"
+#include "daemon/use_ledger.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -15,6 +16,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace vivarium {
 
@@ -109,6 +112,12 @@ public:
   // Of the sandbox.
   void layer_state(const std::string& layer, bool present);
 
+  /// Has /metrics show what `part` returns, in the same format, behind its own. It is called on the
+  /// reactor's thread.
+  void show_also(std::function<std::string()> part) { parts_.push_back(std::move(part)); }
+  /// What executions came to, by tenant.
+  [[nodiscard]] const use_ledger& uses() const noexcept { return uses_; }
+
   /// Returns what makes the text format 0.0.4 of everything, with the process's own figures read
   /// now. That may run on another thread, since it takes long where there is much to show; this has
   /// to outlive it.
@@ -122,6 +131,8 @@ private:
   const authenticator* auth_ = nullptr;
   log* records_ = nullptr;
   traffic bytes_;
+  std::vector<std::function<std::string()>> parts_;
+  use_ledger uses_;
 };
 
 } // namespace vivarium

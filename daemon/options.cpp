@@ -41,13 +41,17 @@ parsed_options parse_options(int argc, char** argv) {
   auto& chosen = out.chosen;
   bool check = false;
   bool attack = false;
+  bool reference = false;
   CLI::App app{"Vivarium: runs untrusted Python in sandboxed worker processes", "vivariumd"};
   app.set_version_flag("--version", std::string{version});
   app.add_option("--config", chosen.config, "TOML file (default: /etc/vivarium/vivarium.toml)");
   app.add_option("--listen", chosen.listen,
                  "host:port, https://host:port or unix:///path; may be repeated");
   app.add_option("--port-file", chosen.port_file, "write the first TCP port there once ready");
+  app.add_option("--state-dir", chosen.state_dir, "where to keep what outlives the daemon");
   app.add_flag("--check", check, "check the configuration and exit");
+  app.add_flag("--print-config-reference", reference,
+               "print what is known of each key of the configuration, as JSON");
   auto* doctor = app.add_subcommand("doctor", "show which sandbox layers this machine offers");
   doctor->fallthrough(); // So that --config may stand behind it.
   doctor->add_flag("--attack", attack, "attack a sandbox of its own; 0 when all of it held");
@@ -61,6 +65,8 @@ parsed_options parse_options(int argc, char** argv) {
   }
   if (check)
     chosen.what = options::action::check;
+  if (reference)
+    chosen.what = options::action::reference;
   if (doctor->parsed())
     chosen.what = attack ? options::action::attack : options::action::doctor;
   if (keys->parsed())

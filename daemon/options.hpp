@@ -21,12 +21,13 @@ struct keys_request {
 
 /// The command line.
 struct options {
-  enum class action { serve, check, doctor, attack, keys };
+  enum class action { serve, check, doctor, attack, keys, reference };
   action what = action::serve;
   std::string config; ///< Empty: the usual place, if there is a file.
   std::vector<std::string> listen;
   std::string port_file;
-  bool json = false; ///< Of the doctor.
+  std::string state_dir; ///< Empty: what the configuration says.
+  bool json = false;     ///< Of the doctor.
   keys_request keys;
 };
 

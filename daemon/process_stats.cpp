@@ -66,7 +66,9 @@ process_stats read_process_stats() {
   rusage used{};
   if (getrusage(RUSAGE_SELF, &used) == 0)
     out.cpu_seconds = seconds_of(used.ru_utime) + seconds_of(used.ru_stime);
-  out.start_time = start_time();
+  // Once: the wall clock may be set, and a start that moves looks like a restart.
+  static const double started = start_time();
+  out.start_time = started;
   return out;
 }
 

@@ -50,6 +50,19 @@ std::shared_ptr<basic_call> begin_any(const context& with, const question& asked
     case method::list_environments:
     case method::verify_environment:
     case method::remove_environment: return begin_environment(with, asked, std::move(who), tag);
+    case method::get_status:
+    case method::list_tenants:
+    case method::list_all_sessions:
+    case method::list_all_executions:
+    case method::list_worker_pools:
+    case method::list_all_pools:
+    case method::list_all_environments:
+    case method::drain:
+    case method::undrain:
+    case method::stop_execution:
+    case method::end_session:
+    case method::recycle_environment:
+    case method::set_log_level: return begin_admin(with, asked, std::move(who), tag);
     default: return begin_simple(with, asked, std::move(who), tag);
   }
 }

@@ -17,8 +17,9 @@
 /// request and answered with an encoded response; Connect and the WebSocket only differ in how they
 /// wrap the two.
 namespace vivarium {
+class admin_desk;
 class environment_desk;
-}
+} // namespace vivarium
 
 namespace vivarium::rpc {
 
@@ -84,6 +85,19 @@ enum class method : std::uint8_t {
   handle,
   handle_stream,
   invoke,
+  get_status,
+  list_tenants,
+  list_all_sessions,
+  list_all_executions,
+  list_worker_pools,
+  list_all_pools,
+  list_all_environments,
+  drain,
+  undrain,
+  stop_execution,
+  end_session,
+  recycle_environment,
+  set_log_level,
 };
 
 /// What is known of a method.
@@ -98,7 +112,7 @@ struct method_info {
   bool safe;                   ///< Has no side effects: Connect allows GET.
 };
 
-inline constexpr std::size_t method_count = 61;
+inline constexpr std::size_t method_count = 74;
 [[nodiscard]] const method_info& info_of(method id) noexcept;
 /// Each returns nothing when there is no such method.
 [[nodiscard]] const method_info* find_by_path(std::string_view path) noexcept;
@@ -159,6 +173,7 @@ struct context {
   boost::asio::any_io_executor executor;
   side_thread& aside;
   environment_desk* environments = nullptr; ///< Null in tests that have none.
+  admin_desk* admin = nullptr;              ///< Likewise.
 };
 
 /// What a client asks.
@@ -173,6 +188,7 @@ struct question {
   connection_scope* scope = nullptr;        ///< Absent over plain HTTP.
   const wire::defaults* defaults = nullptr; ///< What the connection has set, if anything.
   std::uint64_t credit = 0;                 ///< Of a stream; 0 where the protocol knows none.
+  std::string_view key = {};                ///< Id of the asker's key, for the audit log.
 };
 
 /// Requests that hold no more than some names are refused from here on; no honest one comes near.

@@ -149,6 +149,9 @@ std::shared_ptr<basic_call> begin_operation(const context& with, const question&
 /// Files and volumes.
 std::shared_ptr<basic_call> begin_file(const context& with, const question& asked,
                                        std::shared_ptr<asker> who, std::uint64_t tag);
+/// What only administrators may; refuses all others.
+std::shared_ptr<basic_call> begin_admin(const context& with, const question& asked,
+                                        std::shared_ptr<asker> who, std::uint64_t tag);
 /// Everything that is one question to the service and one answer.
 std::shared_ptr<basic_call> begin_simple(const context& with, const question& asked,
                                          std::shared_ptr<asker> who, std::uint64_t tag);

@@ -17,6 +17,7 @@ namespace {
 #define VOLUME "/vivarium.v1.VolumeService/"
 #define ENVIRONMENT "/vivarium.v1.EnvironmentService/"
 #define STORE "/vivarium.v1.StoreService/"
+#define ADMIN "/vivarium.v1.AdminService/"
 constexpr std::array<method_info, method_count> methods{{
     {method::eval, "eval", EXECUTION "Eval", "eval", 2, 2, false, false},
     {method::start, "start", EXECUTION "Start", "start", 3, 3, false, false},
@@ -104,6 +105,28 @@ constexpr std::array<method_info, method_count> methods{{
     {method::handle_stream, "handle_stream", APP "HandleStream", "handleStream", 265, 265, true,
      false},
     {method::invoke, "invoke", APP "Invoke", "invoke", 266, 266, false, false},
+    {method::get_status, "get_status", ADMIN "GetStatus", "getStatus", 280, 280, false, true},
+    {method::list_tenants, "list_tenants", ADMIN "ListTenants", "listTenants", 281, 281, false,
+     true},
+    {method::list_all_sessions, "list_all_sessions", ADMIN "ListAllSessions", "listAllSessions",
+     282, 282, false, true},
+    {method::list_all_executions, "list_all_executions", ADMIN "ListAllExecutions",
+     "listAllExecutions", 283, 283, false, true},
+    {method::list_worker_pools, "list_worker_pools", ADMIN "ListWorkerPools", "listWorkerPools",
+     284, 284, false, true},
+    {method::list_all_pools, "list_all_pools", ADMIN "ListAllPools", "listAllPools", 285, 285,
+     false, true},
+    {method::list_all_environments, "list_all_environments", ADMIN "ListAllEnvironments",
+     "listAllEnvironments", 286, 286, false, true},
+    {method::drain, "drain", ADMIN "Drain", "drain", 287, 287, false, false},
+    {method::undrain, "undrain", ADMIN "Undrain", "undrain", 288, 288, false, false},
+    {method::stop_execution, "stop_execution", ADMIN "StopExecution", "stopExecution", 289, 289,
+     false, false},
+    {method::end_session, "end_session", ADMIN "EndSession", "endSession", 290, 290, false, false},
+    {method::recycle_environment, "recycle_environment", ADMIN "RecycleEnvironment",
+     "recycleEnvironment", 291, 291, false, false},
+    {method::set_log_level, "set_log_level", ADMIN "SetLogLevel", "setLogLevel", 292, 292, false,
+     false},
 }};
 #undef EXECUTION
 #undef SESSION
@@ -114,6 +137,7 @@ constexpr std::array<method_info, method_count> methods{{
 #undef VOLUME
 #undef ENVIRONMENT
 #undef STORE
+#undef ADMIN
 #undef APP
 
 template <class Matches>

@@ -18,9 +18,10 @@ constexpr int sweeps_for_goodbye = 3;
 
 server::server(boost::asio::io_context& reactor, service& core, access_rules access,
                authenticator& auth, network_limits limits, metrics& meters, log& journal,
-               environment_desk& environments)
+               environment_desk& environments, admin_desk& admin)
     : reactor_{reactor}, endpoint_{side_thread{reactor.get_executor()},
-                                   {core, reactor.get_executor(), endpoint_.aside, &environments},
+                                   {core, reactor.get_executor(), endpoint_.aside, &environments,
+                                    &admin},
                                    std::move(access),
                                    auth,
                                    turns{reactor.get_executor()},
@@ -47,6 +48,11 @@ status server::listen(const listen_address& where, unsigned socket_mode,
     return std::move(opened).why();
   listeners_.push_back(*std::move(opened));
   return done{};
+}
+
+void server::serve_with(const std::shared_ptr<boost::asio::ssl::context>& tls) {
+  for (auto& l : listeners_)
+    l->serve_with(tls);
 }
 
 void server::start() {

@@ -20,11 +20,16 @@ namespace vivarium {
 class server final : public connection_keeper {
 public:
   server(boost::asio::io_context& reactor, service& core, access_rules access, authenticator& auth,
-         network_limits limits, metrics& meters, log& journal, environment_desk& environments);
+         network_limits limits, metrics& meters, log& journal, environment_desk& environments,
+         admin_desk& admin);
   ~server() override;
 
-  /// Takes /metrics away.
-  void hide_metrics() noexcept { endpoint_.show_metrics = false; }
+  /// Whether there is /metrics.
+  void show_metrics(bool whether) noexcept { endpoint_.show_metrics = whether; }
+  /// For requests that come from now on.
+  void answer_to(access_rules rules) { endpoint_.access = std::move(rules); }
+  /// Connections that are accepted from now on are served with these certificates.
+  void serve_with(const std::shared_ptr<boost::asio::ssl::context>& tls);
   /// Adds who takes requests from the API; it has to outlive the server. Before `start`.
   void add_route(streamed_route& route) { endpoint_.routes.push_back(&route); }
   /// Opens one more listener.

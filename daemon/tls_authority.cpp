@@ -19,8 +19,10 @@ namespace vivarium {
 namespace {
 
 constexpr std::size_t most_hosts = 1'000;
-constexpr long before = -24L * 3600; // Clocks differ.
-constexpr long after = 30L * 24 * 3600;
+// For ever: the key ends with the daemon, which may run for years, and neither its clock nor that
+// of a session has to be right, or to stay where it is, for a session to reach what it may.
+constexpr const char* before = "20000101000000Z";
+constexpr const char* after = "99991231235959Z";
 
 template <auto Free>
 struct freed {
@@ -59,8 +61,8 @@ certificate_ptr blank(EVP_PKEY* key, const std::string& subject, X509_NAME* issu
   RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial);
   if (!made || X509_set_version(made.get(), X509_VERSION_3) != 1
       || ASN1_INTEGER_set_uint64(X509_get_serialNumber(made.get()), serial >> 1) != 1
-      || X509_gmtime_adj(X509_getm_notBefore(made.get()), before) == nullptr
-      || X509_gmtime_adj(X509_getm_notAfter(made.get()), after) == nullptr
+      || ASN1_TIME_set_string_X509(X509_getm_notBefore(made.get()), before) != 1
+      || ASN1_TIME_set_string_X509(X509_getm_notAfter(made.get()), after) != 1
       || X509_set_pubkey(made.get(), key) != 1)
     return nullptr;
   // A common name has at most 64 characters; nobody reads it where there are alternative names.

@@ -167,10 +167,10 @@ result<std::shared_ptr<asio::ssl::context>> load_tls(const tls_settings& with) {
   if (!why)
     tls->use_certificate_chain_file(certificate, why);
   if (why)
-    return error{errc::invalid_argument, "tls.cert " + certificate + ": " + why.message()};
+    return error{errc::invalid_argument, "tls.cert: " + certificate + ": " + why.message()};
   tls->use_private_key_file(key, context::pem, why);
   if (why)
-    return error{errc::invalid_argument, "tls.key " + key + ": " + why.message()};
+    return error{errc::invalid_argument, "tls.key: " + key + ": " + why.message()};
   if (with.client_ca.empty())
     return tls;
   tls->load_verify_file(with.client_ca, why);
@@ -179,7 +179,7 @@ result<std::shared_ptr<asio::ssl::context>> load_tls(const tls_settings& with) {
                              | (with.client_required ? asio::ssl::verify_fail_if_no_peer_cert : 0),
                          why);
   if (why)
-    return error{errc::invalid_argument, "tls.client_ca " + with.client_ca + ": " + why.message()};
+    return error{errc::invalid_argument, "tls.client_ca: " + with.client_ca + ": " + why.message()};
   auto* native = tls->native_handle();
   ::SSL_CTX_set_client_CA_list(native, ::SSL_load_client_CA_file(with.client_ca.c_str()));
   // A resumed session would not show the certificate again, and might outlive it.

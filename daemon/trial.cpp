@@ -118,8 +118,9 @@ result<trial> trial::start(const config& as) {
 }
 
 status trial::spawn() {
-  std::vector<std::string> words{"vivariumd", "--config", folder_ + "/vivarium.toml", "--listen",
-                                 "unix://" + folder_ + "/s"};
+  std::vector<std::string> words{
+      "vivariumd",        "--config", folder_ + "/vivarium.toml", "--state-dir",
+      folder_ + "/state", "--listen", "unix://" + folder_ + "/s"};
   std::vector<char*> arguments;
   for (auto& word : words)
     arguments.push_back(word.data());

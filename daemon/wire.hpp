@@ -134,6 +134,31 @@ enum class message : std::uint8_t {
   get_app_response,
   list_apps_request,
   list_apps_response,
+  get_status_request,
+  get_status_response,
+  list_tenants_request,
+  list_tenants_response,
+  list_all_sessions_request,
+  list_all_sessions_response,
+  list_all_executions_request,
+  list_all_executions_response,
+  list_worker_pools_request,
+  list_worker_pools_response,
+  list_all_pools_request,
+  list_all_pools_response,
+  list_all_environments_request,
+  list_all_environments_response,
+  drain_request,
+  drain_response,
+  undrain_request,
+  stop_execution_request,
+  stop_execution_response,
+  end_session_request,
+  end_session_response,
+  recycle_environment_request,
+  recycle_environment_response,
+  set_log_level_request,
+  set_log_level_response,
   handle_request,
   handle_response,
   handle_stream_request,
@@ -313,6 +338,9 @@ struct answer_request {
 [[nodiscard]] result<std::string> encode_cancel(codec as, bool cancelled);
 [[nodiscard]] result<std::string> encode_list(codec as, const std::vector<execution_info>& all);
 [[nodiscard]] result<std::string> encode_compile(codec as, const compiled& what);
+/// A Session, a Pool, for messages that have one.
+[[nodiscard]] std::string bytes_of(const session_info& what);
+[[nodiscard]] std::string bytes_of(const session_pool_info& what);
 /// The answer of CreateSession or GetSession.
 [[nodiscard]] result<std::string> encode_session(message type, codec as, const session_info& what);
 [[nodiscard]] result<std::string> encode_sessions(codec as, const std::vector<session_info>& all);

@@ -103,7 +103,17 @@ result<environment_spec> settle(spec_parts& parts) {
   return std::move(parts.out);
 }
 
-std::string encode_info(const environment_info& what) {
+result<std::string> finish(codec as, message type, std::string binary) {
+  return as == codec::json ? to_json(type, binary) : result<std::string>{std::move(binary)};
+}
+
+status need_name(const std::string& name) {
+  return name.empty() ? status{wrong("`name` is required")} : status{done{}};
+}
+
+} // namespace
+
+std::string bytes_of(const environment_info& what) {
   std::string out;
   append_text(out, 1, what.name);
   append_text(out, 2, what.facts.id);
@@ -130,16 +140,6 @@ std::string encode_info(const environment_info& what) {
     append_bytes(out, 13, name);
   return out;
 }
-
-result<std::string> finish(codec as, message type, std::string binary) {
-  return as == codec::json ? to_json(type, binary) : result<std::string>{std::move(binary)};
-}
-
-status need_name(const std::string& name) {
-  return name.empty() ? status{wrong("`name` is required")} : status{done{}};
-}
-
-} // namespace
 
 result<environment_registration> decode_register_environment(codec as, std::string_view bytes) {
   environment_registration what;
@@ -216,14 +216,14 @@ result<verify_request> decode_verify_environment(codec as, std::string_view byte
 
 result<std::string> encode_environment(message type, codec as, const environment_info& what) {
   std::string out;
-  append_bytes(out, 1, encode_info(what));
+  append_bytes(out, 1, bytes_of(what));
   return finish(as, type, std::move(out));
 }
 
 result<std::string> encode_environments(codec as, const std::vector<environment_info>& all) {
   std::string out;
   for (const auto& one : all)
-    append_bytes(out, 1, encode_info(one));
+    append_bytes(out, 1, bytes_of(one));
   return finish(as, message::list_environments_response, std::move(out));
 }
 
@@ -235,7 +235,7 @@ result<std::string> encode_build_line(codec as, std::string_view line) {
 
 result<std::string> encode_built(codec as, const environment_info& what) {
   std::string out;
-  append_bytes(out, 2, encode_info(what));
+  append_bytes(out, 2, bytes_of(what));
   return finish(as, message::build_environment_response, std::move(out));
 }
 

@@ -19,6 +19,8 @@ namespace vivarium::wire {
                                                           std::string_view bytes);
 [[nodiscard]] result<verify_request> decode_verify_environment(codec as, std::string_view bytes);
 
+/// An Environment, for messages that have one.
+[[nodiscard]] std::string bytes_of(const environment_info& what);
 /// The responses of RegisterEnvironment and GetEnvironment.
 [[nodiscard]] result<std::string> encode_environment(message type, codec as,
                                                      const environment_info& what);

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "vivarium/v1/admin.pb.h"
 #include "vivarium/v1/app.pb.h"
 #include "vivarium/v1/connection.pb.h"
 #include "vivarium/v1/environment.pb.h"
@@ -139,6 +140,39 @@ const Message& prototype_of(message type) {
     case message::list_apps_request: return v1::ListAppsRequest::default_instance();
     case message::list_apps_response: return v1::ListAppsResponse::default_instance();
     case message::close_app_request: return v1::CloseAppRequest::default_instance();
+    case message::get_status_request: return v1::GetStatusRequest::default_instance();
+    case message::get_status_response: return v1::GetStatusResponse::default_instance();
+    case message::list_tenants_request: return v1::ListTenantsRequest::default_instance();
+    case message::list_tenants_response: return v1::ListTenantsResponse::default_instance();
+    case message::list_all_sessions_request: return v1::ListAllSessionsRequest::default_instance();
+    case message::list_all_sessions_response:
+      return v1::ListAllSessionsResponse::default_instance();
+    case message::list_all_executions_request:
+      return v1::ListAllExecutionsRequest::default_instance();
+    case message::list_all_executions_response:
+      return v1::ListAllExecutionsResponse::default_instance();
+    case message::list_worker_pools_request: return v1::ListWorkerPoolsRequest::default_instance();
+    case message::list_worker_pools_response:
+      return v1::ListWorkerPoolsResponse::default_instance();
+    case message::list_all_pools_request: return v1::ListAllPoolsRequest::default_instance();
+    case message::list_all_pools_response: return v1::ListAllPoolsResponse::default_instance();
+    case message::list_all_environments_request:
+      return v1::ListAllEnvironmentsRequest::default_instance();
+    case message::list_all_environments_response:
+      return v1::ListAllEnvironmentsResponse::default_instance();
+    case message::drain_request: return v1::DrainRequest::default_instance();
+    case message::drain_response: return v1::DrainResponse::default_instance();
+    case message::undrain_request: return v1::UndrainRequest::default_instance();
+    case message::stop_execution_request: return v1::StopExecutionRequest::default_instance();
+    case message::stop_execution_response: return v1::StopExecutionResponse::default_instance();
+    case message::end_session_request: return v1::EndSessionRequest::default_instance();
+    case message::end_session_response: return v1::EndSessionResponse::default_instance();
+    case message::recycle_environment_request:
+      return v1::RecycleEnvironmentRequest::default_instance();
+    case message::recycle_environment_response:
+      return v1::RecycleEnvironmentResponse::default_instance();
+    case message::set_log_level_request: return v1::SetLogLevelRequest::default_instance();
+    case message::set_log_level_response: return v1::SetLogLevelResponse::default_instance();
     case message::handle_request: return v1::HandleRequest::default_instance();
     case message::handle_response: return v1::HandleResponse::default_instance();
     case message::handle_stream_request: return v1::HandleStreamRequest::default_instance();

@@ -13,7 +13,22 @@ using protozero::pbf_reader;
 
 constexpr std::size_t most_route_entries = 100'000;
 
-std::string encode_info(const session_pool_info& what) {
+result<std::string> finish(codec as, message type, std::string binary) {
+  return as == codec::json ? to_json(type, binary) : result<std::string>{std::move(binary)};
+}
+
+// What a session of a pool cannot be told, because it is the pool's to say.
+status check_member(const session_request& what) {
+  if (!what.name.empty() || what.attach || what.start_async || what.owner != 0
+      || what.idle_timeout.count() != 0)
+    return wrong("`session` of a pool leaves `name`, `attach`, `start_async`, `lifetime` and "
+                 "`idle_timeout_ms` empty");
+  return done{};
+}
+
+} // namespace
+
+std::string bytes_of(const session_pool_info& what) {
   std::string out;
   append_text(out, 1, what.name);
   append_text(out, 2, what.environment);
@@ -29,21 +44,6 @@ std::string encode_info(const session_pool_info& what) {
   append_number(out, 12, what.shared ? 1 : 0);
   return out;
 }
-
-result<std::string> finish(codec as, message type, std::string binary) {
-  return as == codec::json ? to_json(type, binary) : result<std::string>{std::move(binary)};
-}
-
-// What a session of a pool cannot be told, because it is the pool's to say.
-status check_member(const session_request& what) {
-  if (!what.name.empty() || what.attach || what.start_async || what.owner != 0
-      || what.idle_timeout.count() != 0)
-    return wrong("`session` of a pool leaves `name`, `attach`, `start_async`, `lifetime` and "
-                 "`idle_timeout_ms` empty");
-  return done{};
-}
-
-} // namespace
 
 result<session_pool_plan> decode_create_pool(codec as, std::string_view bytes) {
   session_pool_plan what;
@@ -112,7 +112,7 @@ result<std::map<std::string, std::string>> decode_set_routes(codec as, std::stri
 
 result<std::string> encode_pool(codec as, const session_pool_info& what) {
   std::string out;
-  append_bytes(out, 1, encode_info(what));
+  append_bytes(out, 1, bytes_of(what));
   return finish(as, message::create_pool_response, std::move(out));
 }
 
@@ -120,7 +120,7 @@ result<std::string> encode_pools(codec as, const std::vector<session_pool_info>&
                                  const std::map<std::string, std::string>& routes) {
   std::string out;
   for (const auto& one : all)
-    append_bytes(out, 1, encode_info(one));
+    append_bytes(out, 1, bytes_of(one));
   for (const auto& [from, to] : routes) {
     std::string entry;
     append_text(entry, 1, from);

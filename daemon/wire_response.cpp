@@ -40,31 +40,6 @@ std::string encode_info(const namespace_info& what) {
   return out;
 }
 
-std::string encode_info(const session_info& what) {
-  std::string out;
-  append_text(out, 1, what.id);
-  append_text(out, 2, what.name);
-  append_text(out, 3, what.environment);
-  append_number(out, 4, static_cast<std::uint64_t>(what.state));
-  append_time(out, 5, what.created);
-  append_number(out, 6, what.executions);
-  append_text(out, 7, what.python_version);
-  if (what.cause)
-    append_bytes(out, 8, encode_cause(*what.cause));
-  for (const auto& tag : what.tags)
-    append_bytes(out, 9, tag);
-  append_usage(out, 10, what.used);
-  append_number(out, 11, what.namespaces);
-  append_text(out, 12, what.init_error);
-  append_number(out, 13, static_cast<std::uint64_t>(what.worker_pid));
-  append_limits(out, 14, what.limits);
-  append_text(out, 20, what.egress);
-  append_number(out, 21, static_cast<std::uint64_t>(what.processes) + 1);
-  for (const auto& one : what.volumes)
-    append_mount(out, 41, one);
-  return out;
-}
-
 std::string encode_info(const execution_info& what) {
   std::string out;
   append_text(out, 1, what.id);
@@ -155,6 +130,31 @@ std::string encode_event(codec as, const execution& source, const event& what, s
 
 } // namespace
 
+std::string bytes_of(const session_info& what) {
+  std::string out;
+  append_text(out, 1, what.id);
+  append_text(out, 2, what.name);
+  append_text(out, 3, what.environment);
+  append_number(out, 4, static_cast<std::uint64_t>(what.state));
+  append_time(out, 5, what.created);
+  append_number(out, 6, what.executions);
+  append_text(out, 7, what.python_version);
+  if (what.cause)
+    append_bytes(out, 8, encode_cause(*what.cause));
+  for (const auto& tag : what.tags)
+    append_bytes(out, 9, tag);
+  append_usage(out, 10, what.used);
+  append_number(out, 11, what.namespaces);
+  append_text(out, 12, what.init_error);
+  append_number(out, 13, static_cast<std::uint64_t>(what.worker_pid));
+  append_limits(out, 14, what.limits);
+  append_text(out, 20, what.egress);
+  append_number(out, 21, static_cast<std::uint64_t>(what.processes) + 1);
+  for (const auto& one : what.volumes)
+    append_mount(out, 41, one);
+  return out;
+}
+
 result<std::string> encode_eval(codec as, const execution& source) {
   auto format = format_of(as, source);
   std::string out;
@@ -230,14 +230,14 @@ result<std::string> encode_compile(codec as, const compiled& what) {
 
 result<std::string> encode_session(message type, codec as, const session_info& what) {
   std::string out;
-  append_bytes(out, 1, encode_info(what));
+  append_bytes(out, 1, bytes_of(what));
   return finish(as, type, std::move(out));
 }
 
 result<std::string> encode_sessions(codec as, const std::vector<session_info>& all) {
   std::string out;
   for (const auto& one : all)
-    append_bytes(out, 1, encode_info(one));
+    append_bytes(out, 1, bytes_of(one));
   return finish(as, message::list_sessions_response, std::move(out));
 }
 

@@ -234,7 +234,8 @@ void ws_session::begin(const wire::client_frame& frame, const rpc::method_info& 
                          who_.what == role::admin,
                          this,
                          defaults_ ? &*defaults_ : nullptr,
-                         request.credit};
+                         request.credit,
+                         who_.key.id};
   auto call = rpc::begin(at_.calls, question, shared_from_this(), id);
   if (!call)
     return;

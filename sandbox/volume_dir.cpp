@@ -10,7 +10,6 @@
 #include <utility>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -125,13 +124,6 @@ result<volume_dir> volume_dir::open(const std::string& state) {
   made.top_.reset(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!made.top_)
     return os_error("open", path, errno);
-  made.lock_.reset(
-      ::openat(made.top_.get(), ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!made.lock_)
-    return os_error("open", path + "/.lock", errno);
-  if (::flock(made.lock_.get(), LOCK_EX | LOCK_NB) != 0)
-    return error{errc::unavailable, "another daemon has the volumes in " + path
-                                        + ": give each a directory of its own (server.state_dir)"};
   return made;
 }
 

@@ -11,7 +11,6 @@
 
 // Volumes on the daemon's disk:
 //
-//   <state>/volumes/.lock                          no tenant can have that name
 //   <state>/volumes/<tenant>/<volume>/about         what is known of it, replaced by a rename
 //   <state>/volumes/<tenant>/<volume>/tree.<n>/     what is in it; `about` says which n counts
 //
@@ -30,8 +29,8 @@ struct volume_facts {
 /// The volumes of a daemon. One thread for each volume at a time; the caller sees to that. Blocks.
 class volume_dir {
 public:
-  /// Opens the directory, makes it when it is not there, and takes its lock: two daemons would
-  /// write over each other.
+  /// Opens the directory, makes it when it is not there. Two daemons would write over each other:
+  /// the state is the caller's alone.
   static result<volume_dir> open(const std::string& state);
 
   [[nodiscard]] std::vector<std::string> names(const std::string& tenant) const;
@@ -56,7 +55,6 @@ private:
                                             const std::string& volume) const;
 
   unique_fd top_;
-  unique_fd lock_;
 };
 
 /// Copies a directory of the daemon's own into one of a workspace, which is made.

@@ -17,7 +17,7 @@ TEST_CASE("every method of the schema is served, under its names and numbers", "
        {"vivarium.v1.ExecutionService", "vivarium.v1.SessionService", "vivarium.v1.HostService",
         "vivarium.v1.PoolService", "vivarium.v1.MessageService", "vivarium.v1.AppService",
         "vivarium.v1.StoreService", "vivarium.v1.FileService", "vivarium.v1.VolumeService",
-        "vivarium.v1.EnvironmentService"}) {
+        "vivarium.v1.EnvironmentService", "vivarium.v1.AdminService"}) {
     const auto* service = file->pool()->FindServiceByName(name);
     REQUIRE(service != nullptr);
     for (int i = 0; i < service->method_count(); ++i, ++found) {

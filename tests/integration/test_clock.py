@@ -88,6 +88,26 @@ class Jumps(unittest.TestCase):
         self.client.call("SessionService/CloseSession", {"session": idle})
         self.assertEqual(self.daemon.terminate(), 0)
 
+    def metrics(self, name):
+        """Returns {labels: value} of a metric."""
+        text = self.client.request("GET", "/metrics")[2].decode()
+        return {line.rsplit(" ", 1)[0].removeprefix(name): float(line.rsplit(" ", 1)[1])
+                for line in text.splitlines() if line.startswith(name)}
+
+    def test_it_is_told(self):
+        """Log and metric say that the clock was set, and the daemon has not started anew."""
+        started = self.metrics("process_start_time_seconds")
+        jumps = "vivarium_clock_jumps_total"
+        self.assertEqual(self.metrics(jumps), {'{cause="back"}': 0, '{cause="forward"}': 0})
+        self.jump(3 * HOUR)
+        waiting.wait_for(lambda: self.metrics(jumps)['{cause="forward"}'] == 1, "the jump forward")
+        self.jump(-2 * HOUR)
+        waiting.wait_for(lambda: self.metrics(jumps)['{cause="back"}'] == 1, "the jump back")
+        said = [json.loads(line)["seconds"] for line in self.daemon.log().splitlines()
+                if "the wall clock was set" in line]
+        self.assertEqual([round(seconds / HOUR, 1) for seconds in said], [3, -5])
+        self.assertEqual(self.metrics("process_start_time_seconds"), started)
+
     def test_dates_do(self):
         """A key expires by the wall clock, and is good again when that was put right."""
         key = self.daemon.keys("create", "--tenant", "a", "--expires", "1h")

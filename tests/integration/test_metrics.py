@@ -9,7 +9,7 @@ from vivarium_testing.case import DaemonCase
 from vivarium_testing.prometheus import Prometheus, need
 
 ALLOWED_LABELS = {"tenant", "environment", "outcome", "cause", "layer", "method", "le", "quantile",
-                  "version", "code"}
+                  "version", "code", "certificate"}
 
 
 class Metrics(DaemonCase):

@@ -98,7 +98,7 @@ class Dashboard(DaemonCase):
         known = set()
         for path in glob.glob(f"{ROOT}/daemon/metrics*.cpp"):
             with open(path, encoding="utf-8") as file:
-                known.update(re.findall(r'"((?:vivarium|process)_\w+)"', file.read()))
+                known |= set(re.findall(r'"((?:vivarium|process)_\w+)"', file.read()))
         with open(RULES, encoding="utf-8") as file:
             used = set(re.findall(r"(?<![:\w])((?:vivarium|process)_\w+)", file.read()))
         self.assertEqual({name for name in used

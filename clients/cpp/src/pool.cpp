@@ -9,6 +9,12 @@ inline namespace client_v1 {
 
 namespace {
 
+constexpr std::uint32_t message_window = 256;
+
+} // namespace
+
+namespace detail {
+
 pool_info decode(const v1::Pool& from) {
   pool_info out;
   out.name = from.name();
@@ -26,9 +32,7 @@ pool_info decode(const v1::Pool& from) {
   return out;
 }
 
-constexpr std::uint32_t message_window = 256;
-
-} // namespace
+} // namespace detail
 
 static_assert(static_cast<int>(affinity::strict_fail_fast) == v1::AFFINITY_STRICT_FAIL_FAST);
 
@@ -51,7 +55,7 @@ request<std::vector<pool_info>> client::prepare_pools() const {
   return {{core_, std::move(frame)}, [](detail::reply& answer) {
             std::vector<pool_info> out;
             for (const auto& each : answer.frame.list_pools().pools())
-              out.push_back(decode(each));
+              out.push_back(detail::decode(each));
             return out;
           }};
 }

@@ -116,6 +116,8 @@ struct daemon_fixture::state {
                                      "127.0.0.1:0",
                                      "--listen",
                                      "unix://" + directory + "/vivarium.sock"};
+    if (how.config.find("state_dir") == std::string::npos)
+      command.insert(command.end(), {"--state-dir", directory + "/state/vivarium"});
     command.insert(command.end(), how.arguments.begin(), how.arguments.end());
     const detail::descriptor watch{::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
     if (::inotify_add_watch(watch.get(), directory.c_str(), IN_MOVED_TO) < 0)

@@ -53,6 +53,7 @@ void encode(const task::call& from, const place& at, v1::CallRequest& to);
 [[nodiscard]] stop_cause decode(const v1::Cause& from);
 [[nodiscard]] usage decode(const v1::Usage& from);
 [[nodiscard]] environment_info decode(const v1::Environment& from);
+[[nodiscard]] pool_info decode(const v1::Pool& from);
 /// The verdict of an answer to eval, call and the like.
 template <class Response>
 [[nodiscard]] verdict verdict_of(Response& from, std::shared_ptr<core> on) {

@@ -7,6 +7,7 @@
 //     auto session = client.session();
 //     int n = session.eval_as<int>("x * y", {{"x", 6}, {"y", 7}});
 
+#include <vivarium/admin.hpp>
 #include <vivarium/connection.hpp>
 #include <vivarium/convert.hpp>
 #include <vivarium/error.hpp>

@@ -25,6 +25,8 @@ struct compiled {
   std::shared_ptr<const exception_info> error;
 };
 
+class admin;
+
 /// One connection to a daemon. Any thread may use it, many at once: requests are told apart and
 /// overlap. When the connection breaks, every request under way and every later one fails with
 /// `connection_error`; make another client then. Sessions, streams and refs may outlive it.
@@ -144,6 +146,8 @@ public:
   /// HostService in host.proto says. Throws `invalid_argument_error` for a name that is there
   /// twice, without a callable, or that the daemon does not take, and `connection_error`.
   [[nodiscard]] serving serve(host_functions functions, serve_options how = {}) const;
+  /// What operators see and do; include <vivarium/admin.hpp> for it.
+  [[nodiscard]] class admin admin() const;
   /// Whether the daemon has said that it is about to stop.
   [[nodiscard]] bool draining() const noexcept;
   /// Whether requests can still be made.
