@@ -67,40 +67,41 @@ void allowance::retune(const tenant_settings& may, std::size_t max_sessions) {
     gate_.emplace(per_second_, burst_);
 }
 
-status allowance::requests(clock::time_point now, std::size_t count) {
+status allowance::requests(clock::time_point now, std::size_t count, std::string_view request_id) {
   asked_ += count;
   if (!gate_ || gate_->enter(now, count))
     return done{};
   auto wait = std::chrono::ceil<std::chrono::milliseconds>(gate_->wait(now, count));
-  return refuse(quota::requests, burst_ - gate_->free(now), per_second_, std::max(wait, 1ms));
+  return refuse(quota::requests, burst_ - gate_->free(now), per_second_, std::max(wait, 1ms),
+                request_id);
 }
 
-result<quota_hold> allowance::execution() {
-  return take(quota::executions, 1);
+result<quota_hold> allowance::execution(std::string_view request_id) {
+  return take(quota::executions, 1, request_id);
 }
-result<quota_hold> allowance::connection() {
-  return take(quota::connections, 1);
+result<quota_hold> allowance::connection(std::string_view request_id) {
+  return take(quota::connections, 1, request_id);
 }
-result<quota_hold> allowance::session() {
-  return take(quota::sessions, 1);
+result<quota_hold> allowance::session(std::string_view request_id) {
+  return take(quota::sessions, 1, request_id);
 }
-result<quota_hold> allowance::memory(std::uint64_t bytes) {
-  return take(quota::memory, bytes);
+result<quota_hold> allowance::memory(std::uint64_t bytes, std::string_view request_id) {
+  return take(quota::memory, bytes, request_id);
 }
 
-result<quota_hold> allowance::take(quota which, std::uint64_t amount) {
+result<quota_hold> allowance::take(quota which, std::uint64_t amount, std::string_view request_id) {
   auto most = most_[index(which)];
   const auto& used = used_of(which);
   if (most > 0 && (amount > most || *used > most - amount))
-    return refuse(which, *used, most, usual_wait);
+    return refuse(which, *used, most, usual_wait, request_id);
   return quota_hold{used, amount};
 }
 
 error allowance::refuse(quota which, std::uint64_t current, std::uint64_t maximum,
-                        std::chrono::milliseconds retry_after) {
+                        std::chrono::milliseconds retry_after, std::string_view request_id) {
   auto name = name_of(which);
   watch_.quota_refused(tenant_, name);
-  watch_.audit(audit_event::quota_refused, {tenant_},
+  watch_.audit(audit_event::quota_refused, {tenant_, {}, request_id},
                {{"quota", name},
                 {"current", static_cast<std::int64_t>(current)},
                 {"maximum", static_cast<std::int64_t>(maximum)}});

@@ -32,13 +32,15 @@ public:
   /// Takes other figures; what is in use beyond them is left alone.
   void retune(const tenant_settings& may, std::size_t max_sessions);
 
-  /// So many requests, or items of a batch, have come.
-  [[nodiscard]] status requests(clock::time_point now, std::size_t count = 1);
+  /// So many requests, or items of a batch, have come. `request_id`, here and below: of the one
+  /// that is refused, for the audit log.
+  [[nodiscard]] status requests(clock::time_point now, std::size_t count = 1,
+                                std::string_view request_id = {});
   /// One more of what is given back when the hold ends.
-  [[nodiscard]] result<quota_hold> execution();
-  [[nodiscard]] result<quota_hold> connection();
-  [[nodiscard]] result<quota_hold> session();
-  [[nodiscard]] result<quota_hold> memory(std::uint64_t bytes);
+  [[nodiscard]] result<quota_hold> execution(std::string_view request_id = {});
+  [[nodiscard]] result<quota_hold> connection(std::string_view request_id = {});
+  [[nodiscard]] result<quota_hold> session(std::string_view request_id = {});
+  [[nodiscard]] result<quota_hold> memory(std::uint64_t bytes, std::string_view request_id = {});
 
   /// How many requests have come, ever.
   [[nodiscard]] std::uint64_t asked() const noexcept { return asked_; }
@@ -48,9 +50,9 @@ private:
   const std::shared_ptr<std::uint64_t>& used_of(quota which) const noexcept {
     return used_[static_cast<std::size_t>(which)];
   }
-  result<quota_hold> take(quota which, std::uint64_t amount);
+  result<quota_hold> take(quota which, std::uint64_t amount, std::string_view request_id);
   error refuse(quota which, std::uint64_t current, std::uint64_t maximum,
-               std::chrono::milliseconds retry_after);
+               std::chrono::milliseconds retry_after, std::string_view request_id);
 
   std::string tenant_;
   observer& watch_;

@@ -180,10 +180,13 @@ void app_registry::boot_worker(const std::string& id) {
     else if (owned) // It was given up meanwhile.
       around_.close_session(tenant, session->id);
   };
-  if (app.owns())
-    around_.create_session(app.info.tenant, app.plan.wish, reply<session_info>{made});
-  else
+  if (app.owns()) {
+    auto wish = app.plan.wish;
+    wish.trace = app.plan.trace.child();
+    around_.create_session(app.info.tenant, std::move(wish), reply<session_info>{made});
+  } else {
     around_.get_session(app.info.tenant, app.plan.session, reply<session_info>{made});
+  }
 }
 
 void app_registry::boot_in(const std::string& id, const std::string& session) {
@@ -198,6 +201,7 @@ void app_registry::boot_in(const std::string& id, const std::string& session) {
   order.operands = boot_operands(app.number, app.plan);
   order.timeout = app.plan.boot_timeout;
   order.request_id = app.plan.request_id;
+  order.trace = app.plan.trace.child();
   around_.submit(app.info.tenant, std::move(order),
                  reply<execution_ptr>{[this, id, session](result<execution_ptr> made) {
                    if (!made)
@@ -230,6 +234,7 @@ void app_registry::on_booted(const std::string& id, const std::string& session,
       < static_cast<std::ptrdiff_t>(app.plan.workers))
     return;
   app.first_boot = false;
+  app.plan.trace = {};
   app.info.trouble.clear();
   app.booted.give(app.info);
   end_if_drained(found->second);

@@ -86,10 +86,27 @@ const app_info* app_registry::find_host(const std::string& label) const {
   return found == hosts_.end() ? nullptr : find_id(found->second);
 }
 
-result<std::shared_ptr<app_exchange>> app_registry::ask(const std::string& id,
-                                                        bridge::app_request what,
-                                                        const std::string& request_id,
-                                                        std::function<void()> on_change) {
+namespace {
+
+// The daemon's word instead of the client's: what was malformed does not get any further, and a
+// state without a parent means nothing.
+void mark_headers(bridge::app_request& what, std::string_view request_id,
+                  std::string_view traceparent) {
+  std::erase_if(what.headers, [&](const auto& header) {
+    const auto& name = header.first;
+    return name == "x-request-id" || name == "traceparent"
+           || (name == "tracestate" && traceparent.empty());
+  });
+  what.headers.emplace_back("x-request-id", request_id);
+  if (!traceparent.empty())
+    what.headers.emplace_back("traceparent", traceparent);
+}
+
+} // namespace
+
+result<std::shared_ptr<app_exchange>>
+app_registry::ask(const std::string& id, bridge::app_request what, const std::string& request_id,
+                  const trace_place& trace, std::function<void()> on_change) {
   auto found = apps_.find(id);
   if (found == apps_.end() || found->second->closing)
     return no_such_app(id);
@@ -125,6 +142,8 @@ result<std::shared_ptr<app_exchange>> app_registry::ask(const std::string& id,
   if (request.size() > most_request_text)
     request.resize(most_request_text);
   what.app = app.number;
+  const auto traceparent = traceparent_of(trace.self);
+  mark_headers(what, request_id, traceparent);
   submission order;
   order.session = session;
   bridge::append_app_request(order.operands, what);
@@ -133,6 +152,7 @@ result<std::shared_ptr<app_exchange>> app_registry::ask(const std::string& id,
   if (what.kind == bridge::app_request::protocol::websocket)
     order.socket_timeout = around_.config.max_timeout;
   order.request_id = request_id;
+  order.trace = trace;
   auto submit = [this, id, tenant = info.tenant, session, request](submission&& order,
                                                                    const reply<execution_ptr>& to) {
     auto placed = [this, id, tenant, session, request, to](result<execution_ptr> made) {
@@ -198,7 +218,8 @@ void app_registry::on_ended(const std::string& id, const std::string& session,
   around_.watch.app_request_ended(app.info.tenant, outcome, what.end()->usage.wall);
   if (outcome == "ok" || outcome == "left")
     return;
-  note_failure(app, {what.id(), request, std::chrono::system_clock::now(), what.end()->content});
+  note_failure(app, {what.id(), request, std::chrono::system_clock::now(), what.end()->content},
+               what.request().request_id);
 }
 
 void app_registry::on_malformed(const std::string& id, const std::string& request,
@@ -208,15 +229,18 @@ void app_registry::on_malformed(const std::string& id, const std::string& reques
     return;
   auto& app = *found->second;
   around_.watch.app_request_ended(app.info.tenant, "malformed", microseconds{0});
-  note_failure(app, {what->id(), request, std::chrono::system_clock::now(),
-                     make_error(error_kind::value, why, "malformed_response")});
+  note_failure(app,
+               {what->id(), request, std::chrono::system_clock::now(),
+                make_error(error_kind::value, why, "malformed_response")},
+               what->request().request_id);
 }
 
-void app_registry::note_failure(entry& app, app_failure what) {
+void app_registry::note_failure(entry& app, app_failure what, const std::string& request_id) {
   ++app.info.failures;
   // The text of it is the tenant's; whoever may read it asks for the application.
-  spdlog::warn("application {} of tenant {} failed to answer: {} (execution {})", app.info.id,
-               app.info.tenant, name_of(kind_of_error(what.error)), what.execution);
+  spdlog::warn("application {} of tenant {} failed to answer: {} (execution {}, request {})",
+               app.info.id, app.info.tenant, name_of(kind_of_error(what.error)), what.execution,
+               request_id);
   app.info.recent.push_back(std::move(what));
   if (app.info.recent.size() > most_recent)
     app.info.recent.pop_front();

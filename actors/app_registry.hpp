@@ -60,11 +60,10 @@ public:
   [[nodiscard]] const app_info* find_host(const std::string& label) const;
 
   /// Asks an application, in the session that has the least to do. `what.app` is filled in. See
-  /// `app_exchange` for `on_change`.
-  [[nodiscard]] result<std::shared_ptr<app_exchange>> ask(const std::string& id,
-                                                          bridge::app_request what,
-                                                          const std::string& request_id,
-                                                          std::function<void()> on_change);
+  /// `app_exchange` for `on_change`. `trace`: of the execution.
+  [[nodiscard]] result<std::shared_ptr<app_exchange>>
+  ask(const std::string& id, bridge::app_request what, const std::string& request_id,
+      const trace_place& trace, std::function<void()> on_change);
 
   void on_session_ended(const session_info& info);
   /// Applications are shut down when the requests that they have are answered, and none is started
@@ -80,7 +79,7 @@ private:
     reply<app_info> booted;   ///< Who waits for the first of all of them.
     bool first_boot = true;
     bool closing = false;
-    bool shut = false; ///< It has been asked to shut down.
+    bool shut = false;             ///< It has been asked to shut down.
     std::set<std::string> running; ///< Executions of requests.
     std::deque<clock_type::time_point> restarts;
     clock_type::time_point recycle_after{}; ///< Sessions are not replaced because of age before.
@@ -115,7 +114,7 @@ private:
                 const execution& what);
   void on_malformed(const std::string& id, const std::string& request, const execution_ptr& what,
                     const std::string& why);
-  void note_failure(entry& app, app_failure what);
+  void note_failure(entry& app, app_failure what, const std::string& request_id);
   [[nodiscard]] static error no_such_app(const std::string& which);
 
   surroundings around_;

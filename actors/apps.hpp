@@ -34,6 +34,7 @@ struct app_plan {
   session_request wish; ///< which are like this.
   std::chrono::milliseconds boot_timeout{0};
   std::string request_id;
+  trace_place trace; ///< Of its boot; what is made for it later is of no request.
 };
 
 /// A request that an application failed to answer in order.

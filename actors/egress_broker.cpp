@@ -54,6 +54,7 @@ struct egress_broker::attempt {
 
   sandbox::connect_order order;
   std::string name; // What the worker asked for, for the record.
+  std::string request_id;
   std::vector<endpoint> candidates;
   std::optional<http_origin> visit; // Whose place the daemon takes.
   std::shared_ptr<visit_life> life; // Of that visit, until there is a connection to hold it.
@@ -86,19 +87,21 @@ status egress_broker::serve(const worker_ptr& by, bool may_fork) {
   return sandbox::write_hosts(by->host_pid(), by->listener_fd(), map_.hosts_file());
 }
 
-worker::fate egress_broker::connect(const sandbox::caught_call& call) {
+worker::fate egress_broker::connect(const sandbox::caught_call& call,
+                                    const std::string& request_id) {
   auto by = worker_.lock();
   if (!by)
     return worker::fate::turned_down;
   sandbox::connect_order order;
   if (int wrong = sandbox::read_connect(by->listener_fd(), call, likely_, order); wrong != 0) {
     sandbox::answer(by->listener_fd(), call, wrong);
-    report(wrong == EACCES ? egress_outcome::not_tcp : egress_outcome::malformed, {}, {});
+    report(wrong == EACCES ? egress_outcome::not_tcp : egress_outcome::malformed, {}, {},
+           request_id);
     return worker::fate::turned_down;
   }
   auto refuse = [&](egress_outcome how, const std::string& name) {
     sandbox::answer(by->listener_fd(), call, errno_for(how));
-    report(how, name, order.target.text());
+    report(how, name, order.target.text(), request_id);
     return worker::fate::turned_down;
   };
   auto found = map_.find(order.target);
@@ -110,6 +113,7 @@ worker::fate egress_broker::connect(const sandbox::caught_call& call) {
   }
   auto what = std::make_shared<attempt>(gate_.reactor, std::move(order));
   what->name = found->name;
+  what->request_id = request_id;
   what->ends = clock_type::now() + policy_.connect_timeout;
   attempts_.push_back(what);
   auto fixed = policy_.resolve.find(found->name);
@@ -180,7 +184,8 @@ void egress_broker::begin_visit(const attempt_ptr& what, const http_origin& orig
 }
 
 http_visit egress_broker::visit_of(const http_origin& origin,
-                                   const std::shared_ptr<visit_life>& life) {
+                                   const std::shared_ptr<visit_life>& life,
+                                   const std::string& request_id) {
   http_visit out;
   out.origin = origin;
   out.life = life;
@@ -191,11 +196,11 @@ http_visit egress_broker::visit_of(const http_origin& origin,
     connect_outbound(gate, {origin.host, origin.port, &policy},
                      clock_type::now() + policy.connect_timeout, std::move(then));
   };
-  out.report = [&watch = watch_, whom = whom_, policy = policy_name_,
+  out.report = [&watch = watch_, whom = whom_, policy = policy_name_, request_id,
                 server = origin.text()](std::string_view outcome, std::string_view method) {
     watch.http_brokered(whom.tenant, whom.environment, outcome);
     watch.audit(outcome == "allowed" ? audit_event::egress_allowed : audit_event::egress_refused,
-                {whom.tenant, whom.session},
+                {whom.tenant, whom.session, request_id},
                 {{"policy", policy}, {"outcome", outcome}, {"to", server}, {"method", method}});
   };
   return out;
@@ -235,7 +240,8 @@ void egress_broker::try_next(const attempt_ptr& what) {
       continue;
     if (what->visit) {
       what->life = std::make_shared<visit_life>();
-      gate_.http->expect(sandbox::local_port(socket.get()), visit_of(*what->visit, what->life));
+      gate_.http->expect(sandbox::local_port(socket.get()),
+                         visit_of(*what->visit, what->life, what->request_id));
     }
     auto how = sandbox::connect_outcome(socket.get());
     if (how == 0)
@@ -307,7 +313,7 @@ void egress_broker::finish(const attempt_ptr& what, egress_outcome how, int errn
   what->socket.close(ignored);
   auto address =
       what->next > 0 ? what->candidates[what->next - 1].text() : what->order.target.text();
-  report(how, what->name, address);
+  report(how, what->name, address, what->request_id);
   auto by = worker_.lock();
   if (by && how != egress_outcome::connected) // Otherwise it was answered with the socket.
     sandbox::answer(by->listener_fd(), what->order.call, errno_value);
@@ -378,11 +384,12 @@ void egress_broker::give_up_interrupted(const attempt_ptr& what, int errno_value
       });
 }
 
-void egress_broker::report(egress_outcome how, const std::string& to, const std::string& address) {
+void egress_broker::report(egress_outcome how, const std::string& to, const std::string& address,
+                           const std::string& request_id) {
   watch_.egress_ended(whom_.tenant, whom_.environment, std::string{name_of(how)});
   watch_.audit(
       how == egress_outcome::connected ? audit_event::egress_allowed : audit_event::egress_refused,
-      {whom_.tenant, whom_.session},
+      {whom_.tenant, whom_.session, request_id},
       {{"policy", policy_name_}, {"outcome", name_of(how)}, {"to", to}, {"address", address}});
   // What is made is bounded by its budget; what is refused a worker may try without end.
   auto now = clock_type::now();
@@ -392,8 +399,9 @@ void egress_broker::report(egress_outcome how, const std::string& to, const std:
     log_refused_after_ = now + refusal_log_interval;
   }
   // Names are the policy's, addresses are written by us: nothing of it is a tenant's text.
-  spdlog::info("egress of session {} of tenant {} by policy {}: {} {} {}", whom_.session,
-               whom_.tenant, policy_name_, name_of(how), to, address);
+  spdlog::info("egress of session {} of tenant {} by policy {}: {} {} {} (request {})",
+               whom_.session, whom_.tenant, policy_name_, name_of(how), to, address,
+               request_id.empty() ? "unknown" : request_id);
 }
 
 } // namespace vivarium

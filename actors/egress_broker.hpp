@@ -62,8 +62,9 @@ public:
   [[nodiscard]] result<std::string> speak_http(std::shared_ptr<const std::vector<http_rule>> rules);
   void on_spent(spent_function fn) { on_spent_ = std::move(fn); }
 
-  /// Answers a `connect` of the worker, at once or within `connect_timeout`.
-  worker::fate connect(const sandbox::caught_call& call);
+  /// Answers a `connect` of the worker, at once or within `connect_timeout`. `request_id`: of the
+  /// request whose code connects, as far as that is known, for the record.
+  worker::fate connect(const sandbox::caught_call& call, const std::string& request_id);
   /// The soft interrupt was sent: a call of the main thread that stands still returns with that
   /// errno, so that it is heard. Other threads do not hear it and go on waiting.
   void interrupt(int errno_value);
@@ -88,7 +89,8 @@ private:
 
   const http_rule* rule_for(const std::string& host, std::uint16_t port) const;
   void begin_visit(const attempt_ptr& what, const http_origin& origin);
-  http_visit visit_of(const http_origin& origin, const std::shared_ptr<visit_life>& life);
+  http_visit visit_of(const http_origin& origin, const std::shared_ptr<visit_life>& life,
+                      const std::string& request_id);
   void begin(const attempt_ptr& what, const std::vector<sandbox::ip_address>& found);
   void await(const attempt_ptr& what);
   void try_next(const attempt_ptr& what);
@@ -97,7 +99,8 @@ private:
   void established(const attempt_ptr& what, unique_fd socket);
   void finish(const attempt_ptr& what, egress_outcome how, int errno_value);
   void give_up_interrupted(const attempt_ptr& what, int errno_value, int looks_left);
-  void report(egress_outcome how, const std::string& to, const std::string& address);
+  void report(egress_outcome how, const std::string& to, const std::string& address,
+              const std::string& request_id);
   egress_outcome over_budget() const;
   void spent(egress_outcome how);
 

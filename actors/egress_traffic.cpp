@@ -67,7 +67,7 @@ void egress_broker::look_at_connections() {
     at = connections_.erase(at);
   }
   if (bytes_ >= policy_.bytes && !connections_.empty()) {
-    report(egress_outcome::byte_budget, {}, {});
+    report(egress_outcome::byte_budget, {}, {}, {});
     spent(egress_outcome::byte_budget);
     for (const auto& one : connections_)
       ::shutdown(one.socket.get(), SHUT_RDWR);

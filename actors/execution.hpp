@@ -8,6 +8,7 @@
 #include "actors/session_limits.hpp"
 #include "bridge/worker_protocol.hpp"
 #include "proto/error.hpp"
+#include "proto/trace_context.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -161,7 +162,8 @@ struct submission {
   std::chrono::milliseconds cpu_budget{0}; ///< 0: none.
   bool fail_if_busy = false;
   std::optional<on_disconnect> disconnect; ///< Absent: detach, or kill for a one-shot.
-  std::string request_id;                  ///< For the log.
+  std::string request_id;                  ///< For logs, and for the code to read.
+  trace_place trace;                       ///< Of the execution itself.
 };
 
 /// An execution: one id, one bounded event log, one verdict. Lives on the reactor thread: the

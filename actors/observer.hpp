@@ -4,6 +4,7 @@
 #include "actors/audit.hpp"
 #include "actors/circuit.hpp"
 #include "actors/execution.hpp"
+#include "actors/tracing.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -79,8 +80,9 @@ public:
   virtual void http_brokered(const std::string& tenant, const std::string& environment,
                              std::string_view outcome) = 0;
   /// Code logged a record: an encoded, validated vivarium.v1.LogRecord, which is the tenant's text.
+  /// `request_id`: of its execution; empty for code of none.
   virtual void code_logged(const std::string& tenant, const std::string& session,
-                           std::string_view record) = 0;
+                           std::string_view request_id, std::string_view record) = 0;
   /// A call of a session pool met that fate. `outcome`: "run", "busy", "full", "lost",
   /// "unavailable", "expired" or "cancelled".
   virtual void session_pool_call(const session_pool_label& pool, std::string_view outcome) = 0;
@@ -113,6 +115,9 @@ public:
                         std::string_view layer, std::string_view cause) = 0;
   /// A worker was asked whether it lives. `outcome`: "asked", "answered", "missed" or "ended".
   virtual void heartbeat(std::string_view outcome) = 0;
+  /// A piece of work of a request that is recorded is over. What it tells is for the operator's
+  /// collector: no code, no output, no secrets.
+  virtual void traced(const trace_place& at, const span_facts& what, audit_fields with) = 0;
   /// An actor ended unexpectedly and was restarted by its supervisor.
   virtual void actor_restarted(const std::string& kind) = 0;
 };

@@ -551,12 +551,13 @@ void service::retune(settings fresh) {
     }
 }
 
-status service::admit(const std::string& tenant, std::size_t count) {
-  return impl_->entry_of(tenant).quotas->requests(clock_type::now(), count);
+status service::admit(const std::string& tenant, std::size_t count, std::string_view request_id) {
+  return impl_->entry_of(tenant).quotas->requests(clock_type::now(), count, request_id);
 }
 
-result<quota_hold> service::admit_connection(const std::string& tenant) {
-  return impl_->entry_of(tenant).quotas->connection();
+result<quota_hold> service::admit_connection(const std::string& tenant,
+                                             std::string_view request_id) {
+  return impl_->entry_of(tenant).quotas->connection(request_id);
 }
 
 void service::keep_from_sessions(std::vector<sandbox::endpoint> listeners) {

@@ -100,6 +100,7 @@ struct session_request {
   determinism repeats;
   capability_request capabilities;
   std::string request_id;
+  trace_place trace;                                      ///< Of its start.
   std::vector<std::pair<std::string, std::string>> files; ///< Path and content.
   std::vector<volume_mount> volumes;
   bool replaces = false; ///< One that has ended: also while the daemon takes no new ones.
@@ -221,9 +222,11 @@ public:
   /// a tenant that is not there any more end as idle ones do.
   void retune(settings fresh);
   /// So many requests of the tenant have come; refuses when that is too many.
-  [[nodiscard]] status admit(const std::string& tenant, std::size_t count = 1);
+  [[nodiscard]] status admit(const std::string& tenant, std::size_t count = 1,
+                             std::string_view request_id = {});
   /// One more connection speaks for the tenant, for as long as the hold lives.
-  [[nodiscard]] result<quota_hold> admit_connection(const std::string& tenant);
+  [[nodiscard]] result<quota_hold> admit_connection(const std::string& tenant,
+                                                    std::string_view request_id = {});
 
   /// Submits source. The execution is returned as soon as it has an id and a place in a session;
   /// subscribe to it to see its events and its verdict.

@@ -62,6 +62,11 @@ session_core::in_flight* session_core::to_blame() noexcept {
   return parked_.size() == 1 ? &parked_.begin()->second : nullptr;
 }
 
+std::string session_core::blamed_request() {
+  auto* blamed = to_blame();
+  return blamed != nullptr ? blamed->what->request().request_id : std::string{};
+}
+
 worker::fate session_core::on_call(const sandbox::caught_call& call) {
   using sandbox::call_kind;
   auto kind = sandbox::kind_of(call);
@@ -70,9 +75,9 @@ worker::fate session_core::on_call(const sandbox::caught_call& call) {
     if (children && sandbox::connect_local(worker_->listener_fd(), call))
       return worker::fate::settled;
     if (egress_)
-      return egress_->connect(call);
+      return egress_->connect(call, blamed_request());
     watch_.egress_ended(tenant_, label_, std::string{name_of(egress_outcome::no_policy)});
-    watch_.audit(audit_event::egress_refused, {tenant_, info_.id},
+    watch_.audit(audit_event::egress_refused, {tenant_, info_.id, blamed_request()},
                  {{"outcome", name_of(egress_outcome::no_policy)}});
     return worker::fate::refused;
   }

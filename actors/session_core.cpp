@@ -231,6 +231,13 @@ void session_core::on_refused(const error& why) {
 void session_core::become_ready() {
   watch_.session_opened(tenant_, label_,
                         duration_cast<microseconds>(clock_type::now() - asked_for_worker_));
+  if (wish_.trace.recorded)
+    watch_.traced(wish_.trace,
+                  {.name = "session start", .from = asked_for_worker_, .to = clock_type::now()},
+                  {{"vivarium.tenant", tenant_},
+                   {"vivarium.environment", label_},
+                   {"vivarium.session.id", info_.id},
+                   {"vivarium.request.id", wish_.request_id}});
   opened_ = true;
   if (ports_.start)
     ports_.start->started();
@@ -325,14 +332,15 @@ void session_core::on_denied(const sandbox::denied_call& call) {
   else if (auto* flight = to_blame())
     flight->denied = cause{"denied", call.name, 0, 0, enforcer::kernel};
   watch_.call_denied(label_, call.name);
-  watch_.audit(audit_event::call_denied, {tenant_, info_.id}, {{"call", call.name}});
+  const auto request = blamed_request();
+  watch_.audit(audit_event::call_denied, {tenant_, info_.id, request}, {{"call", call.name}});
   // A worker chooses how often it is told off; the log must not be its to fill.
   auto now = clock_type::now();
   if (now < denial_log_after_)
     return;
   denial_log_after_ = now + denial_log_interval;
-  spdlog::warn("session {} of tenant {}: the sandbox refused the system call {}", info_.id, tenant_,
-               call.name);
+  spdlog::warn("session {} of tenant {}: the sandbox refused the system call {} (request {})",
+               info_.id, tenant_, call.name, request.empty() ? "unknown" : request);
 }
 
 void session_core::maybe_stop() {

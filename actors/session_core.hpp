@@ -208,6 +208,8 @@ private:
     bool blocking = false;                      // the worker's main thread waits for it
     bool mail = false;                          // for a message, and not for the application
     std::shared_ptr<void> capability = nullptr; // answered by the daemon; null: not so
+    std::string name = {};                      // of one that is recorded
+    trace_place trace = {};
   };
   using verdict_function = std::function<void(const verdict&)>;
 
@@ -239,6 +241,8 @@ private:
   void interrupt_connect(const in_flight& target);
   bool may_fork_now();
   in_flight* to_blame() noexcept;
+  /// Id of the request that it is for; empty when there is none.
+  std::string blamed_request();
 
   // session_specialise.cpp: a worker is given the limits of its session.
   void specialise();
@@ -351,6 +355,7 @@ private:
   void use_capability(const bridge::host_call& message, open_call call,
                       std::chrono::milliseconds timeout);
   void answer_call(std::uint64_t number, const open_call& call, const function_answer& with);
+  void trace_call(const open_call& call, std::string_view trouble);
   void drop_call(const open_call& call);
   void drop_calls();
   void check_calls(clock_type::time_point now);
@@ -370,7 +375,7 @@ private:
 
   // session_notes.cpp: what its code tells beside output.
   bool handle_note(std::string_view body);
-  void log_record(std::string_view content);
+  void log_record(std::string_view request_id, std::string_view content);
 
   static std::uint64_t most_output_of(const in_flight& flight);
   std::optional<verdict> verdict_from(const in_flight& flight, const bridge::finished& message);

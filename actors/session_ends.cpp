@@ -191,6 +191,7 @@ void session_core::observe_end(const execution& what, const verdict& how) {
   watch_.execution_ended(tenant, label_, outcome, how.cause ? how.cause->what : "", how.usage);
   if (what.request().detached && how.outcome == verdict::kind::error)
     watch_.detached_failed(tenant, label_, outcome);
+  trace_execution(watch_, tenant, label_, what, how);
 }
 
 void session_core::lose_flight(in_flight& flight, bool front, const cause& why,

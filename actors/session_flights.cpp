@@ -82,6 +82,7 @@ void session_core::send(const execution_ptr& what, clock_type::time_point now) {
     what->within = 0; // The main thread is free for it, or will be.
   const auto& request = what->request();
   auto deadline = what->submitted() + request.timeout;
+  const auto traceparent = traceparent_of(request.trace.self);
   bridge::evaluate order{
       .execution = what->number,
       .source = request.source,
@@ -100,6 +101,8 @@ void session_core::send(const execution_ptr& what, clock_type::time_point now) {
       .stream_credit = request.stream_credit,
       .host = request.connection,
       .within = what->within,
+      .request_id = request.request_id,
+      .traceparent = traceparent,
   };
   if (auto ok = bridge::append_evaluate(worker_->outgoing(), order); !ok) {
     verdict how;

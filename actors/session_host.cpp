@@ -101,6 +101,10 @@ bool session_core::handle_host_call(std::string_view body) {
   if (flight != nullptr && !flight->what->request().internal)
     what.execution_id = flight->what->id();
   what.operands = message->operands;
+  if (flight != nullptr) {
+    what.request_id = flight->what->request().request_id;
+    what.trace = flight->what->request().trace.child();
+  }
   switchboard::caller who{tenant_, info_.id, info_.name,
                           flight != nullptr ? flight->what->request().connection : 0,
                           message->host};
@@ -126,7 +130,10 @@ void session_core::place_call(const bridge::host_call& message, switchboard::cal
                  .execution = message.execution,
                  .since = now,
                  .deadline = now + what.timeout,
-                 .blocking = message.blocking};
+                 .blocking = message.blocking,
+                 .trace = what.trace};
+  if (what.trace.recorded)
+    call.name = what.name;
   if (calls_.size() >= most_open_calls)
     return answer_call(message.call, call,
                        {outcome::limit, "more than " + std::to_string(most_open_calls)
@@ -162,6 +169,7 @@ void session_core::answer_call(std::uint64_t number, const open_call& call,
   if (!call.mail && !call.capability)
     watch_.host_called(tenant_, label_, name_of(with.kind),
                        duration_cast<microseconds>(clock_type::now() - call.since));
+  trace_call(call, with.kind == outcome::value ? "" : name_of(with.kind));
   if (!worker_)
     return;
   if (worker_->unsent() > hopeless_unsent)
@@ -173,6 +181,23 @@ void session_core::answer_call(std::uint64_t number, const open_call& call,
         worker_->outgoing(),
         {number, outcome::limit, "the answer is too large: " + ok.why().detail, 0});
   unflushed_ = true;
+}
+
+// A name that nobody offers is not told: code may have put anything there.
+void session_core::trace_call(const open_call& call, std::string_view trouble) {
+  if (!call.trace.recorded || call.mail)
+    return;
+  std::string_view name = trouble == "not_found" ? std::string_view{} : call.name;
+  watch_.traced(call.trace,
+                {.name = call.capability ? "capability" : "host call",
+                 .kind = span_kind::client,
+                 .from = call.since,
+                 .to = clock_type::now(),
+                 .trouble = trouble},
+                {{"rpc.system", "vivarium"},
+                 {"rpc.method", name},
+                 {"vivarium.tenant", tenant_},
+                 {"vivarium.session.id", info_.id}});
 }
 
 void session_core::on_answered(std::uint64_t number, const function_answer& with) {
@@ -207,6 +232,7 @@ void session_core::drop_call(const open_call& call) {
   ports_.drop_call(call.id);
   watch_.host_called(tenant_, label_, "dropped",
                      duration_cast<microseconds>(clock_type::now() - call.since));
+  trace_call(call, "dropped");
 }
 
 void session_core::drop_calls() {

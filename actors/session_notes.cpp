@@ -36,11 +36,12 @@ bool session_core::handle_note(std::string_view body) {
     flight->what->append(is_log ? event::kind::log : event::kind::progress,
                          std::string{message->content});
   if (is_log)
-    log_record(message->content);
+    log_record(flight != nullptr ? std::string_view{flight->what->request().request_id} : "",
+               message->content);
   return true;
 }
 
-void session_core::log_record(std::string_view content) {
+void session_core::log_record(std::string_view request_id, std::string_view content) {
   auto now = clock_type::now();
   if (now >= log_again_at_) {
     if (unlogged_ > 0)
@@ -54,7 +55,7 @@ void session_core::log_record(std::string_view content) {
     return;
   }
   ++logged_;
-  watch_.code_logged(tenant_, info_.id, content);
+  watch_.code_logged(tenant_, info_.id, request_id, content);
 }
 
 } // namespace vivarium

@@ -241,6 +241,7 @@ void session_pool_core::fail(const execution_ptr& what, errc code, error_kind ki
                          how.cause ? how.cause->what : "", how.usage);
   if (what->request().detached)
     watch_.detached_failed(party_of(*what), plan_.wish.environment, std::string{name_of(kind)});
+  trace_execution(watch_, party_of(*what), plan_.wish.environment, *what, how);
   what->finish(std::move(how));
 }
 

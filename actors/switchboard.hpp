@@ -4,6 +4,7 @@
 #include "actors/byte_charge.hpp"
 #include "bridge/worker_protocol.hpp"
 #include "proto/result.hpp"
+#include "proto/trace_context.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -24,6 +25,8 @@ struct function_call {
   std::string session_id;
   std::string execution_id; ///< Empty for code of no execution.
   std::string operands;     ///< Encoded, validated Value: a tuple of a tuple and a dict.
+  std::string request_id;   ///< Of the request that its execution was for; may be empty.
+  trace_place trace;        ///< Of the call itself.
   std::chrono::milliseconds timeout{0};
   byte_charge charge; ///< What it takes of the tenant's share, until nobody holds it.
 };

@@ -106,7 +106,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
     return std::move(pass).why();
   else if (*start)
     (*start)->holds(*std::move(pass));
-  auto place = plan_.quotas.session();
+  auto place = plan_.quotas.session(wish.request_id);
   if (!place)
     return std::move(place).why();
   const auto& usual = plan_.config.limits;
@@ -124,7 +124,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       may_have_processes(plan_.config, plan_.name, env, where->settings->processes, wish.processes);
   if (!processes)
     return processes.why();
-  auto memory = plan_.quotas.memory((*limits)[limit::memory]);
+  auto memory = plan_.quotas.memory((*limits)[limit::memory], wish.request_id);
   if (!memory)
     return std::move(memory).why();
   session_plan order;

@@ -87,6 +87,8 @@ result<tenant_core::live_session*> tenant_core::place(const submission& what) {
   session_request wish;
   wish.name = what.session;
   wish.environment = what.environment;
+  wish.request_id = what.request_id;
+  wish.trace = what.trace.sibling();
   if (what.limits)
     wish.limits = *what.limits;
   if (what.files)
@@ -161,7 +163,7 @@ void tenant_core::submit(submission&& what, const reply<execution_ptr>& to) {
                                         + std::to_string(bytes) + ": the maximum is "
                                         + std::to_string(plan_.config.queue_bytes)
                                         + " (limits.queue_bytes); try again when some have begun"});
-  auto slot = plan_.quotas.execution();
+  auto slot = plan_.quotas.execution(what.request_id);
   if (!slot)
     return to.refuse(slot.why());
   // What says in which kind of session it shall run is not sent elsewhere.

@@ -25,6 +25,8 @@ enum class evaluate_field : std::uint32_t {
   stream_credit,
   host,
   within,
+  request_id,
+  traceparent,
 };
 
 enum class pull_field : std::uint32_t { execution = 1, credit };

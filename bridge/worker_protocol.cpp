@@ -139,6 +139,8 @@ status append_evaluate(std::string& out, const evaluate& message) {
   put(out, f::stream_credit, message.stream_credit);
   put(out, f::host, message.host);
   put(out, f::within, message.within);
+  put(out, f::request_id, message.request_id);
+  put(out, f::traceparent, message.traceparent);
   return end_frame(out, start);
 }
 
@@ -257,7 +259,7 @@ status append_note(std::string& out, const note& message) {
 
 result<evaluate> decode_evaluate(std::string_view body) {
   using f = evaluate_field;
-  return decode<evaluate>(body, "evaluate", f::within, [](auto& in, evaluate& to) {
+  return decode<evaluate>(body, "evaluate", f::traceparent, [](auto& in, evaluate& to) {
     switch (in.field()) {
       case f::execution: to.execution = in.number(1, any64); break;
       case f::source: to.source = in.bytes(); break;
@@ -283,6 +285,8 @@ result<evaluate> decode_evaluate(std::string_view body) {
       case f::stream_credit: to.stream_credit = in.number(0, any64); break;
       case f::host: to.host = in.number(0, any64); break;
       case f::within: to.within = in.number(0, any64); break;
+      case f::request_id: to.request_id = in.bytes(); break;
+      case f::traceparent: to.traceparent = in.bytes(); break;
       default: in.reject();
     }
   });

@@ -16,7 +16,7 @@ namespace vivarium::bridge {
 // client as they are (a `Value`, an `ExecutionError`, a `Display` in the encoding of vivarium.v1)
 // are returned as encoded bytes, to be checked by `bridge/validate.hpp`.
 
-inline constexpr std::uint32_t worker_protocol_version = 2;
+inline constexpr std::uint32_t worker_protocol_version = 3;
 
 /// What is to be done. The operands are a Value: of `execute` a dict of variables to bind, of the
 /// others a list, given here.
@@ -92,6 +92,8 @@ struct evaluate {
   /// Number of a call to the host that this is part of answering; 0: none. Where the main thread
   /// waits for that call, it runs this inside of the wait.
   std::uint64_t within = 0;
+  std::string_view request_id = {};  ///< For the code to read; may be empty.
+  std::string_view traceparent = {}; ///< W3C Trace Context, likewise.
 };
 
 /// A namespace that begins with what the init script left and is dropped with the execution.

@@ -126,25 +126,24 @@ status access_rules::check_origin(const http_request& request) const {
   return done{};
 }
 
-std::string request_id_of(const http_request& request) {
-  auto given = request.header("x-request-id");
+std::string_view harmless_id(std::string_view given) noexcept {
   // It goes into a header and into log lines: nothing but plain characters, and not many.
-  bool plain =
-      !given.empty() && given.size() <= 128 && std::all_of(given.begin(), given.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
-               || c == '-' || c == '_' || c == '.' || c == ':';
-      });
-  return plain ? std::string{given} : make_id(id_kind::request);
+  bool plain = given.size() <= 128 && std::all_of(given.begin(), given.end(), [](char c) {
+                 return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
+                        || c == '-' || c == '_' || c == '.' || c == ':';
+               });
+  return plain ? given : std::string_view{};
 }
 
-std::string_view traceparent_of(const http_request& request) {
-  auto text = request.header("traceparent");
-  if (text.size() != 55 || text[2] != '-' || text[35] != '-' || text[52] != '-')
-    return {};
-  bool hex = std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-';
-  });
-  return hex ? text : std::string_view{};
+std::string request_id_of(const http_request& request) {
+  auto given = harmless_id(request.header("x-request-id"));
+  return given.empty() ? make_id(id_kind::request) : std::string{given};
+}
+
+trace_context trace_context_of(const http_request& request) noexcept {
+  auto found = request.count("traceparent") == 1 ? parse_traceparent(request.header("traceparent"))
+                                                 : std::nullopt;
+  return found.value_or(trace_context{});
 }
 
 } // namespace vivarium

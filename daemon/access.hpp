@@ -3,6 +3,7 @@
 
 #include "daemon/http_request.hpp"
 #include "proto/result.hpp"
+#include "proto/trace_context.hpp"
 
 #include <string>
 #include <string_view>
@@ -39,7 +40,11 @@ private:
 /// Returns the request's id as the client gave it, when it is harmless, or a new one.
 [[nodiscard]] std::string request_id_of(const http_request& request);
 
-/// Returns the W3C trace context when it is well-formed, else nothing.
-[[nodiscard]] std::string_view traceparent_of(const http_request& request);
+/// Returns the same of an id that is named otherwise than in a header; empty when it is not
+/// harmless.
+[[nodiscard]] std::string_view harmless_id(std::string_view given) noexcept;
+
+/// Returns the W3C trace context when there is exactly one and it is well-formed, else none.
+[[nodiscard]] trace_context trace_context_of(const http_request& request) noexcept;
 
 } // namespace vivarium

@@ -84,10 +84,11 @@ void app_conversation::ask(bool more) {
       port          ? std::strtoul(std::string{host.substr(colon + 1)}.c_str(), nullptr, 10)
       : peer.secure ? 443
                     : 80);
-  auto asked = core_.apps().ask(app_, what, exchange_->request_id(), [weak = weak_from_this()] {
-    if (auto self = weak.lock())
-      self->changed();
-  });
+  auto asked = core_.apps().ask(app_, what, exchange_->request_id(), exchange_->trace().child(),
+                                [weak = weak_from_this()] {
+                                  if (auto self = weak.lock())
+                                    self->changed();
+                                });
   std::string{}.swap(body_);
   if (!asked) {
     fail(503, asked.why().detail);

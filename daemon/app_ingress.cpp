@@ -128,7 +128,7 @@ std::shared_ptr<streamed_handler> app_ingress::begin(std::shared_ptr<streamed_ex
   }
   auto room = tenant.empty() ? exchange->sit_with(app->tenant) : status{done{}};
   if (room)
-    room = core_.admit(app->tenant);
+    room = core_.admit(app->tenant, 1, exchange->request_id());
   if (!room) {
     exchange->fail(std::move(room).why());
     return made;

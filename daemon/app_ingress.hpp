@@ -18,6 +18,7 @@ public:
   /// `domain` may be empty: then there are no host names.
   app_ingress(service& core, authenticator& auth, std::string domain);
 
+  [[nodiscard]] std::string_view name() const noexcept override { return "/apps/{app}"; }
   [[nodiscard]] bool takes(const http_request& request) const override;
   [[nodiscard]] status check(const http_request& request, const access_rules& api) const override;
   [[nodiscard]] bool open_to_strangers(const http_request& request) const override;

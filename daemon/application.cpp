@@ -5,6 +5,8 @@
 #include "daemon/file_route.hpp"
 #include "daemon/http_broker.hpp"
 #include "daemon/lifecycle.hpp"
+#include "daemon/metrics_tracing.hpp"
+#include "daemon/span_exporter.hpp"
 #include "daemon/version.hpp"
 
 #include <csignal>
@@ -18,6 +20,8 @@ namespace {
 
 constexpr const char* usual_config = "/etc/vivarium/vivarium.toml";
 constexpr std::chrono::milliseconds ready_poll{5};
+// What is left of traces is sent in this time, or not at all.
+constexpr std::chrono::milliseconds last_spans{2'000};
 constexpr std::chrono::seconds pulse{1};
 
 } // namespace
@@ -36,6 +40,8 @@ result<config> load(const options& chosen) {
       problems.lines.push_back(ok.why().detail);
   if (!chosen.listen.empty())
     out.listen = chosen.listen;
+  if (!chosen.state_dir.empty() && chosen.state_dir.front() != '/')
+    problems.lines.emplace_back("--state-dir must be an absolute path");
   for (const auto& address : out.listen)
     if (address.starts_with("https://") && out.tls.certificate.empty())
       problems.lines.push_back("listen address \"" + address + "\" needs tls.cert and tls.key");
@@ -141,6 +147,13 @@ status application::run() {
     book_.write_to(*std::move(writer));
   }
   wait_for_signals();
+  meters_.trace_with(tracing_);
+  meters_.show_also([this] { return tracing_metrics(tracing_); });
+  if (config_.tracing.on()) {
+    exporter_ = std::make_unique<span_exporter>(reactor_, tracing_, config_.tracing, journal_);
+    exporter_->start();
+    journal_.info("traces are sent", {{"endpoint", config_.tracing.endpoint}});
+  }
   auto groups = open_cgroups();
   if (!groups)
     return groups.why();
@@ -158,7 +171,7 @@ status application::run() {
   admin_ = std::make_unique<admin_desk>(*core_, *environments_, journal_, meters_, meters_.uses());
   server_ = std::make_unique<server>(
       reactor_, *core_, access_rules{config_.hosts, config_.origins, config_.auth.asked()}, *auth_,
-      config_.network, meters_, journal_, *environments_, *admin_);
+      config_.network, meters_, journal_, tracing_, *environments_, *admin_);
   ingress_ = std::make_unique<app_ingress>(*core_, *auth_, config_.core.app_domain);
   server_->add_route(*ingress_);
   server_->show_metrics(config_.metrics);
@@ -186,6 +199,7 @@ status application::run() {
   auth_.reset();
   core_.reset();
   broker_.reset();
+  exporter_.reset();
   return std::move(outcome_);
 }
 
@@ -310,6 +324,11 @@ void application::on_signal(int number) {
   wait_for_signals();
 }
 
+void application::stop() {
+  journal_.info("stopped");
+  reactor_.stop();
+}
+
 void application::drain() {
   draining_ = true;
   journal_.info("draining");
@@ -318,8 +337,10 @@ void application::drain() {
   server_->begin_drain();
   core_->drain(clock_type::now() + config_.drain_timeout, [this] {
     server_->finish([this] {
-      journal_.info("stopped");
-      reactor_.stop();
+      if (exporter_)
+        exporter_->finish(last_spans, [this] { stop(); });
+      else
+        stop();
     });
   });
 }

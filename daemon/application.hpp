@@ -11,6 +11,7 @@
 #include "daemon/reload.hpp"
 #include "daemon/server.hpp"
 #include "daemon/state_lock.hpp"
+#include "daemon/tracer.hpp"
 #include "daemon/wall_clock.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -26,6 +27,7 @@ namespace vivarium {
 
 class file_route;
 class http_broker;
+class span_exporter;
 
 /// Returns the configuration that the command line asks for. `invalid_argument` with all problems.
 [[nodiscard]] result<config> load(const options& chosen);
@@ -57,16 +59,19 @@ private:
   result<reload_report> take_over();
   void see_to_things();
   void drain();
+  void stop();
 
   options options_;
   config config_;
   log journal_;
   audit_log book_;
   metrics meters_{book_};
+  tracer tracing_{config_.tracing};
   upkeep_metrics upkeep_;
   std::optional<state_lock> lock_;
   clock_watch clock_{read_clocks()};
   boost::asio::io_context reactor_{1};
+  std::unique_ptr<span_exporter> exporter_; // Null when nothing is traced.
   std::unique_ptr<http_broker> broker_;
   std::unique_ptr<service> core_;
   std::unique_ptr<environment_desk> environments_;

@@ -62,50 +62,53 @@ status authenticator::open(boost::asio::io_context& reactor, std::function<void(
   return done{};
 }
 
-error authenticator::refuse(auth_failure why, std::string_view tenant, std::string_view key) {
+error authenticator::refuse(auth_failure why, std::string_view request_id, std::string_view key) {
   ++failures_[static_cast<std::size_t>(why)];
-  book_.audit(audit_event::key_refused, {tenant}, {{"cause", name_of(why)}, {"key", key}});
+  book_.audit(audit_event::key_refused, {{}, {}, request_id},
+              {{"cause", name_of(why)}, {"key", key}});
   return {errc::unauthenticated,
           "this needs a valid API key: send it as \"Authorization: Bearer viv_...\""};
 }
 
-result<identity> authenticator::admit(identity who) {
+result<identity> authenticator::admit(identity who, std::string_view request_id) {
   // Only names of the configuration become tenants: they are labels, and each has its own state.
   if (!knows_(who.tenant))
-    return refuse(auth_failure::tenant, {}, who.key.id);
+    return refuse(auth_failure::tenant, request_id, who.key.id);
   return who;
 }
 
-result<identity> authenticator::by_key(const http_request& request) {
+result<identity> authenticator::by_key(const http_request& request, std::string_view request_id) {
   auto shown = bearer_of(request.header("authorization"));
   if (!keys_ || !shown || request.count("authorization") != 1)
-    return refuse(auth_failure::malformed);
+    return refuse(auth_failure::malformed, request_id);
   auto found = keys_->find(*shown);
   if (found.key == nullptr)
-    return refuse(failure_of(found.why), {}, found.grant.id);
-  return admit({found.key->tenant, found.key->what, std::move(found.grant)});
+    return refuse(failure_of(found.why), request_id, found.grant.id);
+  return admit({found.key->tenant, found.key->what, std::move(found.grant)}, request_id);
 }
 
-result<identity> authenticator::by_certificate(const peer_certificate& shown) {
+result<identity> authenticator::by_certificate(const peer_certificate& shown,
+                                               std::string_view request_id) {
   for (const auto& rule : with_.certificates) {
     bool fits = rule.name.empty() ? rule.subject == shown.subject
                                   : std::find(shown.names.begin(), shown.names.end(), rule.name)
                                         != shown.names.end();
     if (fits)
-      return admit({rule.tenant, rule.what, {}});
+      return admit({rule.tenant, rule.what, {}}, request_id);
   }
-  return refuse(auth_failure::certificate);
+  return refuse(auth_failure::certificate, request_id);
 }
 
-result<identity> authenticator::identify(const http_request& request, const peer& from) {
+result<identity> authenticator::identify(const http_request& request, const peer& from,
+                                         std::string_view request_id) {
   if (!asks())
     return identity{local_tenant, role::admin, {}};
   // Who shows a key means it, whatever else there is to show.
   if (request.count("authorization") > 0)
-    return by_key(request);
+    return by_key(request, request_id);
   if (from.certificate && !with_.certificates.empty())
-    return by_certificate(*from.certificate);
-  return refuse(auth_failure::missing);
+    return by_certificate(*from.certificate, request_id);
+  return refuse(auth_failure::missing, request_id);
 }
 
 bool authenticator::still(const identity& who) {

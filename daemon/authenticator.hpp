@@ -53,7 +53,8 @@ public:
                             std::function<void(const std::string&)> trouble);
 
   /// Every failure is the same `unauthenticated`, whatever the reason.
-  [[nodiscard]] result<identity> identify(const http_request& request, const peer& from);
+  [[nodiscard]] result<identity> identify(const http_request& request, const peer& from,
+                                          std::string_view request_id = {});
   /// Whether it still holds.
   [[nodiscard]] bool still(const identity& who);
   /// To be called now and then, see key_store::look.
@@ -69,10 +70,10 @@ public:
   }
 
 private:
-  result<identity> by_key(const http_request& request);
-  result<identity> by_certificate(const peer_certificate& shown);
-  error refuse(auth_failure why, std::string_view tenant = {}, std::string_view key = {});
-  result<identity> admit(identity who);
+  result<identity> by_key(const http_request& request, std::string_view request_id);
+  result<identity> by_certificate(const peer_certificate& shown, std::string_view request_id);
+  error refuse(auth_failure why, std::string_view request_id, std::string_view key = {});
+  result<identity> admit(identity who, std::string_view request_id);
 
   auth_settings with_;
   std::function<bool(const std::string&)> knows_;

@@ -9,7 +9,7 @@
 namespace vivarium {
 
 void log_code_record(log& into, std::string_view tenant, std::string_view session,
-                     std::string_view record) {
+                     std::string_view request_id, std::string_view record) {
   // Fields of LogRecord by number.
   enum : std::size_t {
     level = 1,
@@ -33,6 +33,7 @@ void log_code_record(log& into, std::string_view tenant, std::string_view sessio
   }
   log::fields with{{"tenant", tenant},
                    {"session", session},
+                   {"request_id", request_id},
                    {"logger", texts[logger]},
                    {"text", texts[message]},
                    {"file", texts[file]},

@@ -11,6 +11,6 @@ namespace vivarium {
 /// of the daemon's log. It is the tenant's own text: whoever configures the log says that it may be
 /// there.
 void log_code_record(log& into, std::string_view tenant, std::string_view session,
-                     std::string_view record);
+                     std::string_view request_id, std::string_view record);
 
 } // namespace vivarium

@@ -11,6 +11,7 @@
 #include "daemon/config_reader.hpp"
 #include "daemon/config_resilience.hpp"
 #include "daemon/config_tenants.hpp"
+#include "daemon/config_tracing.hpp"
 #include "daemon/config_volumes.hpp"
 
 #include <algorithm>
@@ -295,6 +296,7 @@ config_problems parse_config(config& into, std::string_view text, std::string_vi
   read_messages(root.below("messages"), into);
   read_log(root.below("log"), into);
   read_audit(root.below("audit"), into);
+  read_tracing(root.below("tracing"), into);
   auto meters = root.below("metrics");
   meters.take("enabled", into.metrics);
   meters.finish();

@@ -7,6 +7,7 @@
 #include "daemon/endpoint.hpp"
 #include "daemon/environment_types.hpp"
 #include "daemon/log.hpp"
+#include "daemon/tracing_settings.hpp"
 
 #include <chrono>
 #include <string>
@@ -37,7 +38,8 @@ struct config {
   bool code_records = false; ///< Whether what code logs goes to the log, too.
   std::string audit_file;    ///< Absolute path, "stderr", or empty for none.
   bool metrics = true;       ///< Whether /metrics is served.
-  config_values values;      ///< The same as text, of the keys that are in the file.
+  tracing_settings tracing;
+  config_values values; ///< The same as text, of the keys that are in the file.
 };
 
 /// What is wrong with a configuration: one line each, with file, line and path of the key.

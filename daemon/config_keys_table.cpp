@@ -231,6 +231,17 @@ constexpr std::array keys = std::to_array<config_key>({
     {"log.code_records", restart, "", "whether records that code hands to `vivarium.LoggingHandler` go to the daemon's log as well, at most 20 a second of each session"},
     {"metrics.enabled", now, "", "whether `/metrics` is served; from another machine it needs a key with the role `admin`"},
     {"audit.file", restart, "none", "an absolute path, or `\"stderr\"`"},
+
+    {"tracing.endpoint", restart, "none", "the collector, `http://HOST[:PORT][/PATH]` or `https://`; OTLP in JSON goes to `/v1/traces` below it; the usual port is 4318, of `https` 443. Without one nothing is recorded"},
+    {"tracing.sample", restart, "\"100%\"", "of requests without `traceparent`, `\"0%\"` to `\"100%\"` with up to four decimals, how many are recorded"},
+    {"tracing.service_name", restart, "", "`service.name` of all spans, 1 to 255 bytes"},
+    {"tracing.headers_file", restart, "none", "a file with headers for the collector, `Name: value`, one in a line", secret},
+    {"tracing.headers_env", restart, "none", "a variable of the daemon's environment that holds `name=value,name=value`"},
+    {"tracing.ca", restart, "none", "a file with certificates to check the collector with, beside the system's"},
+    {"tracing.queue", restart, "", "spans that may wait; what comes beyond is dropped"},
+    {"tracing.batch", restart, "", "spans sent at once"},
+    {"tracing.interval", restart, "", "how long spans wait for others"},
+    {"tracing.timeout", restart, "", "of an attempt to send"},
     // clang-format on
 });
 

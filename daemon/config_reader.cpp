@@ -106,6 +106,7 @@ void table_reader::note(std::string_view key, std::string_view type, std::string
   out.type = type;
   out.bounds = std::move(bounds);
   out.usual = row == nullptr || row->usual.empty() ? std::move(usual) : std::string{row->usual};
+  std::erase(out.usual, '`'); // Of Markdown, which a log is not.
   out.digest = std::hash<std::string>{}(value);
   // A value without a row is not known to be fit to be shown.
   out.shown = row == nullptr || row->secret ? "(hidden)" : std::move(value);

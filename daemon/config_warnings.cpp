@@ -43,6 +43,9 @@ std::vector<std::string> warnings(const config& of) {
       if (!of.core.environments.contains(environment))
         out.push_back("tenants." + name + ".environments: the configuration has no environment \""
                       + environment + "\": it is one that has to be registered");
+  if (!of.tls.certificate.empty())
+    if (auto loaded = load_tls(of.tls); !loaded)
+      out.push_back(loaded.why().detail);
   for (const auto& text : of.listen) {
     auto where = parse_address(text);
     if (where && where->what == listen_address::kind::tcp && !where->tcp.address().is_loopback())

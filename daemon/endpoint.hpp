@@ -8,6 +8,7 @@
 #include "daemon/log.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/rpc.hpp"
+#include "daemon/tracer.hpp"
 #include "daemon/turns.hpp"
 
 #include <chrono>
@@ -53,6 +54,7 @@ struct endpoint {
   network_limits limits;
   vivarium::metrics& meters;
   vivarium::log& journal;
+  tracer& tracing;
   std::string date; ///< For responses; renewed by the server's sweep.
   /// Who takes requests from the API; the first that does has it. Each outlives the server.
   std::vector<streamed_route*> routes;
@@ -62,7 +64,12 @@ struct endpoint {
 
 /// Writes the log line of an answered call: failures of ours as warnings, all else for debugging.
 void log_call(endpoint& at, carrier how, const rpc::method_info& what,
-              const std::string& request_id, const std::string& tenant,
-              std::string_view traceparent, const error* why, clock_type::duration took);
+              const std::string& request_id, const std::string& tenant, const trace_context& trace,
+              const error* why, clock_type::duration took);
+
+/// Tells the collector of an answered call, where it is recorded.
+void trace_call(endpoint& at, carrier how, const rpc::method_info& what,
+                const std::string& request_id, const std::string& tenant, const trace_place& trace,
+                const error* why, clock_type::time_point began);
 
 } // namespace vivarium

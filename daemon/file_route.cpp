@@ -374,7 +374,7 @@ bool file_route::takes(const http_request& request) const {
 std::shared_ptr<streamed_handler> file_route::begin(std::shared_ptr<streamed_exchange> exchange) {
   auto what = read_file_target(exchange->request().path());
   auto none = std::make_shared<nobody>(exchange);
-  if (auto ok = core_.admit(exchange->who().tenant); !ok) {
+  if (auto ok = core_.admit(exchange->who().tenant, 1, exchange->request_id()); !ok) {
     none->refuse(ok.why());
     return none;
   }

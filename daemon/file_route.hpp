@@ -19,6 +19,9 @@ public:
   /// `most` bytes of a file: what no session can hold anyway.
   file_route(service& core, std::uint64_t most) : core_{core}, most_{most} {}
 
+  [[nodiscard]] std::string_view name() const noexcept override {
+    return "/v1/sessions/{session}/files/{path}";
+  }
   [[nodiscard]] bool takes(const http_request& request) const override;
   [[nodiscard]] std::uint64_t most_body(const http_request&, const std::string&,
                                         const network_limits&) const override {

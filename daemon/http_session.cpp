@@ -5,6 +5,7 @@
 #include "daemon/ws_session.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace vivarium {
@@ -14,6 +15,13 @@ namespace {
 constexpr std::size_t large_body = 64u << 10;
 // A body that is taken in pieces needs no more room than one of them.
 constexpr std::size_t large_piece = 256u << 10;
+
+// Whoever asks may call a method anything; a collector is told of those that there are.
+std::string_view known_method(std::string_view given) noexcept {
+  constexpr std::array<std::string_view, 9> all{"GET",   "HEAD",    "POST",  "PUT",    "DELETE",
+                                                "PATCH", "OPTIONS", "TRACE", "CONNECT"};
+  return std::find(all.begin(), all.end(), given) != all.end() ? given : "_OTHER";
+}
 
 } // namespace
 
@@ -83,7 +91,7 @@ bool http_session::judge_head() {
   now_.http11 = request.http11;
   now_.keep_alive = request.keep_alive && !at_.draining;
   now_.request_id = request_id_of(request);
-  now_.traceparent = traceparent_of(request);
+  now_.trace = at_.tracing.enter(trace_context_of(request));
   for (auto* route : at_.routes)
     if (now_.route == nullptr && route->takes(request))
       now_.route = route;
@@ -125,7 +133,7 @@ bool http_session::let_in() {
     return true;
   if (admits_stranger())
     return true;
-  auto who = at_.auth.identify(request, connection_->other_side());
+  auto who = at_.auth.identify(request, connection_->other_side(), now_.request_id);
   if (!who) {
     reject(0, who.why());
     return false;
@@ -159,7 +167,7 @@ bool http_session::admits_stranger() const {
 status http_session::seat(const std::string& tenant) {
   if (seated_ == tenant)
     return done{};
-  auto room = at_.calls.core.admit_connection(tenant);
+  auto room = at_.calls.core.admit_connection(tenant, now_.request_id);
   if (!room)
     return std::move(room).why();
   room_ = *std::move(room);
@@ -278,6 +286,7 @@ void http_session::begin_call(const connect::request& asked) {
                          asked.message,
                          now_.who.what == role::admin};
   question.key = now_.who.key.id;
+  question.trace = now_.trace;
   auto call = rpc::begin(at_.calls, question, shared_from_this(), tag);
   if (tag != tag_ || connection_ == nullptr)
     return; // The outcome has been told already.
@@ -315,7 +324,8 @@ void http_session::upgrade() {
     return;
   }
   hand_over(joined.extra, [&](connection& on, guest client) {
-    return std::make_shared<ws_session>(on, at_, joined, std::move(client), now_.traceparent);
+    return std::make_shared<ws_session>(on, at_, joined, std::move(client),
+                                        trace_context_of(parser_.request()));
   });
 }
 
@@ -342,6 +352,8 @@ void http_session::on_closed() {
   room_.release();
   seat_ = {};
   timer_.reset();
+  if (now_.pieces)
+    trace_route();
   if (auto handler = release_pieces())
     handler->on_gone(error{errc::cancelled, "the client closed the connection"});
   if (auto call = std::exchange(now_.call, nullptr)) {
@@ -414,8 +426,36 @@ void http_session::told(const error* why) {
   auto took = clock_type::now() - now_.started;
   at_.meters.call_ended(now_.method->id, why != nullptr ? wire::face_of(why->code).code : "ok",
                         took);
-  log_call(at_, carrier::http, *now_.method, now_.request_id, now_.who.tenant, now_.traceparent,
-           why, took);
+  log_call(at_, carrier::http, *now_.method, now_.request_id, now_.who.tenant, now_.trace.self, why,
+           took);
+  trace_call(at_, carrier::http, *now_.method, now_.request_id, now_.who.tenant, now_.trace, why,
+             now_.started);
+}
+
+// Neither path nor query: both may hold what is a secret between the client and an application.
+void http_session::trace_route() {
+  if (now_.route == nullptr || !now_.trace.recorded)
+    return;
+  auto status = std::exchange(now_.status, 0);
+  std::string_view trouble = status == 0 ? "cancelled" : status >= 500 ? "server_error" : "";
+  auto route = now_.route->name();
+  auto method = known_method(parser_.request().method());
+  std::string name{method};
+  name.append(" ").append(route);
+  at_.tracing.tell(now_.trace,
+                   {.name = name,
+                    .kind = span_kind::server,
+                    .from = now_.started,
+                    .to = clock_type::now(),
+                    .trouble = trouble},
+                   {{"http.request.method", method},
+                    {"http.response.status_code", std::int64_t{status}},
+                    {"http.route", route},
+                    {"url.scheme",
+                     connection_ != nullptr && connection_->other_side().secure ? "https" : "http"},
+                    {"vivarium.tenant", now_.who.tenant},
+                    {"vivarium.request.id", now_.request_id}});
+  now_.trace.recorded = false;
 }
 
 void http_session::arm_timeout(const std::optional<std::chrono::milliseconds>& timeout) {

@@ -49,7 +49,7 @@ private:
   struct exchange {
     const rpc::method_info* method = nullptr;
     std::string request_id;
-    std::string traceparent;
+    trace_place trace;
     identity who;
     std::shared_ptr<rpc::call> call;
     streamed_route* route = nullptr;
@@ -57,6 +57,7 @@ private:
     clock_type::time_point started{};
     wire::codec codec = wire::codec::json;
     http_verb verb = http_verb::other;
+    int status = 0; ///< Of the answer that has begun, where a route serves it.
     bool keep_alive = true;
     bool http11 = true;
     bool gzip_answer = false;
@@ -85,6 +86,7 @@ private:
   void pump();
   void end_stream(std::string last);
   void told(const error* why);
+  void trace_route();
   void finish();
 
   // Requests in pieces: http_session_pieces.cpp.

@@ -37,6 +37,7 @@ void http_session::respond(int status, std::string_view type, std::string body,
   bytes.reserve(256 + (body.size() < 4096 ? body.size() : 0));
   append_head(bytes, head);
   at_.meters.responded(now_.verb, status);
+  now_.status = status;
   auto& out = connection_->out();
   if (body.size() < 4096) {
     if (now_.verb != http_verb::head)
@@ -140,6 +141,7 @@ void http_session::end_stream(std::string last) {
 }
 
 void http_session::finish() {
+  trace_route();
   ++tag_;
   if (timer_)
     timer_->cancel();

@@ -117,6 +117,7 @@ void http_session::begin_answer(streamed_exchange& of, int status, std::string_v
   if (status == 205)
     length = 0; // Unlike those of the others, its end is where the length says.
   of.begun_ = true;
+  now_.status = status;
   of.left_ = length;
   of.bodiless_ = now_.verb == http_verb::head || status == 204 || status == 205 || status == 304;
   if (!length && !of.bodiless_)
@@ -197,6 +198,8 @@ void http_session::hand_over(
   std::string bytes;
   append_head(bytes, head);
   at_.meters.responded(now_.verb, 101);
+  now_.status = 101;
+  trace_route();
   connection_->out().append(bytes);
   auto next = make(*connection_, guest{std::move(now_.who), std::move(room_), std::move(seat_)});
   auto* on = std::exchange(connection_, nullptr);
@@ -213,8 +216,8 @@ const identity& streamed_exchange::who() const noexcept {
 const std::string& streamed_exchange::request_id() const noexcept {
   return session_->now_.request_id;
 }
-std::string_view streamed_exchange::traceparent() const noexcept {
-  return session_->now_.traceparent;
+const trace_place& streamed_exchange::trace() const noexcept {
+  return session_->now_.trace;
 }
 const peer& streamed_exchange::other_side() const noexcept {
   return session_->connection_->other_side();

@@ -7,6 +7,7 @@
 #include "daemon/metrics_resilience.hpp"
 #include "daemon/metrics_text.hpp"
 #include "daemon/process_stats.hpp"
+#include "daemon/tracer.hpp"
 #include "daemon/version.hpp"
 
 #include <prometheus/counter.h>
@@ -426,7 +427,7 @@ void metrics::http_brokered(const std::string& tenant, const std::string& enviro
 }
 
 void metrics::code_logged(const std::string& tenant, const std::string& session,
-                          std::string_view record) {
+                          std::string_view request_id, std::string_view record) {
   families_->record_cache
       .find({tenant},
             [&] {
@@ -434,7 +435,7 @@ void metrics::code_logged(const std::string& tenant, const std::string& session,
             })
       ->Increment();
   if (records_ != nullptr)
-    log_code_record(*records_, tenant, session, record);
+    log_code_record(*records_, tenant, session, request_id, record);
 }
 
 namespace {
@@ -534,6 +535,11 @@ void metrics::responded(http_verb verb, int status) {
         {{"method", std::string{name_of(verb)}},
          {"outcome", status == 0 ? std::string{"other"} : std::to_string(status)}});
   to->Increment();
+}
+
+void metrics::traced(const trace_place& at, const span_facts& what, audit_fields with) {
+  if (tracer_ != nullptr)
+    tracer_->tell(at, what, with);
 }
 
 void metrics::connection_opened() {

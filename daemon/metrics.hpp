@@ -22,6 +22,7 @@
 namespace vivarium {
 
 class resilience_meters;
+class tracer;
 
 /// How a request came.
 enum class carrier : std::uint8_t { http, websocket };
@@ -72,7 +73,7 @@ public:
   void host_called(const std::string& tenant, const std::string& environment,
                    const std::string& outcome, std::chrono::microseconds took) override;
   void code_logged(const std::string& tenant, const std::string& session,
-                   std::string_view record) override;
+                   std::string_view request_id, std::string_view record) override;
   void session_pool_call(const session_pool_label& pool, std::string_view outcome) override;
   void session_pool_waited(const session_pool_label& pool, std::chrono::microseconds took) override;
   void session_pool_level(const session_pool_label& pool, std::int64_t ready, std::int64_t busy,
@@ -89,6 +90,7 @@ public:
   void recycled(const std::string& tenant, const std::string& environment, std::string_view layer,
                 std::string_view cause) override;
   void heartbeat(std::string_view outcome) override;
+  void traced(const trace_place& at, const span_facts& what, audit_fields with) override;
   void actor_restarted(const std::string& kind) override;
   void audit(audit_event what, const audit_subject& who, audit_fields with) override;
 
@@ -105,6 +107,9 @@ public:
 
   /// Shows the figures of `auth`, which must outlive this or be replaced.
   void count_failures_of(const authenticator& auth);
+
+  /// What is recorded of traces goes to `into`, which must outlive this.
+  void trace_with(tracer& into) { tracer_ = &into; }
 
   /// Records of sessions' code go to `into` as well, which must outlive this.
   void pass_records_to(log& into) { records_ = &into; }
@@ -130,6 +135,7 @@ private:
   audit_log& book_;
   const authenticator* auth_ = nullptr;
   log* records_ = nullptr;
+  tracer* tracer_ = nullptr;
   traffic bytes_;
   std::vector<std::function<std::string()>> parts_;
   use_ledger uses_;

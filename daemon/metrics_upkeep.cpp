@@ -15,6 +15,14 @@ using prometheus::Counter;
 using prometheus::Family;
 using prometheus::Gauge;
 
+namespace {
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+} // namespace
+
 struct upkeep_metrics::families {
   prometheus::Registry registry;
 
@@ -56,14 +64,14 @@ struct upkeep_metrics::families {
 
 upkeep_metrics::upkeep_metrics() : families_{std::make_unique<families>()} {
   families_->reload_good.Set(1);
-  families_->reload_time.SetToCurrentTime();
+  families_->reload_time.Set(seconds_now());
 }
 
 upkeep_metrics::~upkeep_metrics() = default;
 
 void upkeep_metrics::reloaded(std::size_t waiting) {
   families_->reload_good.Set(1);
-  families_->reload_time.SetToCurrentTime();
+  families_->reload_time.Set(seconds_now());
   families_->reloads_done.Increment();
   families_->waiting.Set(static_cast<double>(waiting));
 }

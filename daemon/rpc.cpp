@@ -115,6 +115,7 @@ status settle_owner(std::uint64_t& owner, const question& asked) {
 
 status settle(submission& what, const question& asked) {
   what.request_id = asked.request_id;
+  what.trace = asked.trace.child();
   what.connection = asked.scope != nullptr ? asked.scope->known_owner() : 0;
   auto format = static_cast<wire::result_format>(what.answer_format);
   what.as_json =
@@ -125,7 +126,7 @@ status settle(submission& what, const question& asked) {
 
 std::shared_ptr<call> begin(const context& with, const question& asked, std::shared_ptr<asker> who,
                             std::uint64_t tag) {
-  if (auto ok = with.core.admit(asked.tenant); !ok) {
+  if (auto ok = with.core.admit(asked.tenant, 1, asked.request_id); !ok) {
     who->refuse(tag, std::move(ok).why());
     return nullptr;
   }

@@ -189,6 +189,7 @@ struct question {
   const wire::defaults* defaults = nullptr; ///< What the connection has set, if anything.
   std::uint64_t credit = 0;                 ///< Of a stream; 0 where the protocol knows none.
   std::string_view key = {};                ///< Id of the asker's key, for the audit log.
+  trace_place trace = {};                   ///< Of the request.
 };
 
 /// Requests that hold no more than some names are refused from here on; no honest one comes near.

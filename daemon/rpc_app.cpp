@@ -19,8 +19,10 @@ public:
         shared_from_this(), aside(), asked,
         [](const question& from) { return wire::decode_invoke(from.request, from.bytes); },
         [this](result<submission> what, const question& from) {
-          if (what)
+          if (what) {
             what->request_id = from.request_id;
+            what->trace = from.trace.child();
+          }
           submit(std::move(what));
         });
   }
@@ -89,6 +91,7 @@ private:
             return;
           }
           what->request_id = from.request_id;
+          what->trace = from.trace;
           core.apps().boot(from.tenant, *std::move(what),
                            to<app_info>([](wire::codec as, const app_info& info) {
                              return wire::encode_app(wire::message::boot_app_response, as, info);

@@ -42,7 +42,7 @@ asking_call::asking_call(const context& with, const question& asked, std::shared
                          std::uint64_t tag)
     : basic_call{std::move(who), tag, asked.response}, aside_{with.aside}, core_{with.core},
       executor_{with.executor}, tenant_{asked.tenant},
-      request_id_{asked.request_id}, what_{asked.what} {}
+      request_id_{asked.request_id}, trace_{asked.trace.child()}, what_{asked.what} {}
 
 void asking_call::begin(const question& asked) {
   read(
@@ -114,11 +114,11 @@ void asking_call::ask(const wire::handle_request& what) {
                                 "limits.body_bytes of the application"));
     return;
   }
-  auto asked =
-      core_.apps().ask(app->id, request_of(what.what), request_id_, [weak = weak_from_this()] {
-        if (auto self = weak.lock(); self && self->asking_)
-          self->on_change();
-      });
+  auto asked = core_.apps().ask(app->id, request_of(what.what), request_id_, trace_,
+                                [weak = weak_from_this()] {
+                                  if (auto self = weak.lock(); self && self->asking_)
+                                    self->on_change();
+                                });
   if (!asked) {
     refuse(std::move(asked).why());
     return;

@@ -49,6 +49,7 @@ private:
   boost::asio::any_io_executor executor_;
   std::string tenant_;
   std::string request_id_;
+  trace_place trace_;
   method what_;
   std::optional<boost::asio::steady_timer> timer_;
   bool settled_ = false;

@@ -40,7 +40,7 @@ public:
       return;
     }
     if (items->size() > 1)
-      if (auto ok = core_.admit(tenant_, items->size() - 1); !ok) {
+      if (auto ok = core_.admit(tenant_, items->size() - 1, request_id_); !ok) {
         refuse(std::move(ok).why());
         return;
       }

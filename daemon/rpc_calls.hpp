@@ -15,10 +15,10 @@ struct kept_question {
   explicit kept_question(const question& from)
       : tenant{from.tenant}, request_id{from.request_id}, bytes{from.bytes},
         defaults{from.defaults != nullptr ? std::optional{*from.defaults} : std::nullopt},
-        asked{from.what,  from.request, from.response,
-              tenant,     request_id,   bytes,
-              from.admin, from.scope,   defaults ? &*defaults : nullptr,
-              from.credit} {}
+        asked{from.what,   from.request, from.response,
+              tenant,      request_id,   bytes,
+              from.admin,  from.scope,   defaults ? &*defaults : nullptr,
+              from.credit, {},           from.trace} {}
   kept_question(const kept_question&) = delete;
   kept_question& operator=(const kept_question&) = delete;
 

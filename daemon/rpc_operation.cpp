@@ -20,6 +20,7 @@ public:
          [this](result<submission> what, const question& from) {
            if (what) {
              what->request_id = from.request_id;
+             what->trace = from.trace.child();
              session_ = what->session;
            }
            submit(std::move(what));

@@ -149,6 +149,7 @@ private:
     if (!check(what))
       return;
     what->request_id = asked.request_id;
+    what->trace = asked.trace.child();
     core.compile(asked.tenant, *std::move(what), to<compiled>(wire::encode_compile));
   }
 
@@ -156,6 +157,7 @@ private:
     if (!check(what))
       return;
     what->request_id = asked.request_id;
+    what->trace = asked.trace.child();
     if (auto ok = settle_owner(what->owner, asked); !check(ok))
       return;
     core.create_session(asked.tenant, *std::move(what),

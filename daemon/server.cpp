@@ -18,7 +18,7 @@ constexpr int sweeps_for_goodbye = 3;
 
 server::server(boost::asio::io_context& reactor, service& core, access_rules access,
                authenticator& auth, network_limits limits, metrics& meters, log& journal,
-               environment_desk& environments, admin_desk& admin)
+               tracer& tracing, environment_desk& environments, admin_desk& admin)
     : reactor_{reactor}, endpoint_{side_thread{reactor.get_executor()},
                                    {core, reactor.get_executor(), endpoint_.aside, &environments,
                                     &admin},
@@ -28,6 +28,7 @@ server::server(boost::asio::io_context& reactor, service& core, access_rules acc
                                    limits,
                                    meters,
                                    journal,
+                                   tracing,
                                    http_date(std::time(nullptr)),
                                    {}},
       clock_{reactor} {}

@@ -20,8 +20,8 @@ namespace vivarium {
 class server final : public connection_keeper {
 public:
   server(boost::asio::io_context& reactor, service& core, access_rules access, authenticator& auth,
-         network_limits limits, metrics& meters, log& journal, environment_desk& environments,
-         admin_desk& admin);
+         network_limits limits, metrics& meters, log& journal, tracer& tracing,
+         environment_desk& environments, admin_desk& admin);
   ~server() override;
 
   /// Whether there is /metrics.

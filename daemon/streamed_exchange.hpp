@@ -47,7 +47,8 @@ public:
   /// Whose key it came with; a stranger where the route allows them: no tenant.
   [[nodiscard]] const identity& who() const noexcept;
   [[nodiscard]] const std::string& request_id() const noexcept;
-  [[nodiscard]] std::string_view traceparent() const noexcept;
+  /// Where the request stands in a trace.
+  [[nodiscard]] const trace_place& trace() const noexcept;
   [[nodiscard]] const peer& other_side() const noexcept;
   [[nodiscard]] const network_limits& limits() const noexcept;
 
@@ -102,6 +103,8 @@ private:
 class streamed_route {
 public:
   virtual ~streamed_route() = default;
+  /// The pattern of its paths, for traces.
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   /// Whether a request, of which the head has come, is this one's. Nothing of it has been checked.
   [[nodiscard]] virtual bool takes(const http_request& request) const = 0;
   /// Checks Host and Origin; by default as the API does.

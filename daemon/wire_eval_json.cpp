@@ -150,6 +150,10 @@ std::optional<client_frame_json> read_client_frame_json(std::string_view json) {
       out.credit = static_cast<std::uint32_t>(number);
       return ok;
     }
+    if (key == "traceparent")
+      return out.traceparent.empty() && in.simple(out.traceparent);
+    if (key == "requestId" || key == "request_id")
+      return out.request_id.empty() && in.simple(out.request_id);
     // Only bodies that are objects are cut out; the rest is rare.
     if (!out.field.empty() || in.peek() != '{')
       return false;

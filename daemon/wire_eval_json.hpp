@@ -19,6 +19,8 @@ struct client_frame_json {
   std::string_view field; ///< Name of the body's field, e.g. "eval".
   std::string_view body;  ///< Its JSON text.
   std::uint32_t credit = 0;
+  std::string_view traceparent;
+  std::string_view request_id;
 };
 
 /// Cuts a plain ClientFrame open, likewise.

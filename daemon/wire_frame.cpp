@@ -24,6 +24,8 @@ status open_binary(client_frame& into, std::string_view bytes) {
         into.more_credit = r.get_uint32();
         return done{};
       case number_field(credit_field): into.credit = r.get_uint32(); return done{};
+      case text_field(traceparent_field): into.traceparent = view_of(r); return done{};
+      case text_field(request_id_field): into.request_id = view_of(r); return done{};
       default: break;
     }
     auto number = r.tag();
@@ -76,6 +78,8 @@ status open_frame(client_frame& into, codec as, std::string_view bytes) {
     if (auto field = field_named(plain->field); field != 0) {
       into.id = plain->id;
       into.credit = plain->credit;
+      into.traceparent = plain->traceparent;
+      into.request_id = plain->request_id;
       into.field = field;
       into.body = plain->body;
       into.body_codec = codec::json;
@@ -105,9 +109,10 @@ std::uint64_t id_at_front(codec as, std::string_view beginning) {
 }
 
 void append_frame_head(std::string& out, codec as, std::uint64_t id, std::uint32_t field,
-                       std::string_view name, std::size_t body_size) {
+                       std::string_view name, std::size_t body_size, std::string_view request_id) {
   if (as == codec::proto) {
     append_number(out, 1, id);
+    append_text(out, request_id_field, request_id);
     append_head(out, field, body_size);
     return;
   }
@@ -117,6 +122,11 @@ void append_frame_head(std::string& out, codec as, std::uint64_t id, std::uint32
     auto stop = std::to_chars(digits.data(), digits.data() + digits.size(), id).ptr;
     out += R"("id":")";
     out.append(digits.data(), stop);
+    out += R"(",)";
+  }
+  if (!request_id.empty()) { // Nothing in it is to be escaped.
+    out += R"("requestId":")";
+    out += request_id;
     out += R"(",)";
   }
   out += '"';

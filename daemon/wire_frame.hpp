@@ -17,6 +17,8 @@ struct client_frame {
   std::string_view body;         ///< Points into the message, or into `owned`.
   std::uint32_t more_credit = 0; ///< When `field` is that of `more_credit`.
   std::uint32_t credit = 0;
+  std::string_view traceparent; ///< As it came; this and the next are the message's or `owned`'s.
+  std::string_view request_id;
   std::string owned;
 
   client_frame() = default;
@@ -29,6 +31,8 @@ inline constexpr std::uint32_t credit_field = 15;
 inline constexpr std::uint32_t set_defaults_field = 28;
 inline constexpr std::uint32_t answer_field = 30;
 inline constexpr std::uint32_t last_body_field = 299;
+inline constexpr std::uint32_t traceparent_field = 500;
+inline constexpr std::uint32_t request_id_field = 501;
 inline constexpr std::uint32_t end_field = 13;
 inline constexpr std::uint32_t failure_field = 14;
 inline constexpr std::uint32_t draining_field = 15;
@@ -39,9 +43,11 @@ inline constexpr std::uint32_t draining_field = 15;
 /// Returns the id of a message of which only the beginning is there; 0 when it does not show.
 [[nodiscard]] std::uint64_t id_at_front(codec as, std::string_view beginning);
 
-/// Appends what comes before and after the body of a ServerFrame.
+/// Appends what comes before and after the body of a ServerFrame. `request_id`: that the request
+/// named, or empty.
 void append_frame_head(std::string& out, codec as, std::uint64_t id, std::uint32_t field,
-                       std::string_view name, std::size_t body_size);
+                       std::string_view name, std::size_t body_size,
+                       std::string_view request_id = {});
 [[nodiscard]] std::string_view frame_tail(codec as) noexcept;
 
 /// Returns an encoded Failure.

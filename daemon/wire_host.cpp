@@ -79,6 +79,10 @@ std::string call_as_json(const function_call& what, std::uint64_t lost) {
     out += R"(,"timeoutMs":")" + std::to_string(what.timeout.count()) + '"';
   if (lost > 0)
     out += R"(,"lostBefore":")" + std::to_string(lost) + '"';
+  if (!what.request_id.empty()) // Nothing in it is to be escaped.
+    out += R"(,"requestId":")" + what.request_id + '"';
+  if (auto traceparent = traceparent_of(what.trace.self); !traceparent.empty())
+    out += R"(,"traceparent":")" + traceparent + '"';
   out += "}}";
   return out;
 }
@@ -122,6 +126,8 @@ std::string call_as_message(const function_call& what, std::uint64_t lost, bool 
   }
   append_number(call, 9, static_cast<std::uint64_t>(what.timeout.count()));
   append_number(call, 10, lost);
+  append_text(call, 11, what.request_id);
+  append_text(call, 12, traceparent_of(what.trace.self));
   std::string out;
   append_bytes(out, call_field, call);
   return out;

@@ -14,11 +14,10 @@ constexpr std::size_t large_body = 4u << 10;
 } // namespace
 
 ws_session::ws_session(connection& on, endpoint& at, const handshake& agreed, guest who,
-                       std::string traceparent)
+                       const trace_context& trace)
     : connection_{&on}, at_{at}, codec_{agreed.codec}, who_{std::move(who.who)},
       room_{std::move(who.room)}, seat_{std::move(who.seat)}, request_id_{agreed.request_id},
-      traceparent_{std::move(traceparent)}, reader_{at.limits.frame_bytes},
-      heard_{clock_type::now()} {}
+      trace_{trace}, reader_{at.limits.frame_bytes}, heard_{clock_type::now()} {}
 
 bool ws_session::wants_input() const noexcept {
   return connection_ != nullptr && !connection_->congested() && !reading_aside_ && !deferred_;
@@ -113,8 +112,10 @@ void ws_session::open_aside(std::string_view message) {
 }
 
 void ws_session::take_frame(const wire::client_frame& frame) {
+  const auto own_id = harmless_id(frame.request_id);
   if (frame.id == 0 || frame.field == 0) {
-    send_failure(frame.id, error{errc::invalid_argument, "a frame needs an id above 0 and a body"});
+    send_failure(frame.id, error{errc::invalid_argument, "a frame needs an id above 0 and a body"},
+                 own_id);
     return;
   }
   auto found = requests_.find(frame.id);
@@ -131,19 +132,24 @@ void ws_session::take_frame(const wire::client_frame& frame) {
              && found->second.method->id == rpc::method::serve) {
     answer_call(frame);
   } else if (found != requests_.end()) {
-    send_failure(frame.id, error{errc::already_exists,
-                                 "another request of this connection still uses this id"});
+    send_failure(
+        frame.id,
+        error{errc::already_exists, "another request of this connection still uses this id"},
+        own_id);
   } else if (requests_.size() >= at_.limits.in_flight) {
     send_failure(frame.id,
                  error{errc::busy, "too many requests at once on this connection: at most "
-                                       + std::to_string(at_.limits.in_flight)});
+                                       + std::to_string(at_.limits.in_flight)},
+                 own_id);
   } else if (frame.field == wire::set_defaults_field) {
     set_defaults(frame);
   } else if (const auto* method = rpc::find_by_request_field(frame.field)) {
     begin(frame, *method);
   } else {
-    send_failure(frame.id, error{errc::invalid_argument, "no request is known by the field "
-                                                             + std::to_string(frame.field)});
+    send_failure(frame.id,
+                 error{errc::invalid_argument,
+                       "no request is known by the field " + std::to_string(frame.field)},
+                 own_id);
   }
 }
 
@@ -190,7 +196,7 @@ void ws_session::set_defaults(const wire::client_frame& frame) {
   session_request wish;
   wish.environment = wanted->environment;
   wish.owner = owner();
-  wish.request_id = request_id(frame.id);
+  wish.request_id = request_id(frame.id, harmless_id(frame.request_id));
   auto then = [self = shared_from_this(), id = frame.id,
                defaults = *std::move(wanted)](result<session_info> made) mutable {
     if (self->connection_ == nullptr)
@@ -224,7 +230,11 @@ void ws_session::begin(const wire::client_frame& frame, const rpc::method_info& 
     request.credit = frame.credit != 0 ? frame.credit : default_credit;
     ++streams_;
   }
-  auto name = request_id(id);
+  request.own_id = harmless_id(frame.request_id);
+  request.trace = at_.tracing.enter(
+      frame.traceparent.empty() ? trace_
+                                : parse_traceparent(frame.traceparent).value_or(trace_context{}));
+  auto name = request_id(id, request.own_id);
   rpc::question question{method.id,
                          frame.body_codec,
                          codec_,
@@ -235,7 +245,8 @@ void ws_session::begin(const wire::client_frame& frame, const rpc::method_info& 
                          this,
                          defaults_ ? &*defaults_ : nullptr,
                          request.credit,
-                         who_.key.id};
+                         who_.key.id,
+                         request.trace};
   auto call = rpc::begin(at_.calls, question, shared_from_this(), id);
   if (!call)
     return;
@@ -255,7 +266,7 @@ void ws_session::answer(std::uint64_t id, std::string body) {
     return;
   const auto& method = *request.mapped().method;
   told(request.mapped(), id, nullptr);
-  send(id, method.answer_field, method.frame_name, std::move(body));
+  send(id, method.answer_field, method.frame_name, std::move(body), request.mapped().own_id);
 }
 
 void ws_session::refuse(std::uint64_t id, error why) {
@@ -264,7 +275,7 @@ void ws_session::refuse(std::uint64_t id, error why) {
     return;
   streams_ -= request.mapped().method->stream ? 1 : 0;
   told(request.mapped(), id, &why);
-  send_failure(id, why);
+  send_failure(id, why, request.mapped().own_id);
 }
 
 void ws_session::ready(std::uint64_t id) {
@@ -294,24 +305,26 @@ void ws_session::pump(std::uint64_t id) {
       return;
     }
     request.credit -= std::min((*item)->used, request.credit);
-    send(id, request.method->answer_field, request.method->frame_name, std::move((*item)->body));
+    send(id, request.method->answer_field, request.method->frame_name, std::move((*item)->body),
+         request.own_id);
     if (connection_ == nullptr)
       return;
   }
   if (!call->ended())
     return;
   told(request, id, nullptr);
+  auto own_id = std::move(request.own_id);
   requests_.erase(found);
   --streams_;
-  send(id, wire::end_field, "end", codec_ == wire::codec::json ? "{}" : "");
+  send(id, wire::end_field, "end", codec_ == wire::codec::json ? "{}" : "", own_id);
 }
 
 void ws_session::send(std::uint64_t id, std::uint32_t field, std::string_view name,
-                      std::string body) {
+                      std::string body, std::string_view own_id) {
   auto type = codec_ == wire::codec::json ? ws::opcode::text : ws::opcode::binary;
   auto tail = wire::frame_tail(codec_);
   std::string head;
-  wire::append_frame_head(head, codec_, id, field, name, body.size());
+  wire::append_frame_head(head, codec_, id, field, name, body.size(), own_id);
   scratch_.clear();
   ws::append_head(scratch_, type, head.size() + body.size() + tail.size());
   scratch_ += head;
@@ -339,12 +352,15 @@ void ws_session::flush() {
     connection_->flush_soon();
 }
 
-void ws_session::send_failure(std::uint64_t id, const error& why) {
-  send(id, wire::failure_field, "error", wire::encode_failure(codec_, why, request_id(id)));
+void ws_session::send_failure(std::uint64_t id, const error& why, std::string_view own_id) {
+  send(id, wire::failure_field, "error", wire::encode_failure(codec_, why, request_id(id, own_id)),
+       own_id);
 }
 
-std::string ws_session::request_id(std::uint64_t id) const {
-  std::string out;
+std::string ws_session::request_id(std::uint64_t id, std::string_view own) const {
+  std::string out{own};
+  if (!own.empty())
+    return out;
   out.reserve(request_id_.size() + 12);
   out += request_id_;
   out += '.';
@@ -357,8 +373,11 @@ void ws_session::told(const pending& request, std::uint64_t id, const error* why
   at_.meters.call_ended(request.method->id, why != nullptr ? wire::face_of(why->code).code : "ok",
                         took);
   if (why != nullptr || at_.journal.enabled(log_level::debug))
-    log_call(at_, carrier::websocket, *request.method, request_id(id), who_.tenant, traceparent_,
-             why, took);
+    log_call(at_, carrier::websocket, *request.method, request_id(id, request.own_id), who_.tenant,
+             request.trace.self, why, took);
+  if (request.trace.recorded)
+    trace_call(at_, carrier::websocket, *request.method, request_id(id, request.own_id),
+               who_.tenant, request.trace, why, request.started);
 }
 
 void ws_session::on_overload() {

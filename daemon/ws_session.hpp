@@ -36,7 +36,7 @@ public:
   [[nodiscard]] static handshake accept(const http_request& request, const std::string& request_id);
 
   ws_session(connection& on, endpoint& at, const handshake& agreed, guest who,
-             std::string traceparent);
+             const trace_context& trace);
 
   void on_input(byte_buffer& in) override;
   [[nodiscard]] bool wants_input() const noexcept override;
@@ -63,6 +63,8 @@ private:
     std::shared_ptr<rpc::call> call;
     clock_type::time_point started{};
     std::uint64_t credit = 0;
+    std::string own_id; ///< That the client gave it; empty: that of the connection and its number.
+    trace_place trace;
   };
 
   void take(const ws::item& what);
@@ -75,9 +77,10 @@ private:
   void use_defaults(std::uint64_t id, wire::defaults wanted);
   void pump(std::uint64_t id);
   void told(const pending& request, std::uint64_t id, const error* why);
-  [[nodiscard]] std::string request_id(std::uint64_t id) const;
-  void send(std::uint64_t id, std::uint32_t field, std::string_view name, std::string body);
-  void send_failure(std::uint64_t id, const error& why);
+  [[nodiscard]] std::string request_id(std::uint64_t id, std::string_view own = {}) const;
+  void send(std::uint64_t id, std::uint32_t field, std::string_view name, std::string body,
+            std::string_view own_id = {});
+  void send_failure(std::uint64_t id, const error& why, std::string_view own_id = {});
   void flush();
   void say_goodbye(std::uint16_t code, std::string_view reason);
 
@@ -88,7 +91,7 @@ private:
   quota_hold room_;
   turns::seat seat_;
   std::string request_id_;
-  std::string traceparent_;
+  trace_context trace_; // Of requests that name none.
   ws::reader reader_;
   std::unordered_map<std::uint64_t, pending> requests_;
   std::optional<wire::defaults> defaults_;

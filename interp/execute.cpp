@@ -44,6 +44,8 @@ execution make_execution(const bridge::evaluate& request) {
   made.max_output_bytes =
       request.max_output_bytes != 0 ? request.max_output_bytes : default_output_bytes;
   made.stream_credit = request.stream_credit;
+  made.request_id = request.request_id;
+  made.traceparent = request.traceparent;
   return made;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <string>
 #include <vector>
 
 namespace vivarium::interp {
@@ -28,6 +29,8 @@ struct execution {
   bool is_scratch = false;         ///< Which ends with it.
   bool of_app = false;             ///< A request to a web application.
   bool stop_waiting = false;       ///< It was interrupted while it waited for the host.
+  std::string request_id;          ///< Of the request that it is for.
+  std::string traceparent;         ///< Its place in a trace; empty when there is none.
 };
 
 /// An execution whose value is being iterated, see streams.hpp.

@@ -317,6 +317,18 @@ PyObject* emit(PyObject*, PyObject* parts) {
   Py_RETURN_NONE;
 }
 
+// current_request() -> (id, traceparent) of the execution that this is part of; None outside of
+// any.
+PyObject* current_request(PyObject*, PyObject*) {
+  auto& self = the_runtime();
+  const auto* by = self.forked ? nullptr : self.output.owner();
+  if (by == nullptr)
+    Py_RETURN_NONE;
+  return Py_BuildValue("s#s#", by->request_id.data(),
+                       static_cast<Py_ssize_t>(by->request_id.size()), by->traceparent.data(),
+                       static_cast<Py_ssize_t>(by->traceparent.size()));
+}
+
 PyObject* on_interrupt(PyObject*, PyObject*) {
   if (!the_runtime().interrupt.deliver())
     return nullptr;
@@ -359,6 +371,7 @@ PyMethodDef methods[] = {
     {"configure_refs", guarded<configure_refs>, METH_VARARGS, nullptr},
     {"counts", guarded<counts>, METH_NOARGS, nullptr},
     {"emit", guarded<emit>, METH_O, nullptr},
+    {"current_request", guarded<current_request>, METH_NOARGS, nullptr},
     {"host_call", guarded<host_call>, METH_VARARGS, nullptr},
     {"host_open", guarded<host_open>, METH_VARARGS, nullptr},
     {"host_take", guarded<host_take>, METH_VARARGS, nullptr},

@@ -58,8 +58,7 @@ private:
 
 void append_random(std::string& out) {
   static constexpr std::string_view alphabet = "abcdefghijklmnopqrstuvwxyz234567";
-  thread_local random_pool pool;
-  auto bytes = pool.take();
+  auto bytes = random_bytes();
   std::uint32_t bits = 0;
   int held = 0;
   for (auto byte : bytes) {
@@ -83,6 +82,11 @@ std::string make_id(id_kind kind) {
   out += '0';
   append_random(out);
   return out;
+}
+
+std::array<std::uint8_t, 16> random_bytes() {
+  thread_local random_pool pool;
+  return pool.take();
 }
 
 std::string random_text() {

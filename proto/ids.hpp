@@ -3,6 +3,8 @@
 
 #include "proto/result.hpp"
 
+#include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,6 +19,9 @@ enum class id_kind { session, execution, request, name_space, mailbox, app };
 
 /// Returns 128 random bits as 26 characters of base32. Unguessable. Any thread.
 [[nodiscard]] std::string random_text();
+
+/// Returns 128 random bits. Unguessable. Any thread.
+[[nodiscard]] std::array<std::uint8_t, 16> random_bytes();
 
 /// Returns whether `text` starts with the prefix of `kind`, so that it can only be an id, not a
 /// name.

@@ -35,8 +35,10 @@ verdict show_live(const execution& what, const interrupts& keyboard) {
       show_display(*shown);
     else if (const auto* record = std::get_if<event::log_record>(&event.what))
       show_record(*record);
-    else if (auto* ended = std::get_if<verdict>(&event.what))
+    else if (auto* ended = std::get_if<verdict>(&event.what)) {
+      ended->request_id = what.request_id();
       return std::move(*ended);
+    }
   }
   throw connection_error{"the stream ended without a verdict"};
 }

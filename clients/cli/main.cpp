@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <memory>
@@ -412,6 +413,9 @@ int main(int argc, char** argv) {
       "--server", line.how.server,
       "http://HOST:PORT, https://HOST:PORT or unix:///PATH; else VIVARIUM_URL, else the "
       "default socket, else http://127.0.0.1:7717");
+  std::string traceparent;
+  app.add_option("--traceparent", traceparent,
+                 "W3C Trace Context that the requests belong to; else TRACEPARENT");
   app.add_flag("--once", line.once, "Start a daemon for this command only, and stop it afterwards")
       ->excludes(server);
   app.require_subcommand(1);
@@ -423,6 +427,9 @@ int main(int argc, char** argv) {
     return app.exit(why) == 0 ? exit_ok : exit_usage;
   }
   try {
+    // Whoever connects finds it there, also the command that --once starts. Nobody else runs yet.
+    if (!traceparent.empty())
+      ::setenv("TRACEPARENT", traceparent.c_str(), 1); // NOLINT(concurrency-mt-unsafe)
     return line.once ? run_once(without_once(argc, argv)) : dispatch(app, line);
   } catch (const std::exception& why) {
     return show_failure(why);

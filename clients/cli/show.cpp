@@ -15,6 +15,11 @@ void write_to(std::FILE* where, std::string_view text) {
   std::fflush(where);
 }
 
+/// By which the operator finds it in the daemon's log.
+std::string request_of(const std::string& id) {
+  return id.empty() ? std::string{} : " (request " + id + ")";
+}
+
 /// Tells what stopped the code, when something did.
 std::string reason_of(const verdict& of) {
   if (!of.cause)
@@ -28,7 +33,7 @@ std::string reason_of(const verdict& of) {
     out += " with code " + std::to_string(cause.observed);
   if (of.session == session_outcome::lost)
     out += "; the session's state is lost";
-  return out + "\n";
+  return out + request_of(of.request_id) + "\n";
 }
 
 int status_of(const verdict& of) {
@@ -57,8 +62,9 @@ void write_err(std::string_view text) {
 }
 
 int show_failure(const std::exception& why) {
-  write_err("vivarium: " + std::string{why.what()} + "\n");
   const auto* known = dynamic_cast<const error*>(&why);
+  write_err("vivarium: " + std::string{why.what()}
+            + (known != nullptr ? request_of(known->request_id()) : "") + "\n");
   if (known == nullptr || dynamic_cast<const connection_error*>(known) != nullptr
       || cannot_serve(*known))
     return exit_unreachable;

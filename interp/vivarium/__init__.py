@@ -4,8 +4,8 @@
 __version__ = "0.1.0"
 __all__ = [
     "DistinctSymbol", "HostBusyError", "HostCallError", "HostFunction", "HostNotFoundError", "HostTimeoutError",
-    "HostUnavailableError", "Interrupted", "LoggingHandler", "Message", "Symbol", "Term", "acall", "ahost", "areceive", "asend", "call", "cast",
-    "display", "host", "progress", "receive", "send", "serve_children", "set_custom_encoder",
+    "HostUnavailableError", "Interrupted", "LoggingHandler", "Message", "Request", "Symbol", "Term", "acall",
+    "ahost", "areceive", "asend", "call", "cast", "current_request", "display", "host", "progress", "receive", "send", "serve_children", "set_custom_encoder",
 ]
 
 
@@ -34,6 +34,7 @@ from vivarium._host import (  # noqa: E402
     receive,
     send,
 )
+from vivarium._request import Request, current_request  # noqa: E402
 from vivarium._values import DistinctSymbol, Symbol, Term  # noqa: E402
 
 

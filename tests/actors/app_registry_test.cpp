@@ -78,6 +78,7 @@ struct registry_fixture {
       .pull = [](auto&, auto&, auto) {},
       .feed = [](auto&, auto&, auto) {},
       .cancel = [](auto&, auto&) {},
+      .drained = [] { return false; },
   }};
   std::deque<reply<session_info>> wanted;
   std::deque<execution_ptr> booting;

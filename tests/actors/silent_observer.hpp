@@ -51,7 +51,13 @@ struct silent_observer : observer {
                    std::chrono::microseconds) override {
     called.push_back(outcome);
   }
-  void code_logged(const std::string&, const std::string&, std::string_view) override { ++logged; }
+  void code_logged(const std::string&, const std::string&, std::string_view,
+                   std::string_view) override {
+    ++logged;
+  }
+  void traced(const trace_place& at, const span_facts& what, audit_fields) override {
+    spans.emplace_back(at, what.name);
+  }
   void session_pool_call(const session_pool_label&, std::string_view outcome) override {
     pooled.emplace_back(outcome);
   }
@@ -99,6 +105,7 @@ struct silent_observer : observer {
   std::map<std::string, std::uint64_t> mail;
   std::vector<std::string> capabilities; ///< Calls to them: method and outcome.
   std::vector<std::string> detached;
+  std::vector<std::pair<trace_place, std::string>> spans;
   std::vector<std::string> pooled;
   std::int64_t pool_ready = 0;
   std::int64_t pool_busy = 0;

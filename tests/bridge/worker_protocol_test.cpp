@@ -40,6 +40,8 @@ TEST_CASE("an order to evaluate makes the round trip", "[bridge]") {
   in.form = value_form::repr;
   in.start_before_us = 123456789;
   in.max_result_bytes = 5;
+  in.request_id = "req_0a.7";
+  in.traceparent = "00-ab-cd-01";
   in.max_output_bytes = std::numeric_limits<std::uint32_t>::max();
   std::string out;
   REQUIRE(append_evaluate(out, in));
@@ -53,6 +55,8 @@ TEST_CASE("an order to evaluate makes the round trip", "[bridge]") {
   CHECK(back->form == in.form);
   CHECK(back->start_before_us == in.start_before_us);
   CHECK(back->max_result_bytes == in.max_result_bytes);
+  CHECK(back->request_id == in.request_id);
+  CHECK(back->traceparent == in.traceparent);
   CHECK(back->max_output_bytes == in.max_output_bytes);
 }
 

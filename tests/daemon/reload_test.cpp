@@ -70,7 +70,7 @@ TEST_CASE("a comparison tells what has changed and when it takes effect", "[daem
   CHECK(changes("", "[pool]\nready = 5") == "pool.ready: 8 -> 5 (restart)\n");
   CHECK(changes("[pool]\nready = 5", "") == "pool.ready: 5 -> 8 (restart)\n");
   CHECK(changes("[tenants.a]\nsessions = 1\n[tenants.b]", "[tenants.a]\n[tenants.b]\negress = []")
-        == "tenants.a.sessions: 1 -> `limits.sessions` (now)\n"
+        == "tenants.a.sessions: 1 -> limits.sessions (now)\n"
            "tenants.b.egress: none, and all without keys -> [] (new_sessions)\n");
   CHECK(changes("[log]\nlevel = \"warn\"", "[log]\nlevel = \"debug\"")
         == "log.level: \"warn\" -> \"debug\" (now)\n");

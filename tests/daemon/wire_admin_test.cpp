@@ -22,7 +22,7 @@ T binary(const result<std::string>& encoded) {
 }
 
 result<overview_part> part_of(const v1::ListAllExecutionsRequest& request) {
-  return wire::decode_overview(message::list_all_executions_request, codec::proto,
+  return wire::decode_overview(wire::message::list_all_executions_request, codec::proto,
                                request.SerializeAsString());
 }
 
@@ -71,7 +71,7 @@ TEST_CASE("a token says where the page before ended", "[daemon][unit]") {
 TEST_CASE("what is to end, and how", "[daemon][unit]") {
   v1::StopExecutionRequest request;
   auto decode = [&] {
-    return wire::decode_stop(message::stop_execution_request, codec::proto,
+    return wire::decode_stop(wire::message::stop_execution_request, codec::proto,
                              request.SerializeAsString());
   };
   CHECK_FALSE(decode());
@@ -83,7 +83,8 @@ TEST_CASE("what is to end, and how", "[daemon][unit]") {
   CHECK(decode()->tenant == "a");
   request.set_mode(static_cast<v1::StopMode>(3));
   CHECK_FALSE(decode());
-  CHECK(wire::decode_stop(message::end_session_request, codec::json, R"({"session":"s"})")->subject
+  CHECK(wire::decode_stop(wire::message::end_session_request, codec::json, R"({"session":"s"})")
+            ->subject
         == "s");
   CHECK_FALSE(wire::decode_recycle(codec::json, "{}"));
   CHECK(wire::decode_recycle(codec::json, R"({"environment":"e","tenant":"t"})")->tenant == "t");

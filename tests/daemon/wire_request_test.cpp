@@ -158,7 +158,9 @@ TEST_CASE("frames of a connection are opened the same in all forms", "[daemon][u
        {R"({"id":"5","eval":{"source":"a}\"{"},"credit":3})", R"({"eval":{},"id":5})",
         R"({"id":7,"createSession":{"name":"x"}})", R"({"id":7,"create_session":{"name":"x"}})",
         R"({"id":8,"abandon":{}})", R"({"id":9,"moreCredit":17})", R"({"id":1,"follow":{}})",
-        R"({"id":18446744073709551615,"list":{}})"}) {
+        R"({"id":18446744073709551615,"list":{}})",
+        R"({"id":3,"list":{},"traceparent":"00-ab","requestId":"own"})",
+        R"({"id":3,"request_id":"own","list":{}})", R"({"id":3,"requestId":"o\u0077n","list":{}})"}) {
     INFO(text);
     v1::ClientFrame parsed;
     REQUIRE(google::protobuf::util::JsonStringToMessage(text, &parsed).ok());
@@ -173,6 +175,10 @@ TEST_CASE("frames of a connection are opened the same in all forms", "[daemon][u
     REQUIRE(binary.field == json.field);
     REQUIRE(binary.credit == json.credit);
     REQUIRE(binary.more_credit == json.more_credit);
+    REQUIRE(binary.traceparent == json.traceparent);
+    REQUIRE(binary.traceparent == parsed.traceparent());
+    REQUIRE(binary.request_id == json.request_id);
+    REQUIRE(binary.request_id == parsed.request_id());
   }
   for (auto text : {"", "{", "[]", R"({"id":1,"nonsense":{}})", R"({"id":1,"eval":{)",
                     R"({"id":1,"eval":{}}x)", R"({"id":-1})"}) {

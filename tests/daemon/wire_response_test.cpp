@@ -260,6 +260,15 @@ TEST_CASE("frames of the server are ServerFrames in both codecs", "[daemon][unit
         as == codec::json ? from_json<v1::ServerFrame>(frame) : from_binary<v1::ServerFrame>(frame);
     REQUIRE(parsed.id() == 77);
     REQUIRE(parsed.eval().execution_id() == "exe_0abc");
+    REQUIRE(parsed.request_id().empty());
+    frame.clear();
+    wire::append_frame_head(frame, as, 77, 2, "eval", body.size(), "own-1");
+    frame += body;
+    frame += wire::frame_tail(as);
+    parsed =
+        as == codec::json ? from_json<v1::ServerFrame>(frame) : from_binary<v1::ServerFrame>(frame);
+    REQUIRE(parsed.request_id() == "own-1");
+    REQUIRE(parsed.eval().execution_id() == "exe_0abc");
   }
 }
 

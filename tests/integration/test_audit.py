@@ -43,6 +43,28 @@ class Audit(tenants.TenantCase):
         self.assertEqual(len(self.records(event="session_created")), before + 1)
         self.of["a"].call("SessionService/CloseSession", {"session": "last"})
 
+    def test_ids_of_requests(self):
+        """Whoever asks is told the id under which the line is found."""
+        session = self.session_of("b")
+        self.of["b"].call("ExecutionService/Eval", {
+            "session": session, "source": "import os\ntry: os.fork()\nexcept PermissionError: pass"},
+            {"x-request-id": "forks-1"})
+        self.wait_for(event="call_denied", session=session, request_id="forks-1")
+        self.of["b"].call("ExecutionService/Eval", {
+            "session": session, "source": "import socket\ntry: socket.create_connection(('127.0.0.1', 9))\n"
+                                          "except OSError: pass"}, {"x-request-id": "goes-out-1"})
+        self.wait_for(event="egress_refused", session=session, request_id="goes-out-1")
+        with self.daemon.client("viv_none_none") as stranger:
+            _, headers, _ = stranger.request("GET", "/vivarium.v1.SessionService/ListSessions")
+        self.wait_for(event="key_refused", request_id=headers["x-request-id"])
+        made = [self.of["a"].create() for _ in range(2)]
+        with self.assertRaises(http_api.ApiError) as caught:
+            self.of["a"].create()
+        self.wait_for(event="quota_refused", tenant="a",
+                      request_id=http_api.detail_of(caught.exception)["requestId"])
+        for one in made:
+            self.of["a"].call("SessionService/CloseSession", {"session": one})
+
     def test_refused_system_calls(self):
         session = self.session_of("b")
         self.of["b"].eval("import os\nfor n in range(100):\n"

@@ -118,6 +118,16 @@ class Jumps(unittest.TestCase):
                 self.assertEqual(self.status(key), status)
                 self.assertEqual(self.status(self.daemon.key), 200)
 
+    def test_values_with_a_lifetime_do(self):
+        """They are there for as long as that clock says; others stay."""
+        session = self.client.create(capabilities={"store": {}})
+        there = "import store\n[store.get('soon'), store.get('ever')]"
+        self.client.value("import store\nstore.set('soon', 1, ttl=3600)\nstore.set('ever', 2)", session)
+        for seconds, values in ((-2 * HOUR, [1, 2]), (0, [1, 2]), (2 * HOUR, [None, 2])):
+            with self.subTest(seconds):
+                self.jump(seconds)
+                self.assertEqual(self.client.value(there, session), values)
+
     def test_a_live_connection_ends_with_its_key(self):
         """What was let in before the jump is asked again after it."""
         key = self.daemon.keys("create", "--tenant", "a", "--expires", "1h")

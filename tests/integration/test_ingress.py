@@ -136,6 +136,8 @@ class Ingress(WebCase):
                          ("PATCH", "/scope/a b/c", "/scope/a%20b%2Fc", "x=%20&y=1&x=2"))
         self.assertEqual((told["root_path"], told["scheme"], told["server"], told["http_version"]),
                          (app["path"].rstrip("/"), "http", ["localhost", 1234], "1.1"))
+        name, number = told["headers"].pop()
+        self.assertEqual((name, number), ("x-request-id", answer.headers["x-request-id"]))
         self.assertEqual(told["headers"], [
             ["host", "localhost:1234"], ["x-b", "1"], ["x-a", "caf\xe9"], ["x-b", "2"],
             ["cookie", "a=1; b=2"], ["content-length", "3"]])

@@ -45,6 +45,7 @@ class Scrapes(DaemonCase):
             body += slow.recv(1)
         self.assertIn(b"\nvivarium_sessions", body)
         self.assertTrue(body.endswith(b"\n"))
+        slow.close()
 
     def test_never(self):
         """Many who ask on and on and read nothing: they are let go of, and meanwhile all goes on, other scrapes

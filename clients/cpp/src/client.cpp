@@ -132,6 +132,7 @@ std::optional<std::string> why_not_ready(std::string_view url, const connect_opt
   const auto answer = detail::fetch({detail::choose_address(url),
                                      {},
                                      how.ca_file,
+                                     {},
                                      how.timeout,
                                      how.idle_timeout,
                                      how.max_message},

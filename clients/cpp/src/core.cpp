@@ -28,10 +28,20 @@ bool is_session_id(std::string_view text) {
   return text.starts_with("ses_");
 }
 
+/// It goes into a header: what does not look like one at all shall not get there. The daemon
+/// decides about the rest.
+std::string presentable(std::string traceparent) {
+  bool plain = traceparent.size() <= 512
+               && traceparent.find_first_not_of("0123456789abcdef-") == std::string::npos;
+  return plain ? std::move(traceparent) : std::string{};
+}
+
 link_options options_of(std::string_view url, const connect_options& how) {
   return {choose_address(url),
           how.api_key.empty() ? variable_of_environment("VIVARIUM_API_KEY") : how.api_key,
           how.ca_file,
+          presentable(how.traceparent.empty() ? variable_of_environment("TRACEPARENT")
+                                              : how.traceparent),
           how.timeout,
           how.idle_timeout,
           how.max_message};
@@ -151,11 +161,12 @@ void core::connect(std::string_view url, const connect_options& how,
               auto given = std::move(made);
               if (out.open) {
                 given->link_ = std::move(out.open);
+                given->request_id_ = std::move(out.request_id);
                 return then(nullptr, std::move(given));
               }
               given->broken_ = true;
               given->why_closed_ = out.why;
-              then(error_of_refusal(out.answer, out.why), std::move(given));
+              then(error_of_refusal(out.answer, out.why, out.request_id), std::move(given));
             });
 }
 
@@ -241,6 +252,8 @@ void core::on_message(std::string_view bytes) {
       entries_.erase(found);
     }
   }
+  if (frame.request_id().empty() && !request_id_.empty())
+    frame.set_request_id(request_id_ + "." + std::to_string(frame.id()));
   tell(nullptr, &frame);
 }
 

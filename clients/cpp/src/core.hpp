@@ -116,6 +116,7 @@ private:
   std::thread thread_;
   std::atomic<std::thread::id> reader_{};
   std::shared_ptr<link> link_;
+  std::string request_id_; // Of the handshake; those of requests begin with it.
   std::atomic<bool> broken_ = false;
   std::atomic<bool> draining_ = false;
   std::unique_ptr<host_core> functions_;

@@ -139,7 +139,8 @@ bool exception_info::is(std::string_view wanted) const noexcept {
 
 void verdict::check() const {
   if (exception)
-    std::rethrow_exception(execution_error_of(exception, std::make_shared<verdict>(*this)));
+    std::rethrow_exception(
+        execution_error_of(exception, std::make_shared<verdict>(*this), request_id));
 }
 
 value batch_result::get() const {
@@ -174,7 +175,10 @@ void check_answer(const v1::ServerFrame& answer) {
     std::rethrow_exception(error_of(answer.error()));
 }
 
-std::exception_ptr error_of_refusal(const std::string& body, const std::string& why) {
+std::exception_ptr error_of_refusal(const std::string& body, const std::string& why,
+                                    const std::string& request_id) {
+  v1::ErrorDetail detail;
+  detail.set_request_id(request_id);
   google::protobuf::Struct fields;
   if (!body.empty() && google::protobuf::util::JsonStringToMessage(body, &fields).ok()) {
     const auto& map = fields.fields();
@@ -183,9 +187,9 @@ std::exception_ptr error_of_refusal(const std::string& body, const std::string& 
       return found == map.end() ? std::string{} : found->second.string_value();
     };
     if (auto code = text("code"); !code.empty())
-      return refused(code, text("message").empty() ? code : text("message"), {});
+      return refused(code, text("message").empty() ? code : text("message"), detail);
   }
-  return std::make_exception_ptr(connection_error{why});
+  return std::make_exception_ptr(connection_error{why, error_kind::unspecified, {}, request_id});
 }
 
 } // namespace detail

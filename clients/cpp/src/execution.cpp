@@ -32,6 +32,7 @@ request<std::optional<verdict>> execution::prepare_wait(std::chrono::millisecond
               return std::nullopt;
             auto out = decode(*from.mutable_verdict(), {answer.from, session});
             out.execution_id = id;
+            out.request_id = answer.frame.request_id();
             return out;
           }};
 }

@@ -28,7 +28,9 @@ std::shared_ptr<const verdict> unpack(v1::ServerFrame& frame, const origin& at,
   }
   if (!from.has_verdict())
     return nullptr;
-  return std::make_shared<const verdict>(decode(*from.mutable_verdict(), at));
+  auto ended = decode(*from.mutable_verdict(), at);
+  ended.request_id = frame.request_id();
+  return std::make_shared<const verdict>(std::move(ended));
 }
 
 std::shared_ptr<const verdict> unpack(v1::ServerFrame& frame, const origin& at,

@@ -76,6 +76,12 @@ const std::string& host_call::execution_id() const noexcept {
 std::chrono::milliseconds host_call::timeout() const noexcept {
   return std::chrono::milliseconds{static_cast<std::int64_t>(state_->call.timeout_ms())};
 }
+const std::string& host_call::request_id() const noexcept {
+  return state_->call.request_id();
+}
+const std::string& host_call::traceparent() const noexcept {
+  return state_->call.traceparent();
+}
 std::uint64_t host_call::lost_before() const noexcept {
   return state_->call.lost_before();
 }

@@ -140,6 +140,8 @@ public:
       request.set(http::field::sec_websocket_protocol, subprotocol);
       if (!how.api_key.empty())
         request.set(http::field::authorization, "Bearer " + how.api_key);
+      if (!how.traceparent.empty())
+        request.set("traceparent", how.traceparent);
     }));
     ws_->read_message_max(how.max_message);
     ws_->auto_fragment(false);
@@ -149,6 +151,7 @@ public:
     error_code failed;
     co_await ws_->async_handshake(answer, how.where.authority(), "/v1/ws",
                                   asio::redirect_error(asio::use_awaitable, failed));
+    out.request_id = std::string{answer["x-request-id"]};
     if (failed == websocket::error::upgrade_declined) {
       out.why = "the server answered with status " + std::to_string(answer.result_int())
                 + ", which is no answer of vivariumd";

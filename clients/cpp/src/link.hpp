@@ -42,6 +42,7 @@ struct link_options {
   address where;
   std::string api_key;
   std::string ca_file;
+  std::string traceparent;
   std::chrono::milliseconds timeout{0};
   std::chrono::seconds idle_timeout{0};
   std::size_t max_message = 0;
@@ -52,6 +53,7 @@ struct opened {
   std::shared_ptr<link> open;
   std::string why;
   std::string answer; ///< Body of the answer when the daemon refused.
+  std::string request_id;
 };
 
 /// Opens `/v1/ws` and calls back, in the context.

@@ -40,7 +40,7 @@ request<value> ref::prepare(operation what, std::string_view name, arguments wit
   encode(task::call{*this, std::string{name}, what, std::move(with)},
          {on, state_->session, {}, detail::call_here(state_->session)}, *frame->mutable_call());
   return {{std::move(on), std::move(frame)}, [](detail::reply& answer) {
-            auto out = verdict_of(*answer.frame.mutable_call(), answer.from);
+            auto out = verdict_of(*answer.frame.mutable_call(), answer);
             out.check();
             return std::move(out.result);
           }};

@@ -10,6 +10,14 @@ void pending::cancel() const noexcept {
     on->abandon(id_);
 }
 
+void request_base::put_traceparent(std::string text) {
+  frame_->set_traceparent(std::move(text));
+}
+
+void request_base::put_request_id(std::string text) {
+  frame_->set_request_id(std::move(text));
+}
+
 std::shared_ptr<reply> request_base::exchange() {
   return need(core_)->exchange(*frame_);
 }

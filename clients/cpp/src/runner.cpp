@@ -16,12 +16,12 @@ value value_of(verdict from) {
   return std::move(from.result);
 }
 
-batch_result decode(v1::BatchResult& from, const std::shared_ptr<detail::core>& on) {
+batch_result decode(v1::BatchResult& from, const detail::reply& answer) {
   batch_result out;
   if (from.has_rejection())
     out.rejection = detail::error_of(from.rejection());
   else
-    out.verdict = verdict_of(from, on);
+    out.verdict = verdict_of(from, answer);
   return out;
 }
 
@@ -45,9 +45,8 @@ request<verdict> runner::prepare_run(std::string_view source, const variables& w
   auto frame = detail::new_frame();
   encode(source_of(source, with, how), {core_, session_, space_, within_}, *frame->mutable_eval());
   put_pool(*frame->mutable_eval());
-  return {{core_, std::move(frame)}, [](detail::reply& answer) {
-            return verdict_of(*answer.frame.mutable_eval(), answer.from);
-          }};
+  return {{core_, std::move(frame)},
+          [](detail::reply& answer) { return verdict_of(*answer.frame.mutable_eval(), answer); }};
 }
 
 request<value> runner::prepare_eval(std::string_view source, const variables& with,
@@ -61,9 +60,8 @@ request<verdict> runner::prepare_run_call(call_target target, std::string_view n
   encode(task::call{std::move(target), std::string{name}, what, std::move(with)},
          {core_, session_, space_, within_}, *frame->mutable_call());
   put_pool(*frame->mutable_call());
-  return {{core_, std::move(frame)}, [](detail::reply& answer) {
-            return verdict_of(*answer.frame.mutable_call(), answer.from);
-          }};
+  return {{core_, std::move(frame)},
+          [](detail::reply& answer) { return verdict_of(*answer.frame.mutable_call(), answer); }};
 }
 
 request<value> runner::prepare_call(call_target target, std::string_view name, operation what,
@@ -80,7 +78,8 @@ request<execution> runner::prepare_start(std::string_view source, const variable
   frame->mutable_start()->set_detach(how.detach);
   return {{core_, std::move(frame)}, [](detail::reply& answer) {
             const auto& started = answer.frame.start();
-            return execution{answer.from, started.execution_id(), started.session_id()};
+            return execution{answer.from, started.execution_id(), started.session_id(),
+                             answer.frame.request_id()};
           }};
 }
 
@@ -101,7 +100,7 @@ request<std::vector<batch_result>> runner::prepare_batch(std::vector<task> tasks
   return {{core_, std::move(frame)}, [](detail::reply& answer) {
             std::vector<batch_result> out;
             for (auto& each : *answer.frame.mutable_batch()->mutable_results())
-              out.push_back(decode(each, answer.from));
+              out.push_back(decode(each, answer));
             return out;
           }};
 }

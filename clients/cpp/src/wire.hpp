@@ -56,8 +56,9 @@ void encode(const task::call& from, const place& at, v1::CallRequest& to);
 [[nodiscard]] pool_info decode(const v1::Pool& from);
 /// The verdict of an answer to eval, call and the like.
 template <class Response>
-[[nodiscard]] verdict verdict_of(Response& from, std::shared_ptr<core> on) {
-  auto out = decode(*from.mutable_verdict(), {std::move(on), from.session_id()});
+[[nodiscard]] verdict verdict_of(Response& from, const reply& answer) {
+  auto out = decode(*from.mutable_verdict(), {answer.from, from.session_id()});
+  out.request_id = answer.frame.request_id();
   out.execution_id = from.execution_id();
   out.session_id = from.session_id();
   return out;
@@ -68,7 +69,8 @@ void check_answer(const v1::ServerFrame& answer);
 [[nodiscard]] std::exception_ptr error_of(const v1::Failure& from);
 [[nodiscard]] std::exception_ptr error_of(const v1::Rejection& from);
 /// What the daemon said instead of opening a WebSocket: its own error, else `connection_error`.
-[[nodiscard]] std::exception_ptr error_of_refusal(const std::string& body, const std::string& why);
+[[nodiscard]] std::exception_ptr error_of_refusal(const std::string& body, const std::string& why,
+                                                  const std::string& request_id);
 
 } // namespace detail
 } // namespace client_v1

@@ -11,12 +11,13 @@ class DaemonCase(unittest.TestCase):
     """One daemon for all tests of a class; around each test a bystander and a check for leaks."""
 
     config = ""
+    variables = None  # of the daemon's environment
     watched = True
 
     @classmethod
     def setUpClass(cls):
         """Starts the daemon."""
-        cls.daemon = daemons.Daemon(cls.config)
+        cls.daemon = daemons.Daemon(cls.config, variables=cls.variables)
         cls.addClassCleanup(cls.daemon.destroy)
 
     def setUp(self):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An application that offers functions to its sessions, over a WebSocket or over plain HTTP."""
 
+import http.client
 import json
 import threading
 import traceback
@@ -66,7 +67,7 @@ class HttpHost:
                     if flags & 2:
                         return
                     self.take(client, json.loads(payload))
-            except (OSError, ValueError):
+            except (OSError, ValueError, AttributeError, http.client.HTTPException):
                 pass  # It was stopped.
 
     def take(self, client, message):

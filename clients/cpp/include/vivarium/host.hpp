@@ -76,6 +76,10 @@ public:
   [[nodiscard]] const std::string& execution_id() const noexcept;
   /// How long Python waits for the answer, from the call on; 0 for a cast.
   [[nodiscard]] std::chrono::milliseconds timeout() const noexcept;
+  /// Id of the request whose code calls; empty for code of none.
+  [[nodiscard]] const std::string& request_id() const noexcept;
+  /// W3C Trace Context of the call, to go on with; empty where the request belongs to no trace.
+  [[nodiscard]] const std::string& traceparent() const noexcept;
   /// Casts before this one that were dropped because too many waited.
   [[nodiscard]] std::uint64_t lost_before() const noexcept;
 

@@ -212,8 +212,11 @@ struct defaults {
 
 /// How a connection is made.
 struct connect_options {
-  std::string api_key = {};                  ///< Empty for VIVARIUM_API_KEY.
-  std::string ca_file = {};                  ///< Of https; empty for the system's.
+  std::string api_key = {}; ///< Empty for VIVARIUM_API_KEY.
+  std::string ca_file = {}; ///< Of https; empty for the system's.
+  /// W3C Trace Context of the requests that name none; empty for TRACEPARENT of the environment.
+  /// What is none is as if it were empty.
+  std::string traceparent = {};
   std::chrono::milliseconds timeout{10'000}; ///< To be connected in.
   /// The connection breaks when the daemon is silent for so long, asked in between.
   std::chrono::seconds idle_timeout{300};

@@ -4,6 +4,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace vivarium::v1 {
@@ -44,6 +45,8 @@ public:
       : core_{std::move(on)}, frame_{std::move(frame)} {}
 
 protected:
+  void put_traceparent(std::string text);
+  void put_request_id(std::string text);
   [[nodiscard]] std::shared_ptr<reply> exchange();
   pending dispatch(std::function<void(std::exception_ptr, reply*)> then);
 
@@ -62,6 +65,17 @@ public:
   using decoder = std::function<T(detail::reply&)>;
   request(detail::request_base base, decoder decode)
       : request_base{std::move(base)}, decode_{std::move(decode)} {}
+
+  /// Makes it part of a trace: `text` is a W3C `traceparent`.
+  request&& traced(std::string text) && {
+    put_traceparent(std::move(text));
+    return std::move(*this);
+  }
+  /// Gives it an id for logs: at most 128 letters, digits and `-_.:`. Else it gets one.
+  request&& named(std::string id) && {
+    put_request_id(std::move(id));
+    return std::move(*this);
+  }
 
   /// Sends it and waits; throws what is in error.hpp.
   T get() && {

@@ -129,10 +129,14 @@ using event_stream = basic_stream<event>;
 class execution {
 public:
   execution() = default;
-  execution(std::shared_ptr<detail::core> on, std::string id, std::string session)
-      : core_{std::move(on)}, id_{std::move(id)}, session_{std::move(session)} {}
+  execution(std::shared_ptr<detail::core> on, std::string id, std::string session,
+            std::string request_id = {})
+      : core_{std::move(on)}, id_{std::move(id)}, session_{std::move(session)},
+        request_id_{std::move(request_id)} {}
 
   [[nodiscard]] const std::string& id() const noexcept { return id_; }
+  /// Id of the request that started it; empty for a handle that was made from an id.
+  [[nodiscard]] const std::string& request_id() const noexcept { return request_id_; }
   /// Its events from a number on, live, up to its verdict.
   [[nodiscard]] event_stream follow(std::uint64_t from_sequence = 1,
                                     std::uint32_t window = 1'024) const;
@@ -154,6 +158,7 @@ private:
   std::shared_ptr<detail::core> core_;
   std::string id_;
   std::string session_;
+  std::string request_id_;
 };
 
 } // namespace client_v1

@@ -113,6 +113,7 @@ enum class session_outcome { unset, kept, lost, restored };
 struct verdict {
   std::string execution_id;
   std::string session_id; ///< Empty for a one-shot.
+  std::string request_id; ///< Of the request that brought it; empty in an event.
   /// The result, as a value whatever its form: a JSON text or a repr is a str here, and a form that
   /// was not asked for is None.
   value result;
