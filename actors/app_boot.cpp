@@ -219,12 +219,17 @@ void app_registry::on_booted(const std::string& id, const std::string& session,
   auto& app = *found->second;
   if (how.outcome == verdict::kind::error)
     return boot_failed(id, session, boot_error(how));
+  if (app.shut && app.owns()) // It was to take the place of another when the drain began.
+    return close_in(session, found->second, [] {});
   auto kind = bridge::value_view::open(how.content);
   app.info.kind = kind.content == "wsgi" ? app_kind::wsgi : app_kind::asgi;
   for (auto& worker : app.info.workers)
-    if (worker.session == session)
+    if (worker.session == session) {
       worker.ready = true;
+      worker.since = clock_type::now();
+    }
   app.info.state = app_state::ready;
+  dismiss_old(found->second);
   if (std::count_if(app.info.workers.begin(), app.info.workers.end(), is_ready)
       < static_cast<std::ptrdiff_t>(app.plan.workers))
     return;
@@ -322,26 +327,32 @@ void app_registry::shut_down(const std::shared_ptr<entry>& app, const reply<done
   // A session that goes on would go on with them; some, like a WebSocket, have no end of their own.
   for (const auto& one : std::exchange(app->running, {}))
     around_.cancel(app->info.tenant, one);
-  for (const auto& worker : app->info.workers) {
-    auto through = [this, gather, app, session = worker.session] {
-      if (app->owns())
-        around_.close_session(app->info.tenant, session);
-    };
-    submission order;
-    order.session = worker.session;
-    order.mode = bridge::run_mode::close_app;
-    order.form = bridge::value_form::none;
-    std::array number{bridge::int_value(static_cast<std::int64_t>(app->number))};
-    order.operands = bridge::list_value(number);
-    order.timeout = shutdown_timeout;
-    around_.submit(app->info.tenant, std::move(order),
-                   reply<execution_ptr>{[through](result<execution_ptr> made) {
-                     if (!made)
-                       through();
-                     else
-                       follow(*made, [through](const verdict&) { through(); });
-                   }});
-  }
+  for (const auto& worker : app->info.workers)
+    close_in(worker.session, app, [gather] {});
+}
+
+// Has the application shut down in that session, which then ends if it is the application's.
+void app_registry::close_in(const std::string& session, const std::shared_ptr<entry>& app,
+                            std::function<void()> then) {
+  auto through = [this, app, session, then = std::move(then)] {
+    if (app->owns())
+      around_.close_session(app->info.tenant, session);
+    then();
+  };
+  submission order;
+  order.session = session;
+  order.mode = bridge::run_mode::close_app;
+  order.form = bridge::value_form::none;
+  std::array number{bridge::int_value(static_cast<std::int64_t>(app->number))};
+  order.operands = bridge::list_value(number);
+  order.timeout = shutdown_timeout;
+  around_.submit(app->info.tenant, std::move(order),
+                 reply<execution_ptr>{[through](result<execution_ptr> made) {
+                   if (!made)
+                     through();
+                   else
+                     follow(*made, [through](const verdict&) { through(); });
+                 }});
 }
 
 } // namespace vivarium

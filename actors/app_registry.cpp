@@ -116,7 +116,8 @@ app_registry::ask(const std::string& id, bridge::app_request what, const std::st
   app_worker* least = nullptr;
   for (auto& worker : info.workers) {
     in_flight += worker.in_flight;
-    if (worker.ready && (least == nullptr || worker.in_flight < least->in_flight))
+    if (worker.ready && !worker.leaving
+        && (least == nullptr || worker.in_flight < least->in_flight))
       least = &worker;
   }
   auto refuse = [&](std::string why) {
@@ -130,7 +131,10 @@ app_registry::ask(const std::string& id, bridge::app_request what, const std::st
     return refuse("the application works on " + std::to_string(in_flight)
                   + " requests, which is as many as it may at once (concurrent_requests)");
   ++least->in_flight;
+  ++least->requests;
   ++info.requests;
+  auto session = least->session; // Another one may come beside it now.
+  recycle(app);
   std::string request{what.method};
   request += ' ';
   request += what.root_path;
@@ -141,7 +145,7 @@ app_registry::ask(const std::string& id, bridge::app_request what, const std::st
   const auto traceparent = traceparent_of(trace.self);
   mark_headers(what, request_id, traceparent);
   submission order;
-  order.session = least->session;
+  order.session = session;
   bridge::append_app_request(order.operands, what);
   order.timeout = info.limits.request_timeout;
   order.idle_timeout = info.limits.idle_timeout;
@@ -149,8 +153,8 @@ app_registry::ask(const std::string& id, bridge::app_request what, const std::st
     order.socket_timeout = around_.config.max_timeout;
   order.request_id = request_id;
   order.trace = trace;
-  auto submit = [this, id, tenant = info.tenant, session = least->session,
-                 request](submission&& order, const reply<execution_ptr>& to) {
+  auto submit = [this, id, tenant = info.tenant, session, request](submission&& order,
+                                                                   const reply<execution_ptr>& to) {
     auto placed = [this, id, tenant, session, request, to](result<execution_ptr> made) {
       if (!made) {
         if (auto app = apps_.find(id); app != apps_.end())
@@ -207,6 +211,7 @@ void app_registry::on_ended(const std::string& id, const std::string& session,
   for (auto& worker : app.info.workers)
     if (worker.session == session && worker.in_flight > 0)
       --worker.in_flight;
+  end_leaving(found->second);
   if (what.malformed)
     return; // That has been told.
   auto outcome = outcome_of(what);

@@ -79,9 +79,10 @@ private:
     reply<app_info> booted;   ///< Who waits for the first of all of them.
     bool first_boot = true;
     bool closing = false;
-    bool shut = false; ///< It has been asked to shut down.
+    bool shut = false;             ///< It has been asked to shut down.
     std::set<std::string> running; ///< Executions of requests.
     std::deque<clock_type::time_point> restarts;
+    clock_type::time_point recycle_after{}; ///< Sessions are not replaced because of age before.
     std::unique_ptr<boost::asio::steady_timer> timer;
 
     [[nodiscard]] bool owns() const noexcept { return plan.session.empty(); }
@@ -94,6 +95,14 @@ private:
   void on_booted(const std::string& id, const std::string& session, const verdict& how);
   void boot_failed(const std::string& id, const std::string& session, error why);
   void replace_worker(entry& app);
+  void close_in(const std::string& session, const std::shared_ptr<entry>& app,
+                std::function<void()> then);
+
+  // app_recycling.cpp
+  [[nodiscard]] bool is_due(const app_worker& worker, clock_type::time_point now) const;
+  void recycle(entry& app);
+  void dismiss_old(const std::shared_ptr<entry>& app);
+  void end_leaving(const std::shared_ptr<entry>& app);
   void shut_down(const std::shared_ptr<entry>& app, const reply<done>& to);
   void end_if_drained(const std::shared_ptr<entry>& app);
 

@@ -50,6 +50,9 @@ struct app_worker {
   std::string session;
   std::uint64_t in_flight = 0;
   bool ready = false;
+  std::uint64_t requests = 0;     ///< It was given.
+  clock_type::time_point since{}; ///< When it became ready.
+  bool leaving = false;           ///< Another one is there in its place; it gets no more requests.
 };
 
 /// An application as it stands.

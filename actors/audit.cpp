@@ -17,6 +17,8 @@ std::string_view name_of(audit_event what) noexcept {
     case audit_event::config_reloaded: return "config_reloaded";
     case audit_event::admin_action: return "admin_action";
     case audit_event::admin_refused: return "admin_refused";
+    case audit_event::circuit_opened: return "circuit_opened";
+    case audit_event::circuit_closed: return "circuit_closed";
   }
   return "unknown";
 }

@@ -23,8 +23,10 @@ enum class audit_event : std::uint8_t {
   config_reloaded, ///< The configuration was read again.
   admin_action,    ///< An administrator changed something, or tried to.
   admin_refused,   ///< Somebody asked for what only administrators may.
+  circuit_opened,  ///< Sessions of a tenant's environment fail to start and are not tried now.
+  circuit_closed,  ///< They start again.
 };
-inline constexpr std::size_t audit_event_count = 12;
+inline constexpr std::size_t audit_event_count = 14;
 
 /// Returns the stable name of an event, e.g. "session_created".
 [[nodiscard]] std::string_view name_of(audit_event what) noexcept;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/audit.hpp"
+#include "actors/circuit.hpp"
 #include "actors/execution.hpp"
 #include "actors/tracing.hpp"
 
@@ -101,6 +102,19 @@ public:
   /// Messages of a tenant met that fate. `outcome`: "delivered", "dropped", "nobody" or "refused".
   virtual void message_ended(const std::string& tenant, std::string_view outcome,
                              std::uint64_t count) = 0;
+  /// A circuit of a tenant, or trust group, and an environment is in that state now. `layer`:
+  /// "session" or "pool".
+  virtual void circuit_is(const std::string& tenant, const std::string& environment,
+                          std::string_view layer, circuit_state now) = 0;
+  /// A session was refused because of an open circuit.
+  virtual void circuit_refused(const std::string& tenant, const std::string& environment,
+                               std::string_view layer) = 0;
+  /// Something was replaced because of its age or its work. `layer`: "pool", "session_pool" or
+  /// "app"; `cause`: "age" or "count".
+  virtual void recycled(const std::string& tenant, const std::string& environment,
+                        std::string_view layer, std::string_view cause) = 0;
+  /// A worker was asked whether it lives. `outcome`: "asked", "answered", "missed" or "ended".
+  virtual void heartbeat(std::string_view outcome) = 0;
   /// A piece of work of a request that is recorded is over. What it tells is for the operator's
   /// collector: no code, no output, no secrets.
   virtual void traced(const trace_place& at, const span_facts& what, audit_fields with) = 0;

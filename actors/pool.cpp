@@ -116,6 +116,7 @@ void pool_core::start_zygote() {
   zygote_up_ = false;
   zygote_starting_ = true;
   zygote_since_ = clock_type::now();
+  note_attempt();
   if (share_)
     share_->starting();
   // One that is still importing is killed for the sake of the new one.
@@ -147,13 +148,13 @@ void pool_core::zygote_failed(const std::string& reason, retry chance) {
   zygote_up_ = zygote_starting_ = false;
   plan_.board->serves = false;
   failures_in_a_row_ = was_healthy ? 1 : failures_in_a_row_ + 1;
-  auto pause = pause_after(failures_in_a_row_, longest_zygote_pause);
+  auto now = clock_type::now();
+  retry_at_ = count_failure(now + pause_after(failures_in_a_row_, longest_zygote_pause), detail);
   spdlog::error("environment '{}': no zygote (failure {} in a row, next attempt in {} ms): {}",
-                plan_.environment, failures_in_a_row_, duration_cast<milliseconds>(pause).count(),
-                detail);
-  if (failures_in_a_row_ >= patience || chance == retry::in_vain)
+                plan_.environment, failures_in_a_row_,
+                duration_cast<milliseconds>(retry_at_ - now).count(), detail);
+  if (failures_in_a_row_ >= patience || chance == retry::in_vain || is_open())
     in_trouble(std::move(detail));
-  retry_at_ = clock_type::now() + pause;
   tick_at(retry_at_);
 }
 
@@ -164,6 +165,9 @@ void pool_core::in_trouble(std::string why) {
 }
 
 error pool_core::trouble() const {
+  if (is_open())
+    return plan_.board->breaker.refusal(clock_type::now(),
+                                        "environment '" + plan_.environment + "'");
   return {errc::sandbox_unavailable,
           "environment '" + plan_.environment + "' cannot start: " + plan_.board->trouble};
 }
@@ -202,7 +206,8 @@ void pool_core::acquire(session_actor who, const std::string& tenant) {
   used_ = clock_type::now();
   if (std::exchange(dormant_, false))
     start_jail();
-  if (idle_.empty() && !plan_.board->trouble.empty() && clock_type::now() < retry_at_)
+  if (idle_.empty() && (is_open() || !plan_.board->trouble.empty())
+      && clock_type::now() < retry_at_)
     return caf::anon_send(who, atom::refused_v, trouble());
   if (idle_.empty() && live_in_all() >= plan_.config.max_workers)
     return caf::anon_send(who, atom::refused_v,
@@ -290,6 +295,7 @@ std::uint64_t pool_core::recycle() {
   failures_in_a_row_ = worker_failures_ = 0;
   plan_.board->trouble.clear();
   refill_not_before_ = {};
+  count_success();
   if (jail_)
     start_zygote();
   else
@@ -430,12 +436,12 @@ void pool_core::watch_greeting(std::uint64_t number, worker& from) {
 void pool_core::worker_failed(const std::string& reason) {
   // One may fail by chance; when all fail, ordering more at full speed would only burn the machine.
   ++worker_failures_;
-  if (worker_failures_ >= max_worker_failures) {
+  refill_not_before_ = retry_at_ = count_failure(
+      clock_type::now() + pause_after(worker_failures_, longest_worker_pause), reason);
+  if (worker_failures_ >= max_worker_failures || is_open()) {
     plan_.board->serves = false;
     in_trouble("workers cannot be made ready: " + reason);
   }
-  refill_not_before_ = clock_type::now() + pause_after(worker_failures_, longest_worker_pause);
-  retry_at_ = refill_not_before_;
   tick_at(refill_not_before_);
 }
 
@@ -500,17 +506,19 @@ void pool_core::judge(std::uint64_t number, entry& e) {
     share_->made(e.held->host_pid(), e.generation);
   failures_in_a_row_ = worker_failures_ = 0;
   proven_ = true;
-  plan_.board->trouble.clear();
-  plan_.board->hopeless = false;
+  plan_.board->clear();
+  count_success();
   plan_.board->serves = zygote_up_;
   plan_.watch.worker_made(plan_.environment, plan_.group,
                           duration_cast<microseconds>(clock_type::now() - e.ordered));
   move(e, phase::idle);
   if (!waiting_.empty()) {
     lend(number);
-  } else if (!closing_ && idle_.size() < ready_wanted()) {
+  } else if (!closing_ && idle_.size() < ready_wanted() + (oldest_until() <= clock_type::now())) {
     idle_.push_back(number);
     publish_level();
+    retire_oldest();
+    tick_at(oldest_until());
   } else {
     // Whoever wanted it has left. Kept, those of a client that asks and leaves would fill memory.
     kill(number, e);
@@ -569,7 +577,8 @@ void pool_core::refill() {
     return;
   if (clock_type::now() < refill_not_before_)
     return tick_at(refill_not_before_);
-  auto wanted = ready_wanted() + waiting_.size();
+  // Before one that has stood there for too long is ended there is another in its place.
+  auto wanted = ready_wanted() + waiting_.size() + (oldest_until() <= clock_type::now() ? 1 : 0);
   if (idle_.size() + coming_ >= wanted)
     return;
   bool urgent = !waiting_.empty() || idle_.size() + coming_ <= plan_.config.pool_low;
@@ -629,8 +638,9 @@ void pool_core::on_tick() {
   give_up_stuck_orders(now);
   refill();
   // 60 s: for the zygote's age.
-  tick_at(std::min<clock_type::time_point>(
-      {now + (coming_ > 0 ? order_patience : 60s), start_ends, retire_at()}));
+  auto oldest = oldest_until();
+  tick_at(std::min<clock_type::time_point>({now + (coming_ > 0 ? order_patience : 60s), start_ends,
+                                            retire_at(), oldest > now ? oldest : now + 60s}));
 }
 
 void pool_core::give_up_stuck_orders(clock_type::time_point now) {
@@ -693,7 +703,7 @@ void pool_core::retire() {
   dormant_ = true;
   jail_failed("nobody has used it");
   zygote_up_ = zygote_starting_ = false;
-  *plan_.board = {};
+  plan_.board->clear();
   publish_level();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "actors/circuit.hpp"
 #include "actors/cpu_shares.hpp"
 #include "actors/fair_queue.hpp"
 #include "actors/interfaces.hpp"
@@ -44,6 +45,14 @@ struct pool_board {
   bool hopeless = false; ///< It has never served, and enough attempts were made.
   bool in_use = false;   ///< A session has, or wants, a worker of it.
   pool_figures figures;
+  /// Of its attempts to have a zygote, and workers from it.
+  circuit breaker{circuit_settings{.failures = 0}};
+
+  /// Forgets what went wrong, but not how often.
+  void clear() {
+    serves = hopeless = false;
+    trouble.clear();
+  }
 };
 
 /// What all pools of the daemon have in common.
@@ -138,6 +147,14 @@ private:
   void watch_control();
   void watch_greeting(std::uint64_t number, worker& from);
   void worker_failed(const std::string& reason);
+
+  // pool_health.cpp: attempts that fail, workers that grow old.
+  clock_type::time_point count_failure(clock_type::time_point again, const std::string& why);
+  void count_success();
+  void note_attempt();
+  [[nodiscard]] bool is_open() const;
+  [[nodiscard]] clock_type::time_point oldest_until() const;
+  void retire_oldest();
   void give_up_stuck_orders(clock_type::time_point now);
   void tick_at(clock_type::time_point when);
   void publish_level();

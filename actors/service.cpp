@@ -50,8 +50,8 @@ constexpr int last_turns = 100'000;
 struct service::impl {
   impl(boost::asio::io_context& r, settings c, observer& w,
        std::unique_ptr<sandbox::cgroup_tree> groups)
-      : reactor{r}, config{std::move(c)}, watch{w}, workers{r, w, config.watch}, gate{r},
-        system_settings{r}, system{system_settings} {
+      : reactor{r}, config{std::move(c)}, watch{w}, workers{r, w, config.watch},
+        beats{r, w, config.heartbeats}, gate{r}, system_settings{r}, system{system_settings} {
     config.sealed = sealed_limits(config);
     bool weighed = groups && groups->site().cpu;
     if (groups)
@@ -187,6 +187,7 @@ struct service::impl {
   pool_actor spawn_pool(const pool_key& key) {
     auto& entry = pools.at(key);
     *entry.board = pool_board{};
+    entry.board->breaker = circuit{config.breaker};
     return system.spawn(pool, pool_plan{.reactor = reactor,
                                         .config = config,
                                         .watch = watch,
@@ -272,6 +273,18 @@ struct service::impl {
     return done{};
   }
 
+  /// A pool that cannot make workers is not asked for one, unless some are left.
+  result<circuit::pass> enter_pool(const environment_ref& wanted, const std::string& group) {
+    auto found = pools.find({wanted.key, group});
+    if (found == pools.end() || found->second.board->figures.ready > 0)
+      return circuit::pass{};
+    auto pass =
+        found->second.board->breaker.enter(clock_type::now(), "environment '" + wanted.label + "'");
+    if (!pass)
+      watch.circuit_refused(group, wanted.label, "pool");
+    return pass;
+  }
+
   struct tenant_entry {
     tenant_actor handle;
     std::unique_ptr<allowance> quotas;
@@ -321,6 +334,7 @@ struct service::impl {
                     watch,
                     load,
                     workers,
+                    beats,
                     cgroups ? &*cgroups : nullptr,
                     &*shares,
                     gate,
@@ -339,6 +353,9 @@ struct service::impl {
                     },
                     [this](const environment_ref& environment, const std::string& group) {
                       return admit_pool(environment, group);
+                    },
+                    [this](const environment_ref& environment, const std::string& group) {
+                      return enter_pool(environment, group);
                     },
                     [this, name](const std::string& pool) { return find_session_pool(name, pool); },
                     [this, name](const std::string& function) {
@@ -420,6 +437,7 @@ struct service::impl {
   observer& watch;
   load_gauge load;
   resource_watch workers;
+  heartbeats beats;
   std::optional<cgroup_keeper> cgroups;
   std::optional<cpu_shares> shares; // always, once made
   egress_gate gate;

@@ -114,6 +114,9 @@ struct session_pool_plan {
   std::size_t sessions = 4;
   std::size_t queue = 1'000; ///< Executions that may wait, of each tenant.
   session_request wish;      ///< What each session is like.
+  /// When a session that is free is replaced; 0: never.
+  std::chrono::milliseconds max_age{0};
+  std::uint64_t max_executions = 0;
   bool configured = false;
 
   [[nodiscard]] bool shared() const noexcept { return !trust_group.empty(); }

@@ -151,6 +151,8 @@ session_actor::behavior_type session(pointer self, session_plan plan, session_su
         caf::anon_send(strong, atom::answered_v, number, std::move(with));
     });
   };
+  ports.beat = [&beats = around.beats](const std::shared_ptr<pulse>& one) { beats.add(one); };
+  ports.start = around.start;
   // The core lets go of its worker when it is lost; the copy kept here must not outlive that.
   auto stop = std::move(ports.stop);
   ports.stop = [self, stop] {

@@ -31,6 +31,7 @@ struct session_surroundings {
   observer& watch;
   load_gauge& load;
   resource_watch& workers;
+  heartbeats& beats;
   cgroup_keeper* cgroups; ///< Null where there are none.
   cpu_shares* shares;     ///< Null where there is nothing to share.
   int niceness;           ///< Of its worker, where there is.
@@ -41,6 +42,7 @@ struct session_surroundings {
   volume_store& volumes;
   /// What its code may call beside the application, of the daemon itself.
   std::shared_ptr<session_capabilities> capabilities;
+  start_watch_ptr start;            ///< May be null.
   std::function<pool_actor()> pool; ///< The pool of its environment, as it is now.
   std::function<void(session_info)> report_end;
   std::function<void(const execution_ptr&)> report_large;

@@ -239,6 +239,8 @@ void session_core::become_ready() {
                    {"vivarium.session.id", info_.id},
                    {"vivarium.request.id", wish_.request_id}});
   opened_ = true;
+  if (ports_.start)
+    ports_.start->started();
   if (!one_shot_) // Whose id nobody is told; it is an evaluation and nothing else.
     watch_.audit(audit_event::session_created, {tenant_, info_.id, wish_.request_id},
                  {{"environment", info_.environment}, {"name", info_.name}});
@@ -284,6 +286,7 @@ void session_core::violated(std::string_view what) {
 }
 
 void session_core::lose(const cause& why) {
+  judge_start(why);
   info_.state = session_state::dead;
   info_.worker_pid = 0;
   info_.cause = why;
@@ -313,6 +316,9 @@ void session_core::let_go() {
     worker_->on_denied(nullptr);
     worker_->on_call(nullptr);
   }
+  if (pulse_)
+    pulse_->of = nullptr;
+  pulse_.reset();
   watched_.reset();
   share_.reset();
   worker_.reset();

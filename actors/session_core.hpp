@@ -4,6 +4,7 @@
 #include "actors/cpu_shares.hpp"
 #include "actors/egress_broker.hpp"
 #include "actors/execution.hpp"
+#include "actors/heartbeats.hpp"
 #include "actors/load_gauge.hpp"
 #include "actors/mailboxes.hpp"
 #include "actors/messages.hpp"
@@ -12,6 +13,7 @@
 #include "actors/resource_watch.hpp"
 #include "actors/service.hpp"
 #include "actors/session_files.hpp"
+#include "actors/session_starts.hpp"
 #include "actors/switchboard.hpp"
 #include "actors/verdicts.hpp"
 #include "actors/worker.hpp"
@@ -75,6 +77,9 @@ struct session_ports {
       nullptr;
   std::function<void(const volume_mount&, session_files_ptr, bool, reply<volume_info>)>
       commit_volume = nullptr;
+  /// Has its worker asked whether it lives, for as long as the session holds the pulse.
+  std::function<void(const std::shared_ptr<pulse>&)> beat = nullptr;
+  start_watch_ptr start = nullptr; ///< Told how its start goes; may be null.
 };
 
 /// What a session is made from.
@@ -102,14 +107,14 @@ struct session_plan {
 // travels as executions as well, internal ones; those of the start go before everything else.
 
 /// The interpreter actor's memory and decisions. Reactor thread; not reentrant.
-class session_core {
+class session_core : private heart {
 public:
   session_core(session_plan plan, const settings& config, observer& watch, load_gauge& load,
                session_ports ports);
   session_core(const session_core&) = delete;
   session_core& operator=(const session_core&) = delete;
   /// Executions that are still open end with an internal error: nobody waits for ever.
-  ~session_core();
+  ~session_core() override;
 
   void run(const execution_ptr& what, const reply<execution_ptr>& to);
   void cancel(const execution_ptr& what, stop_mode mode, const reply<bool>& to);
@@ -245,6 +250,16 @@ private:
   void on_late_start();
   void cannot_specialise(const error& why);
   void watch_worker();
+
+  // session_health.cpp: whether its worker lives, and whose fault it is that it does not.
+  [[nodiscard]] bool owes() const override;
+  [[nodiscard]] std::uint64_t heard() const override;
+  [[nodiscard]] std::optional<std::chrono::microseconds> beaten() const override;
+  void ask() override;
+  void stopped(cause why) override;
+  void judge_start(const cause& why);
+  [[nodiscard]] bool is_environments_fault(const cause& why) const;
+  void prove_start();
   void watch_family();
   [[nodiscard]] std::optional<std::chrono::microseconds> cpu_used() const;
   [[nodiscard]] cause cause_of_end(const worker_end& end) const;
@@ -390,6 +405,7 @@ private:
 
   worker_ptr worker_;
   resource_watch::ticket watched_;
+  std::shared_ptr<pulse> pulse_;
   std::shared_ptr<cpu_user> share_;
   std::string cgroup_;        // folder of its control group; empty: none
   unsigned specialising_ = 0; // answers awaited before the worker may see a tenant's byte
@@ -420,6 +436,8 @@ private:
   bool entered_ = false;           // a context manager may be open in the worker
   std::string closing_;            // why, while contexts are being left
   std::optional<error> start_error_;
+  bool environment_failed_ = false; // in what it does to every session that starts
+  bool starved_ = false;            // of a worker
 
   std::map<std::uint64_t, open_call> calls_; // to the application, by the worker's number
   std::unordered_map<std::string, std::uint64_t> call_numbers_; // by id

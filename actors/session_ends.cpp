@@ -157,6 +157,8 @@ void session_core::complete(in_flight& flight, verdict how) {
     start_front(now);
   if (ends_tracked(what, how, ended.settled) || ended.settled)
     return;
+  if (!what->request().internal)
+    prove_start();
   bool large =
       !what->request().internal && what->log_bytes() + how.content.size() > large_execution;
   what->finish(std::move(how), now);

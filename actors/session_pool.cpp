@@ -146,8 +146,10 @@ void session_pool_core::wait(std::deque<execution_ptr>* own, const execution_ptr
 
 void session_pool_core::assign(members::iterator to, const execution_ptr& what) {
   auto& [number, one] = *to;
-  if (auto key = key_of(what->request()); !key.empty())
+  if (auto key = key_of(what->request()); !key.empty()) {
     keys_.bind(key, number);
+    one.keyed = one.keyed || is_strict(what->request());
+  }
   auto now = clock_type::now();
   one.running = what;
   one.begun = now;
@@ -293,6 +295,8 @@ void session_pool_core::on_tick(clock_type::time_point now) {
     count("expired");
   }
   fill(now);
+  recycle(now);
+  next = std::min(next, next_due(now));
   if (members_.size() < plan_.sessions && !draining_ && !closed_)
     next = std::min(next, std::max(start_at_, now));
   if (next < wake_armed_)

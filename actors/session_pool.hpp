@@ -26,6 +26,9 @@ namespace vivarium {
 // An execution goes to a session that is free, round robin, and has it for itself until its
 // verdict. Where none is free it waits, each tenant in a line of its own; its deadline counts
 // meanwhile. With a key it goes to the session that had that key last, if it can, or strictly.
+//
+// A session that is too old, or has run too much, is replaced once it is free and another one is
+// there in its place; not while strict keys stand for it.
 
 /// What a session pool asks of the world around it. Each function returns at once. Sessions have
 /// numbers, which are never used again.
@@ -75,6 +78,9 @@ private:
     clock_type::time_point begun{};    // what is running
     std::deque<execution_ptr> waiting; // for this one and no other
     bool own_turn = true;              // whether those come before the others this time
+    clock_type::time_point since{};    // when it became ready
+    std::uint64_t done = 0;            // executions
+    bool keyed = false;                // strict keys stand for it: it holds somebody's state
   };
   using members = std::map<std::uint64_t, member>;
 
@@ -97,6 +103,13 @@ private:
   void fill(clock_type::time_point now);
   void hold_off(clock_type::time_point now, std::string why);
   void settle();
+
+  // session_pool_recycling.cpp
+  [[nodiscard]] bool is_due(const member& one, clock_type::time_point now) const;
+  bool give_up(members::iterator one, clock_type::time_point now);
+  void recycle(clock_type::time_point now);
+  [[nodiscard]] clock_type::time_point next_due(clock_type::time_point now) const;
+
   [[nodiscard]] std::chrono::milliseconds retry_after() const;
   void tell_level();
   void count(std::string_view outcome) { watch_.session_pool_call(label_, outcome); }

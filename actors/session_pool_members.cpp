@@ -51,9 +51,12 @@ void session_pool_core::on_ready(std::uint64_t number) {
   auto at = members_.find(number);
   if (at == members_.end() || at->second.ready)
     return;
+  auto now = clock_type::now();
   at->second.ready = true;
+  at->second.since = now;
   trouble_.clear();
   next_for(at);
+  recycle(now);
   settle();
 }
 
@@ -65,6 +68,7 @@ void session_pool_core::on_failed(std::uint64_t number, const error& why) {
   hold_off(now, why.detail);
   forget(at, true);
   fill(now);
+  recycle(now);
   if (members_.empty() && !lines_.empty())
     fail_all_waiting(errc::unavailable, error_kind::internal,
                      "session pool '" + plan_.name + "' has no sessions: " + trouble_);
@@ -75,13 +79,17 @@ void session_pool_core::on_done(std::uint64_t number, const execution_ptr& what)
   auto at = members_.find(number);
   if (at == members_.end() || at->second.running != what)
     return;
-  auto took = duration_cast<microseconds>(clock_type::now() - at->second.begun);
+  auto now = clock_type::now();
+  auto took = duration_cast<microseconds>(now - at->second.begun);
   usual_ += (took - usual_) / smoothing;
   if (what->end() && what->end()->session == session_outcome::lost)
     return on_lost(number);
   pause_ = 0ms;
   early_ends_ = 0;
-  next_for(at);
+  ++at->second.done;
+  if (!give_up(at, now))
+    next_for(at);
+  recycle(now);
   settle();
 }
 
@@ -107,6 +115,7 @@ void session_pool_core::on_lost(std::uint64_t number) {
     hold_off(now, "its latest session ended as soon as it was there");
   forget(at, false);
   fill(now);
+  recycle(now);
   settle();
 }
 

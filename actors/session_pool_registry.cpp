@@ -71,6 +71,8 @@ session_pool_plan session_pool_registry::plan_of(const key& which) const {
           .sessions = from.sessions,
           .queue = from.queue,
           .wish = wish_of(from),
+          .max_age = from.max_age,
+          .max_executions = from.max_executions,
           .configured = true};
 }
 

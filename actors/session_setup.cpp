@@ -104,10 +104,15 @@ status session_core::complete(execution& what) {
 // --------------------------------------------------------------------------------------
 
 void session_core::begin_setup() {
-  auto failing = [this](const verdict& how) {
-    if (how.outcome == verdict::kind::error)
-      return setup_failed(how);
-    step_setup();
+  // Whether it fails for every session of the environment, or only for this one.
+  enum class concerns : std::uint8_t { session, environment };
+  auto failing = [this](concerns whom) -> verdict_function {
+    return [this, whom](const verdict& how) {
+      if (how.outcome != verdict::kind::error)
+        return step_setup();
+      environment_failed_ = whom == concerns::environment;
+      setup_failed(how);
+    };
   };
   auto add = [&](bridge::run_mode mode, std::string operands, std::chrono::milliseconds timeout) {
     submission what;
@@ -115,7 +120,9 @@ void session_core::begin_setup() {
     what.form = bridge::value_form::none;
     what.operands = std::move(operands);
     what.timeout = timeout;
-    setup_.push_back(order(std::move(what), failing));
+    setup_.push_back(
+        order(std::move(what),
+              failing(environment_->entered.empty() ? concerns::session : concerns::environment)));
   };
   std::vector<std::pair<std::string, std::string>> wishes;
   if (!wish_.working_directory.empty())
@@ -186,7 +193,7 @@ void session_core::begin_setup() {
     what.filename = "<init of " + info_.environment + ">";
     what.form = bridge::value_form::none;
     what.timeout = config_.init_timeout;
-    setup_.push_back(order(std::move(what), failing));
+    setup_.push_back(order(std::move(what), failing(concerns::environment)));
     if (!wish_.init)
       add(bridge::run_mode::keep_initial, list_of({}), 2 * config_.init_timeout);
   }
@@ -199,7 +206,7 @@ void session_core::begin_setup() {
     what.form = bridge::value_form::none;
     what.timeout = init->timeout.count() > 0 ? init->timeout : config_.init_timeout;
     auto timeout = what.timeout + config_.init_timeout;
-    setup_.push_back(order(std::move(what), failing));
+    setup_.push_back(order(std::move(what), failing(concerns::session)));
     add(bridge::run_mode::keep_initial, list_of({}), timeout);
   }
   step_setup();

@@ -82,9 +82,9 @@ void session_core::cannot_specialise(const error& why) {
 void session_core::on_late_start() {
   error why{errc::unavailable, "no worker became ready in time"};
   if (worker_)
-    cannot_specialise(why);
-  else
-    on_refused(why);
+    return cannot_specialise(why);
+  starved_ = true;
+  on_refused(why);
 }
 
 void session_core::on_resized(int errno_value) {
@@ -119,6 +119,11 @@ void session_core::watch_worker() {
   if (share_)
     share_->counted_by(watched_);
   ports_.watch(watched_);
+  if (!ports_.beat)
+    return;
+  pulse_ = std::make_shared<pulse>();
+  pulse_->of = this;
+  ports_.beat(pulse_);
 }
 
 // From its first process on, what a session uses is what all of them use.

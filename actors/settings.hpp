@@ -2,8 +2,10 @@
 #pragma once
 
 #include "actors/capabilities.hpp"
+#include "actors/circuit.hpp"
 #include "actors/egress_policy.hpp"
 #include "actors/environment.hpp"
+#include "actors/heartbeat_settings.hpp"
 #include "actors/mail_limits.hpp"
 #include "actors/session_limits.hpp"
 #include "actors/watch_settings.hpp"
@@ -59,6 +61,9 @@ struct session_pool_settings {
   std::set<std::string> tenants; ///< Each of which has one of its own; empty: all.
   std::string trust_group;       ///< Whose tenants share one; empty: nobody shares.
   bool eager = true;             ///< Made with the daemon, where it is known for whom.
+  /// A session is replaced when it is so old, or has run so much; 0: never.
+  std::chrono::milliseconds max_age{0};
+  std::uint64_t max_executions = 0;
   std::string environment;
   std::string egress;
   std::optional<process_mode> processes;
@@ -110,6 +115,8 @@ struct settings {
   session_limits limits;         ///< Of sessions that ask for nothing else.
   limit_maxima limits_max;       ///< What a session may ask for.
   watch_settings watch;          ///< How workers are looked at.
+  heartbeat_settings heartbeats; ///< How those that owe an answer are asked whether they live.
+  circuit_settings breaker;      ///< When environments that do not start are not tried any more.
   sandbox::worker_limits sealed; ///< What workers come with: as wide as any session may have.
   bool fair_cpu = true; ///< Tenants that use more than their part of the processors stand back.
   sandbox::cgroup_choice cgroup;
@@ -120,7 +127,9 @@ struct settings {
   std::size_t pool_ready = 8;       ///< Workers kept ready per environment.
   std::size_t pool_low = 2;         ///< Below this a refill is not deferred for a busy core.
   std::size_t max_workers = 10'000; ///< In all.
-  std::size_t hash_seeds = 8;       ///< Pools at once whose zygotes have a hash seed.
+  /// One that has stood ready for so long is replaced; 0: never.
+  std::chrono::milliseconds worker_max_age{0};
+  std::size_t hash_seeds = 8; ///< Pools at once whose zygotes have a hash seed.
   /// After so long without a session a pool that was started on first use ends its jail.
   std::chrono::milliseconds pool_idle_retire{600'000};
   std::chrono::seconds zygote_max_age{3600};
@@ -133,6 +142,10 @@ struct settings {
                   .request_timeout = std::chrono::milliseconds{1'800'000},
                   .idle_timeout = std::chrono::milliseconds{120'000}};
   std::size_t max_apps = 100;                ///< Per tenant.
+  /// A session that an application owns is replaced when it is so old, or was asked so much; 0:
+  /// never.
+  std::chrono::milliseconds app_worker_max_age{0};
+  std::uint64_t app_worker_max_requests = 0;
   std::string app_domain = "apps.localhost"; ///< Below which applications have host names.
 
   std::size_t max_sessions = 10'000;    ///< Per tenant.

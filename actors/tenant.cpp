@@ -33,7 +33,8 @@ void seed_zygote(environment_ref& where, std::uint32_t seed) {
 } // namespace
 
 tenant_core::tenant_core(tenant_plan plan, caf::scheduled_actor* self)
-    : plan_{std::move(plan)}, self_{self}, timer_{plan_.reactor} {
+    : plan_{std::move(plan)}, self_{self}, timer_{plan_.reactor},
+      starts_{std::make_shared<session_starts>(plan_.config.breaker, plan_.name, plan_.watch)} {
   tick_in(tidy_interval);
 }
 
@@ -93,11 +94,18 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   auto where = find_environment(env);
   if (!where)
     return std::move(where).why();
+  auto start = starts_->enter(*where, env);
+  if (!start)
+    return std::move(start).why();
   if (const auto& seed = wish.repeats.hash_seed) {
     seed_zygote(*where, *seed);
     if (auto ok = plan_.admit_pool(*where, plan_.group()); !ok)
       return std::move(ok).why();
   }
+  if (auto pass = plan_.enter_pool(*where, plan_.group()); !pass)
+    return std::move(pass).why();
+  else if (*start)
+    (*start)->holds(*std::move(pass));
   auto place = plan_.quotas.session(wish.request_id);
   if (!place)
     return std::move(place).why();
@@ -146,6 +154,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .watch = plan_.watch,
       .load = plan_.load,
       .workers = plan_.workers,
+      .beats = plan_.beats,
       .cgroups = plan_.cgroups,
       // A tenant that is alone has nobody to be nice to.
       .shares = plan_.config.tenants.size() > 1 ? plan_.shares : nullptr,
@@ -156,6 +165,7 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
       .files = plan_.files,
       .volumes = plan_.volumes,
       .capabilities = capabilities_of(order),
+      .start = *std::move(start),
       .pool = [pool = plan_.pool, at = *where, group = plan_.group()] { return pool(at, group); },
       .report_end =
           [me](session_info ended) {
@@ -363,7 +373,7 @@ void tenant_core::on_ended(const session_info& info) {
     bury(info);
   if (plan_.session_ended)
     plan_.session_ended(info);
-  if (draining_)
+  if (draining_ && sessions_.empty()) // Else the next tick looks after the others.
     drain_step();
 }
 
@@ -421,8 +431,10 @@ void tenant_core::drain_step() {
       continue; // Its pool, or its application, knows when it is through.
     bool idle = std::all_of(live.executions.begin(), live.executions.end(),
                             [](const auto& e) { return e->end().has_value(); });
-    if (idle || late)
+    unsigned tell = late ? 2 : idle ? 1 : 0;
+    if (live.told_to_close < tell)
       caf::anon_send(live.handle, atom::close_v, reply<done>{});
+    live.told_to_close = std::max(live.told_to_close, tell);
   }
   tick_in(drain_interval);
 }

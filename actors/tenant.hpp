@@ -29,6 +29,7 @@ struct tenant_plan {
   observer& watch;
   load_gauge& load;
   resource_watch& workers;
+  heartbeats& beats;
   cgroup_keeper* cgroups; ///< Null where there are none.
   cpu_shares* shares;     ///< Null where there is nothing to share.
   egress_gate& gate;
@@ -46,6 +47,8 @@ struct tenant_plan {
   std::function<pool_actor(const environment_ref&, const std::string&)> pool;
   /// Refuses when there are too many pools to have that one, too.
   std::function<status(const environment_ref&, const std::string&)> admit_pool;
+  /// Lets a session ask that pool for a worker, or says why there would be none.
+  std::function<result<circuit::pass>(const environment_ref&, const std::string&)> enter_pool;
   /// One of its session pools, or why there is none of that name.
   std::function<result<runner_actor>(const std::string&)> session_pool;
   /// Where a function is routed to: name of a session pool, or nothing.
@@ -121,6 +124,8 @@ private:
     bool one_shot = false;
     bool member = false; // of a session pool
     bool of_app = false; // an application's own
+    // How often it was told to close: once when it is idle, once more when time is over.
+    unsigned told_to_close = 0;
     quota_hold place;
     quota_hold memory;
     std::deque<execution_ptr> executions; // oldest first
@@ -163,6 +168,7 @@ private:
   std::deque<execution_ptr> large_;   // ended ones that hold much
   std::size_t large_bytes_ = 0;
   code_store codes_;
+  std::shared_ptr<session_starts> starts_;
   // Sessions in which a connection owns something, or which it owns itself.
   std::unordered_map<std::uint64_t, std::set<std::string>> owners_;
 

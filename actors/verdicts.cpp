@@ -130,6 +130,11 @@ std::string describe(const cause& why) {
     return "its worker exited with code " + std::to_string(why.observed);
   if (why.what == "jail")
     return "the jail of its environment ended";
+  if (why.what == "unresponsive")
+    return "its worker did nothing for " + std::to_string(why.observed)
+           + " ms and did not answer when it was asked whether it lives: it was stopped or frozen, "
+             "or its main thread is gone or blocks all signals (heartbeats.timeout, "
+             "heartbeats.missed)";
   if (why.what == "protocol")
     return "its worker broke the protocol: " + why.limit;
   if (why.what == "unavailable")

@@ -57,6 +57,7 @@ worker::read_outcome worker::read_some() {
   for (;;) {
     auto n = ::read(answers_.native_handle(), room, reader_.room());
     if (n > 0) {
+      ++reads_;
       drained_ = static_cast<std::size_t>(n) < reader_.room();
       reader_.commit(static_cast<std::size_t>(n));
       return read_outcome::some;

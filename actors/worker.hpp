@@ -61,6 +61,8 @@ public:
   enum class read_outcome { nothing, some, closed };
   /// Reads once, without blocking, into `frames()`.
   read_outcome read_some();
+  /// How often something was read.
+  [[nodiscard]] std::uint64_t reads() const noexcept { return reads_; }
   /// Whether the last read left the pipe empty.
   [[nodiscard]] bool drained() const noexcept { return drained_; }
 
@@ -87,6 +89,8 @@ public:
   void on_denied(denial_function fn) { on_denied_ = std::move(fn); }
   /// Has `fn` decide on each call from now on; null to refuse all.
   void on_call(call_function fn) { on_call_ = std::move(fn); }
+  /// Whether it stands still in a call until that is answered.
+  [[nodiscard]] bool awaits_answer() const noexcept { return pending_ > 0; }
   /// A pending call has been answered.
   void answered();
 
@@ -110,6 +114,7 @@ private:
   int pending_ = 0;      // calls taken and not answered
   bool at_most_ = false; // no more are taken until one is answered
   bridge::frame_reader reader_;
+  std::uint64_t reads_ = 0;
   bool drained_ = false;
   bool wide_requests_ = false; // Whether a pipe has been made larger.
   bool wide_answers_ = false;

@@ -33,7 +33,8 @@ constexpr bool is_known(unsigned char type) noexcept {
     case frame_type::app_taken:
     case frame_type::host_call:
     case frame_type::host_drop:
-    case frame_type::note: return true;
+    case frame_type::note:
+    case frame_type::pong: return true;
   }
   return false;
 }

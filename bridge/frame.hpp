@@ -28,6 +28,7 @@ enum class frame_type : std::uint8_t {
   host_call = 22,
   host_drop = 23,
   note = 24,
+  pong = 25, ///< It lives; without a body.
   app_taken = 30,
 };
 

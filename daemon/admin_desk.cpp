@@ -48,6 +48,12 @@ void admin_desk::drain(bool whether) {
   core_.admin().drain(whether);
 }
 
+std::string admin_desk::metrics_text() const {
+  return std::string{"# HELP vivarium_drained Whether an administrator has the daemon take no new "
+                     "sessions.\n# TYPE vivarium_drained gauge\nvivarium_drained "}
+         + (core_.drained() ? "1\n" : "0\n");
+}
+
 log_level admin_desk::set_level(log_level to) {
   auto before = journal_.level();
   journal_.set_level(to);

@@ -3,6 +3,7 @@
 
 #include "daemon/admin_types.hpp"
 #include "daemon/environment_desk.hpp"
+#include "daemon/reload.hpp"
 
 #include <chrono>
 #include <string>
@@ -44,6 +45,11 @@ public:
   void stopping() noexcept { stopping_ = true; }
   [[nodiscard]] daemon_status status() const;
   void drain(bool whether);
+  /// Its part of /metrics, in the text format 0.0.4.
+  [[nodiscard]] std::string metrics_text() const;
+  /// Who reads the configuration again.
+  void reload_by(reload_function how) { reload_ = std::move(how); }
+  [[nodiscard]] result<reload_report> reload() const { return reload_(); }
   /// Returns the level before.
   log_level set_level(log_level to);
 
@@ -61,6 +67,7 @@ private:
   const use_ledger& uses_;
   std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
   bool stopping_ = false;
+  reload_function reload_;
 };
 
 } // namespace vivarium

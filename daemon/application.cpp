@@ -169,6 +169,7 @@ status application::run() {
   if (config_.code_records)
     meters_.pass_records_to(journal_);
   admin_ = std::make_unique<admin_desk>(*core_, *environments_, journal_, meters_, meters_.uses());
+  admin_->reload_by([this] { return reload(); });
   server_ = std::make_unique<server>(
       reactor_, *core_, access_rules{config_.hosts, config_.origins, config_.auth.asked()}, *auth_,
       config_.network, meters_, journal_, tracing_, *environments_, *admin_);
@@ -176,6 +177,7 @@ status application::run() {
   server_->add_route(*ingress_);
   server_->show_metrics(config_.metrics);
   meters_.show_also([this] { return upkeep_.text(); });
+  meters_.show_also([this] { return admin_->metrics_text(); });
   files_ = std::make_unique<file_route>(
       *core_, wider(config_.core.limits, config_.core.limits_max)[limit::workspace]);
   server_->add_route(*files_);

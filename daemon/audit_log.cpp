@@ -19,6 +19,8 @@ struct allowance {
 constexpr allowance allowed(audit_event what) {
   switch (what) {
     case audit_event::key_refused: return {10, 50};
+    case audit_event::circuit_opened:
+    case audit_event::circuit_closed:
     case audit_event::admin_refused:
     case audit_event::call_denied:
     case audit_event::quota_refused: return {5, 20};

@@ -9,6 +9,7 @@
 #include "daemon/config_environments.hpp"
 #include "daemon/config_pools.hpp"
 #include "daemon/config_reader.hpp"
+#include "daemon/config_resilience.hpp"
 #include "daemon/config_tenants.hpp"
 #include "daemon/config_tracing.hpp"
 #include "daemon/config_volumes.hpp"
@@ -186,6 +187,7 @@ void read_pool(table_reader in, config& into) {
   in.take_count("low", core.pool_low, {0, 10'000});
   in.take_count("max_workers", core.max_workers, {1, 1'000'000});
   in.take_duration("idle_retire", core.pool_idle_retire, {second, 365 * day});
+  in.take_duration("worker_max_age", core.worker_max_age, {0, 365 * day});
   in.take_duration("zygote_max_age", core.zygote_max_age, {10 * second, 365 * day});
   in.take_duration("zygote_timeout", core.zygote_timeout, {100, hour});
   in.take_count("hash_seeds", core.hash_seeds, {0, 1'000});
@@ -276,6 +278,8 @@ config_problems parse_config(config& into, std::string_view text, std::string_vi
   read_sandbox(root.below("sandbox"), into);
   read_limits(root.below("limits"), into);
   read_pool(root.below("pool"), into);
+  read_breaker(root.below("breaker"), into);
+  read_heartbeats(root.below("heartbeats"), into);
   read_builds(root.below("builds"), into.builds);
   read_environments(root.below("environments"), into);
   read_egress(root.below("egress"), into);

@@ -26,6 +26,8 @@ void read_apps(table_reader in, config& into) {
   if (!core.app_domain.empty() && !is_domain(core.app_domain))
     in.complain("domain", "is a domain in lower case, such as \"apps.example.org\", or empty");
   in.take_count("max_apps", core.max_apps, {0, 100'000});
+  in.take_duration("worker_max_age", core.app_worker_max_age, {0, 365 * day});
+  in.take_count("worker_max_requests", core.app_worker_max_requests, {0, 1'000'000'000});
   in.take_count("concurrent_requests", core.apps.concurrent, {1, 100'000});
   in.take_size("body_bytes", core.apps.body_bytes, {0, std::int64_t{1} << 30});
   in.take_duration("request_timeout", core.apps.request_timeout, {1, 365 * day});

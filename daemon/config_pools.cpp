@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::int64_t most_sessions = 1'000;
 constexpr std::int64_t most_queue = 1'000'000;
+constexpr std::int64_t longest_age = std::int64_t{365} * 86'400'000;
+constexpr std::int64_t most_executions = 1'000'000'000;
 
 bool is_module(std::string_view name) {
   bool start = true; // of a part between dots
@@ -49,6 +51,8 @@ void read_pool(table_reader& in, const config& of, session_pool_settings& into) 
   if (!into.trust_group.empty() && !into.tenants.empty())
     in.complain("trust_group", "and tenants exclude each other: a pool is shared or it is not");
   in.take("eager", into.eager);
+  in.take_duration("max_age", into.max_age, {0, longest_age});
+  in.take_count("max_executions", into.max_executions, {0, most_executions});
   in.take("environment", into.environment);
   if (!into.environment.empty() && !of.core.environments.contains(into.environment))
     in.complain("environment", "there is no [environments." + into.environment + "]");

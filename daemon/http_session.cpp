@@ -192,7 +192,7 @@ void http_session::serve() {
   } else if (!get) {
     respond_error(405, error{errc::invalid_argument, "use GET"}, "Allow: GET, HEAD\r\n");
   } else if (path == "/metrics") {
-    respond(200, "text/plain; version=0.0.4; charset=utf-8", at_.meters.text());
+    serve_metrics();
   } else if (path == "/healthz") {
     respond(200, "text/plain; charset=utf-8", "ok\n");
   } else if (at_.calls.core.ready() && !at_.draining && !at_.calls.core.drained()) {
@@ -206,6 +206,17 @@ void http_session::serve() {
                                           : at_.calls.core.trouble();
     respond(503, "text/plain; charset=utf-8", (why.empty() ? "starting" : why) + "\n");
   }
+}
+
+void http_session::serve_metrics() {
+  now_.answering = true;
+  auto text = std::make_shared<std::string>();
+  at_.calls.aside.run([text, read = at_.meters.reading()] { *text = read(); },
+                      [self = shared_from_this(), tag = tag_, text] {
+                        if (tag == self->tag_ && self->connection_ != nullptr)
+                          self->respond(200, "text/plain; version=0.0.4; charset=utf-8",
+                                        std::move(*text));
+                      });
 }
 
 void http_session::serve_method() {

@@ -71,6 +71,7 @@ private:
   status seat(const std::string& tenant);
   void serve();
   void serve_method();
+  void serve_metrics();
   void serve_call(const connect::request& asked, std::optional<connect::refusal> no);
   void serve_stream(const connect::request& asked, std::optional<connect::refusal> no);
   void begin_call(const connect::request& asked);

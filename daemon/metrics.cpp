@@ -3,6 +3,9 @@
 
 #include "daemon/code_record.hpp"
 #include "daemon/http_response.hpp"
+#include "daemon/label_cache.hpp"
+#include "daemon/metrics_resilience.hpp"
+#include "daemon/metrics_text.hpp"
 #include "daemon/process_stats.hpp"
 #include "daemon/tracer.hpp"
 #include "daemon/version.hpp"
@@ -12,7 +15,6 @@
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
-#include <prometheus/text_serializer.h>
 
 #include <array>
 #include <map>
@@ -38,42 +40,6 @@ template <class Duration>
 double seconds_of(Duration d) {
   return std::chrono::duration<double>(d).count();
 }
-
-/// Finds what belongs to a few label values without building a key: a linear search over what has
-/// been seen, which is short, most recent first.
-template <std::size_t N, class T>
-class label_cache {
-public:
-  template <class Make>
-  T& find(const std::array<std::string_view, N>& values, Make make) {
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      if (!matches(*entries_[i], values))
-        continue;
-      if (i > 0)
-        std::swap(entries_[i], entries_[i - 1]);
-      return (i > 0 ? entries_[i - 1] : entries_[i])->what;
-    }
-    auto made = std::make_unique<entry>();
-    for (std::size_t i = 0; i < N; ++i)
-      made->values[i] = values[i];
-    made->what = make();
-    entries_.push_back(std::move(made));
-    return entries_.back()->what;
-  }
-
-private:
-  struct entry {
-    std::array<std::string, N> values;
-    T what;
-  };
-  static bool matches(const entry& e, const std::array<std::string_view, N>& values) {
-    for (std::size_t i = 0; i < N; ++i)
-      if (e.values[i] != values[i])
-        return false;
-    return true;
-  }
-  std::vector<std::unique_ptr<entry>> entries_;
-};
 
 struct ended_execution {
   Counter* count = nullptr;
@@ -268,7 +234,9 @@ struct metrics::families {
   std::map<std::pair<http_verb, int>, Counter*> response_cache;
 };
 
-metrics::metrics(audit_log& book) : families_{std::make_unique<families>()}, book_{book} {
+metrics::metrics(audit_log& book)
+    : families_{std::make_unique<families>()},
+      resilience_{std::make_unique<resilience_meters>(families_->registry)}, book_{book} {
   auto& f = *families_;
   f.gauge("vivarium_build_info", "Always 1; the label tells the version.")
       .Add({{"version", std::string{version}}})
@@ -595,7 +563,7 @@ void metrics::layer_state(const std::string& layer, bool present) {
   families_->layers.Add({{"layer", layer}}).Set(present ? 1 : 0);
 }
 
-std::string metrics::text() {
+std::function<std::string()> metrics::reading() {
   auto& f = *families_;
   auto raise = [](Counter& counter, double to) {
     if (to > counter.Value())
@@ -617,10 +585,12 @@ std::string metrics::text() {
   f.max_fds.Set(static_cast<double>(own.max_fds));
   f.started.Set(own.start_time);
   raise(f.cpu, own.cpu_seconds);
-  auto out = prometheus::TextSerializer{}.Serialize(f.registry.Collect());
+  std::string more;
   for (const auto& part : parts_)
-    out += part();
-  return out;
+    more += part();
+  return [&registry = f.registry, more = std::move(more)] {
+    return metrics_text(registry.Collect()) + more;
+  };
 }
 
 } // namespace vivarium

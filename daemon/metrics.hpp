@@ -21,6 +21,7 @@
 
 namespace vivarium {
 
+class resilience_meters;
 class tracer;
 
 /// How a request came.
@@ -82,6 +83,13 @@ public:
                          std::chrono::microseconds took) override;
   void message_ended(const std::string& tenant, std::string_view outcome,
                      std::uint64_t count) override;
+  void circuit_is(const std::string& tenant, const std::string& environment, std::string_view layer,
+                  circuit_state now) override;
+  void circuit_refused(const std::string& tenant, const std::string& environment,
+                       std::string_view layer) override;
+  void recycled(const std::string& tenant, const std::string& environment, std::string_view layer,
+                std::string_view cause) override;
+  void heartbeat(std::string_view outcome) override;
   void traced(const trace_place& at, const span_facts& what, audit_fields with) override;
   void actor_restarted(const std::string& kind) override;
   void audit(audit_event what, const audit_subject& who, audit_fields with) override;
@@ -109,17 +117,21 @@ public:
   // Of the sandbox.
   void layer_state(const std::string& layer, bool present);
 
-  /// Has /metrics show what `part` returns, in the same format, behind its own.
+  /// Has /metrics show what `part` returns, in the same format, behind its own. It is called on the
+  /// reactor's thread.
   void show_also(std::function<std::string()> part) { parts_.push_back(std::move(part)); }
   /// What executions came to, by tenant.
   [[nodiscard]] const use_ledger& uses() const noexcept { return uses_; }
 
-  /// Returns the text format 0.0.4 of everything, with the process's own figures read now.
-  [[nodiscard]] std::string text();
+  /// Returns what makes the text format 0.0.4 of everything, with the process's own figures read
+  /// now. That may run on another thread, since it takes long where there is much to show; this has
+  /// to outlive it.
+  [[nodiscard]] std::function<std::string()> reading();
 
 private:
   struct families;
   std::unique_ptr<families> families_;
+  std::unique_ptr<resilience_meters> resilience_;
   audit_log& book_;
   const authenticator* auth_ = nullptr;
   log* records_ = nullptr;

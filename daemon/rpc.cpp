@@ -62,7 +62,8 @@ std::shared_ptr<basic_call> begin_any(const context& with, const question& asked
     case method::stop_execution:
     case method::end_session:
     case method::recycle_environment:
-    case method::set_log_level: return begin_admin(with, asked, std::move(who), tag);
+    case method::set_log_level:
+    case method::reload_config: return begin_admin(with, asked, std::move(who), tag);
     default: return begin_simple(with, asked, std::move(who), tag);
   }
 }

@@ -98,6 +98,7 @@ enum class method : std::uint8_t {
   end_session,
   recycle_environment,
   set_log_level,
+  reload_config,
 };
 
 /// What is known of a method.
@@ -112,7 +113,7 @@ struct method_info {
   bool safe;                   ///< Has no side effects: Connect allows GET.
 };
 
-inline constexpr std::size_t method_count = 74;
+inline constexpr std::size_t method_count = 75;
 [[nodiscard]] const method_info& info_of(method id) noexcept;
 /// Each returns nothing when there is no such method.
 [[nodiscard]] const method_info* find_by_path(std::string_view path) noexcept;

@@ -12,6 +12,9 @@ namespace {
 
 using wire::message;
 
+// Of an entry of a list in JSON, about.
+constexpr std::size_t bytes_of_entry = 400;
+
 /// A question or an order of an administrator. What is an order is told to the desk when it is
 /// over, whatever came of it and whether or not anybody still waits for the answer.
 class admin_call final : public basic_call, public std::enable_shared_from_this<admin_call> {
@@ -21,6 +24,7 @@ public:
   void begin(const context& with, const question& asked) {
     desk_ = with.admin;
     admin_ = &with.core.admin();
+    aside_ = &with.aside;
     who_ = {asked.tenant, std::string{asked.key}, asked.request_id};
     name_ = info_of(asked.what).name;
     // Before anything is read: a stranger learns nothing, not even what is wrong with a request.
@@ -39,6 +43,8 @@ public:
         return end_session(wire::decode_stop(message::end_session_request, as, bytes));
       case method::recycle_environment: return recycle(wire::decode_recycle(as, bytes));
       case method::set_log_level: return set_level(wire::decode_log_level(as, bytes));
+      case method::reload_config:
+        return reload(wire::decode_empty(message::reload_config_request, as, bytes));
       case method::get_status:
         if (auto ok = wire::decode_empty(message::get_status_request, as, bytes); check(ok))
           answer(wire::encode_status(response(), desk_->status()));
@@ -66,27 +72,51 @@ private:
     switch (what) {
       case method::list_tenants: return list_tenants(*part);
       case method::list_all_sessions:
-        return admin_->sessions(*part,
-                                to<overview_page<session_overview>>(wire::encode_all_sessions));
+        return admin_->sessions(*part, page(wire::encode_all_sessions));
       case method::list_all_executions:
-        return admin_->executions(
-            *part, to<overview_page<execution_overview>>(wire::encode_all_executions));
+        return admin_->executions(*part, page(wire::encode_all_executions));
       case method::list_worker_pools:
-        return answer(wire::encode_worker_pools(response(), admin_->worker_pools(*part)));
+        return answer_page(admin_->worker_pools(*part), wire::encode_worker_pools);
       case method::list_all_pools:
-        return admin_->session_pools(
-            *part, to<overview_page<session_pool_overview>>(wire::encode_all_pools));
-      default: return answer(wire::encode_all_environments(response(), desk_->environments(*part)));
+        return admin_->session_pools(*part, page(wire::encode_all_pools));
+      default: return answer_page(desk_->environments(*part), wire::encode_all_environments);
     }
   }
 
+  template <class T>
+  using page_encoder = result<std::string> (*)(wire::codec, const overview_page<T>&);
+
+  /// Answers with a page; a long one becomes JSON beside the reactor.
+  template <class T>
+  void answer_page(overview_page<T> made, page_encoder<T> encode) {
+    auto kept = std::make_shared<overview_page<T>>(std::move(made));
+    answer_with(shared_from_this(), *aside_, size_of_page(kept->entries.size()),
+                [kept, encode, as = response()] { return encode(as, *kept); });
+  }
+  template <class T>
+  reply<overview_page<T>> page(page_encoder<T> encode) {
+    return reply<overview_page<T>>{
+        [self = shared_from_this(), encode](result<overview_page<T>> made) {
+          if (!made)
+            self->refuse(std::move(made).why());
+          else if (!self->over())
+            self->answer_page(*std::move(made), encode);
+        }};
+  }
+  [[nodiscard]] std::size_t size_of_page(std::size_t entries) const noexcept {
+    return response() == wire::codec::json ? entries * bytes_of_entry : 0;
+  }
+
   void list_tenants(const overview_part& part) {
-    auto page = admin_->tenants(part);
+    auto made = std::make_shared<overview_page<tenant_overview>>(admin_->tenants(part));
     std::vector<tenant_use> uses;
-    uses.reserve(page.entries.size());
-    for (const auto& one : page.entries)
+    uses.reserve(made->entries.size());
+    for (const auto& one : made->entries)
       uses.push_back(desk_->use_of(one.name));
-    answer(wire::encode_tenants(response(), page, uses));
+    answer_with(shared_from_this(), *aside_, size_of_page(made->entries.size()),
+                [made, uses = std::move(uses), as = response()] {
+                  return wire::encode_tenants(as, *made, uses);
+                });
   }
 
   void drain(const status& asked) {
@@ -103,6 +133,17 @@ private:
     desk_->drain(false);
     tell({}, nullptr);
     answer(std::string{response() == wire::codec::json ? "{}" : ""});
+  }
+
+  void reload(const status& asked) {
+    if (!carry_out(asked))
+      return;
+    auto came = desk_->reload();
+    tell({}, came ? nullptr : &std::as_const(came).why());
+    if (came)
+      answer(wire::encode_reloaded(response(), *came));
+    else
+      refuse(std::move(came).why());
   }
 
   void stop_execution(const result<stop_request>& what) {
@@ -190,13 +231,9 @@ private:
         }};
   }
 
-  template <class T, class Encode>
-  reply<T> to(Encode encode) {
-    return answering<T>(shared_from_this(), encode);
-  }
-
   admin_desk* desk_ = nullptr;
   administration* admin_ = nullptr;
+  side_thread* aside_ = nullptr;
   admin_asker who_;
   std::string_view name_; // of the order
 };

@@ -127,6 +127,8 @@ constexpr std::array<method_info, method_count> methods{{
      "recycleEnvironment", 291, 291, false, false},
     {method::set_log_level, "set_log_level", ADMIN "SetLogLevel", "setLogLevel", 292, 292, false,
      false},
+    {method::reload_config, "reload_config", ADMIN "ReloadConfig", "reloadConfig", 293, 293, false,
+     false},
 }};
 #undef EXECUTION
 #undef SESSION

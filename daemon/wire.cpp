@@ -133,6 +133,7 @@ failure_face face_of(errc code) noexcept {
     case errc::not_directory: return {"failed_precondition", 400, kind_io};
     case errc::no_space: return {"resource_exhausted", 429, kind_limit};
     case errc::checksum_mismatch: return {"invalid_argument", 400, kind_invalid_argument};
+    case errc::circuit_open: return {"unavailable", 503, kind_internal};
     case errc::unavailable: return {"unavailable", 503, kind_internal};
     case errc::sandbox_unavailable: return {"unavailable", 503, kind_internal};
     case errc::unimplemented: return {"unimplemented", 501, kind_invalid_argument};

@@ -159,6 +159,8 @@ enum class message : std::uint8_t {
   recycle_environment_response,
   set_log_level_request,
   set_log_level_response,
+  reload_config_request,
+  reload_config_response,
   handle_request,
   handle_response,
   handle_stream_request,

@@ -307,4 +307,17 @@ result<std::string> encode_log_level(codec as, log_level before) {
   return finish(as, message::set_log_level_response, std::move(out));
 }
 
+result<std::string> encode_reloaded(codec as, const reload_report& what) {
+  std::string out;
+  for (const auto& one : what.changes) {
+    std::string change;
+    append_text(change, 1, one.key);
+    append_text(change, 2, one.before);
+    append_text(change, 3, one.after);
+    append_number(change, 4, static_cast<std::uint64_t>(one.effect) + 1);
+    append_bytes(out, 1, change);
+  }
+  return finish(as, message::reload_config_response, std::move(out));
+}
+
 } // namespace vivarium::wire

@@ -3,6 +3,7 @@
 
 #include "daemon/admin_types.hpp"
 #include "daemon/environment_types.hpp"
+#include "daemon/reload.hpp"
 #include "daemon/wire.hpp"
 
 #include <string>
@@ -44,5 +45,7 @@ encode_all_environments(codec as,
 [[nodiscard]] result<std::string> encode_ended(codec as, const std::string& tenant);
 [[nodiscard]] result<std::string> encode_recycled(codec as, const recycle_outcome& what);
 [[nodiscard]] result<std::string> encode_log_level(codec as, log_level before);
+
+[[nodiscard]] result<std::string> encode_reloaded(codec as, const reload_report& what);
 
 } // namespace vivarium::wire

@@ -173,6 +173,8 @@ const Message& prototype_of(message type) {
       return v1::RecycleEnvironmentResponse::default_instance();
     case message::set_log_level_request: return v1::SetLogLevelRequest::default_instance();
     case message::set_log_level_response: return v1::SetLogLevelResponse::default_instance();
+    case message::reload_config_request: return v1::ReloadConfigRequest::default_instance();
+    case message::reload_config_response: return v1::ReloadConfigResponse::default_instance();
     case message::handle_request: return v1::HandleRequest::default_instance();
     case message::handle_response: return v1::HandleResponse::default_instance();
     case message::handle_stream_request: return v1::HandleStreamRequest::default_instance();

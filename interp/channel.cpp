@@ -55,7 +55,7 @@ public:
   ~section() {
     if (owner_.due_.exchange(false))
       owner_.write_all();
-    owner_.busy_.store(false, std::memory_order_release);
+    owner_.leave();
   }
 
 private:
@@ -67,6 +67,7 @@ void channel::open(int fd) noexcept {
   has_timer_ = timer_failed_ = false; // A timer of the zygote would not have survived the fork.
   the_channel = this;
   catch_fatal();
+  answer_pings();
 }
 
 void channel::begin_text(std::uint64_t execution, bool is_stderr) {
@@ -174,17 +175,51 @@ void channel::send() noexcept {
     std::string{}.swap(ready_);
 }
 
-void channel::write_all() noexcept {
-  std::size_t sent = 0;
-  while (!muted_ && sent < ready_.size()) {
-    auto n = ::write(fd_, ready_.data() + sent, ready_.size() - sent);
+void channel::write(const char* data, std::size_t size) noexcept {
+  for (std::size_t sent = 0; sent < size;) {
+    auto n = ::write(fd_, data + sent, size - sent);
     if (n >= 0)
       sent += static_cast<std::size_t>(n);
     else if (errno != EINTR)
       ::_exit(0); // The daemon is gone, and with it whom this process serves.
   }
+}
+
+void channel::write_all() noexcept {
+  if (!muted_)
+    write(ready_.data(), ready_.size());
   ready_.clear();
   tail_is_ = tail::closed;
+}
+
+void channel::write_pong() noexcept {
+  constexpr char frame[bridge::frame_header_bytes] = {
+      0, 0, 0, 0, static_cast<char>(bridge::frame_type::pong), 0, 0, 0};
+  write(frame, sizeof(frame));
+}
+
+// What was asked while frames were being written is answered between two of them.
+void channel::leave() noexcept {
+  if (pong_due_.exchange(false))
+    write_pong();
+  busy_.store(false, std::memory_order_release);
+}
+
+void channel::on_ping(int) noexcept {
+  auto saved = errno;
+  auto* self = the_channel.load();
+  self->pong_due_ = true;
+  if (!self->busy_.exchange(true, std::memory_order_acquire))
+    self->leave();
+  errno = saved;
+}
+
+void channel::answer_pings() noexcept {
+  struct sigaction action = {};
+  action.sa_handler = [](int number) { on_ping(number); };
+  action.sa_flags = SA_RESTART; // Nobody's call is to fail because the daemon asks.
+  ::sigemptyset(&action.sa_mask);
+  ::sigaction(sandbox::ping_signal(), &action, nullptr);
 }
 
 void channel::on_timer(int) noexcept {
@@ -195,7 +230,7 @@ void channel::on_timer(int) noexcept {
     self->due_ = true;
   } else {
     self->write_all();
-    self->busy_.store(false, std::memory_order_release);
+    self->leave();
   }
   errno = saved;
 }

@@ -26,7 +26,9 @@ public:
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
 
-  /// Starts sending to `fd`, from the main thread of the worker process.
+  /// Starts sending to `fd`, from the main thread of the worker process, whose signal handler then
+  /// answers, too, when the daemon asks whether the process lives: at any moment, also while native
+  /// code holds the GIL, but not while the process is stopped.
   void open(int fd) noexcept;
 
   [[nodiscard]] int fd() const noexcept { return fd_; }
@@ -64,9 +66,14 @@ private:
   enum class tail : std::uint8_t { closed, out, err, items };
 
   void write_all() noexcept;
+  void write(const char* data, std::size_t size) noexcept;
+  void write_pong() noexcept;
+  void leave() noexcept;
   void begin_text(std::uint64_t execution, bool is_stderr);
   void begin_items(std::uint64_t execution);
   static void on_timer(int signal) noexcept;
+  static void on_ping(int signal) noexcept;
+  static void answer_pings() noexcept;
   static void on_fatal(int signal) noexcept;
   static void catch_fatal() noexcept;
   bool make_timer() noexcept;
@@ -85,6 +92,7 @@ private:
   std::atomic<bool> armed_ = false;
   std::atomic<bool> busy_ = false;
   std::atomic<bool> due_ = false;
+  std::atomic<bool> pong_due_ = false;
 };
 
 } // namespace vivarium::interp

@@ -27,6 +27,7 @@ std::string_view name_of(errc code) noexcept {
     case errc::not_directory: return "not_directory";
     case errc::no_space: return "no_space";
     case errc::checksum_mismatch: return "checksum_mismatch";
+    case errc::circuit_open: return "circuit_open";
     case errc::unavailable: return "unavailable";
     case errc::unimplemented: return "unimplemented";
     case errc::malformed: return "malformed";

@@ -32,6 +32,7 @@ enum class errc : std::uint8_t {
   not_directory,              ///< Where a directory is needed.
   no_space,                   ///< A workspace or a volume is full.
   checksum_mismatch,          ///< What arrived is not what was sent.
+  circuit_open, ///< What was to be started has failed too often lately, and is not tried now.
   unavailable,
   unimplemented,
   malformed,

@@ -9,4 +9,8 @@ int interrupt_signal() noexcept {
   return SIGRTMAX - 2;
 }
 
+int ping_signal() noexcept {
+  return SIGRTMAX - 5;
+}
+
 } // namespace vivarium::sandbox

@@ -126,7 +126,8 @@ public:
   /// Kills everything in the worker's pid namespace. Answered by `worker_gone`; idempotent.
   status kill(std::uint64_t worker);
 
-  /// Sends the soft interrupt for the execution `generation` to the worker's main thread.
+  /// Sends the soft interrupt for the execution `generation` to the worker's main thread; with 0
+  /// the question whether it lives, see `ping_signal`.
   status interrupt(std::uint64_t worker, std::uint64_t generation);
 
   /// Gives a worker's files another size and number of inodes. Answered by `worker_resized`.

@@ -71,7 +71,7 @@ void launcher::interrupt_worker(const message& order) const {
   if (at == workers_.end() || !at->second.pidfd)
     return;
   siginfo_t info{};
-  info.si_signo = interrupt_signal();
+  info.si_signo = order.argument == 0 ? ping_signal() : interrupt_signal();
   info.si_code = SI_QUEUE;
   info.si_value.sival_ptr = reinterpret_cast<void*>(order.argument);
   ::syscall(SYS_pidfd_send_signal, at->second.pidfd.get(), info.si_signo, &info, 0);

@@ -25,6 +25,9 @@ inline constexpr int worker_stderr_copy_fd = 101;
 
 /// The signal that carries a soft interrupt; `si_value.sival_ptr` is the execution's generation.
 [[nodiscard]] int interrupt_signal() noexcept;
+/// The signal by which a worker is asked whether it lives. Whoever sends an interrupt for the
+/// generation 0, which no execution has, sends this one.
+[[nodiscard]] int ping_signal() noexcept;
 
 /// The zygote's side of the jail: takes orders from the launcher, forks, seals. Used by the native
 /// module, knows nothing of Python. One thread only.

@@ -3,6 +3,7 @@
 // Commands on the files of a session.
 
 #include "clients/cli/commands.hpp"
+#include "clients/cli/printable.hpp"
 #include "clients/cli/show.hpp"
 
 #include <vivarium/client.hpp>
@@ -44,20 +45,6 @@ struct file_access {
   session_files files;
 };
 
-/// A name that a session's code chose must not steer the terminal.
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const unsigned char c : text) {
-    char code[5];
-    std::snprintf(code, sizeof(code), "\\x%02x", c);
-    if (c < 0x20 || c == 0x7f)
-      out += code;
-    else
-      out += static_cast<char>(c);
-  }
-  return out;
-}
-
 const char* letter_of(file_type type) {
   switch (type) {
     case file_type::directory: return "d";
@@ -77,7 +64,7 @@ void show(const file_info& what) {
   if (what.type == file_type::link)
     line += " -> " + what.target;
   std::printf("%s %04o  %12llu  %s  %s\n", letter_of(what.type), what.mode,
-              static_cast<unsigned long long>(what.size), time, escaped(line).c_str());
+              static_cast<unsigned long long>(what.size), time, printable(line).c_str());
 }
 
 } // namespace

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "clients/cli/admin.hpp"
 #include "clients/cli/commands.hpp"
 #include "clients/cli/duration.hpp"
 #include "clients/cli/environments.hpp"
@@ -40,6 +41,9 @@ struct command_line {
   file_request files;
   environment_order environment;
   app_request app;
+  admin_order admin;
+  std::string interval; ///< Of top.
+  bool top_once = false;
 };
 
 void add_place_options(CLI::App& command, command_line& line) {
@@ -154,6 +158,27 @@ int dispatch_app(const CLI::App& app, const command_line& line) {
   return app_list_command(line.how.server);
 }
 
+int dispatch_admin(const CLI::App& admin, command_line& line) {
+  line.admin.server = line.how.server;
+  line.admin.what = admin.get_subcommands().front()->get_name();
+  return admin_command(line.admin);
+}
+
+int dispatch_top(const command_line& line) {
+  top_order how;
+  how.server = line.how.server;
+  how.once = line.top_once;
+  if (!line.interval.empty()) {
+    const auto parsed = parse_duration(line.interval);
+    if (!parsed || *parsed < std::chrono::milliseconds{100}) {
+      write_err("vivarium: --interval: expected a duration of at least 100ms\n");
+      return exit_usage;
+    }
+    how.interval = *parsed;
+  }
+  return top_command(how);
+}
+
 int dispatch(const CLI::App& app, command_line& line) {
   if (app.got_subcommand("version")) {
     std::cout << "vivarium " VIVARIUM_VERSION "\n";
@@ -200,6 +225,10 @@ int dispatch(const CLI::App& app, command_line& line) {
     return dispatch_files(*app.get_subcommand("files"), line);
   if (const auto* env = app.get_subcommand("env"); *env)
     return dispatch_environments(*env, line);
+  if (const auto* admin = app.get_subcommand("admin"); *admin)
+    return dispatch_admin(*admin, line);
+  if (app.got_subcommand("top"))
+    return dispatch_top(line);
   if (app.got_subcommand("store"))
     return store_command(line.how.server, line.order, line.subject, line.name);
   if (app.got_subcommand("close"))
@@ -332,6 +361,54 @@ void add_app_commands(CLI::App& app, command_line& line) {
   close->add_option("APP", line.subject, "Name or id of the application")->required();
 }
 
+void add_admin_commands(CLI::App& app, command_line& line) {
+  auto& how = line.admin;
+  auto* admin = app.add_subcommand("admin", "What operators see and do, over all tenants");
+  admin->require_subcommand(1);
+  auto add = [&](const char* name, const char* what) {
+    auto* one = admin->add_subcommand(name, what);
+    one->add_flag("--json", how.json, "JSON instead of text");
+    return one;
+  };
+  auto with_tenant = [&](CLI::App* one, const char* what) {
+    one->add_option("--tenant", how.tenant, what);
+    return one;
+  };
+  auto with_subject = [&](CLI::App* one, const char* name, const char* what) {
+    one->add_option(name, how.subject, what)->required();
+    return one;
+  };
+  add("status", "Tells how the daemon stands");
+  add("tenants", "Lists the tenants: what they have and may have");
+  with_tenant(add("sessions", "Lists live sessions"), "Of that tenant only");
+  with_tenant(add("executions", "Lists executions that run or wait"), "Of that tenant only")
+      ->add_flag("--ended", how.ended, "Also those that have ended and are kept");
+  add("workers", "Lists the worker pools: zygotes, and the workers that stand ready");
+  add("pools", "Lists the session pools");
+  add("environments", "Lists the environments of the configuration and of all tenants");
+  add("drain", "Has the daemon take no new sessions; what is there goes on");
+  add("undrain", "Has it take new sessions again");
+  with_tenant(
+      with_subject(add("interrupt", "Interrupts an execution"), "ID", "Id of the execution"),
+      "Its tenant, when it is known");
+  with_tenant(with_subject(add("kill", "Kills an execution with its session, or a session"), "ID",
+                           "Id of the execution or session"),
+              "Its tenant; with it, a session goes by its name as well");
+  with_tenant(with_subject(add("close", "Closes a session in order"), "ID", "Id of the session"),
+              "Its tenant; with it, a session goes by its name as well");
+  with_tenant(with_subject(add("recycle", "Replaces the zygotes of an environment, and the workers "
+                                          "that stand ready"),
+                           "ENVIRONMENT", "Name of the environment"),
+              "Those that this tenant's sessions come from");
+  add("reload", "Has the daemon read its configuration again; shows what has changed");
+  add("log-level", "Prints or sets what the daemon logs")
+      ->add_option("LEVEL", how.subject, "debug, info, warn or error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  auto* top = app.add_subcommand("top", "Shows tenants, sessions and executions as they change");
+  top->add_flag("--once", line.top_once, "Show them once, and end");
+  top->add_option("--interval", line.interval, "Between two looks; 2s unless it is given");
+}
+
 void add_commands(CLI::App& app, command_line& line) {
   auto* eval = app.add_subcommand("eval", "Evaluates source and prints the repr of its value");
   add_place_options(*eval, line);
@@ -381,6 +458,7 @@ void add_commands(CLI::App& app, command_line& line) {
   add_environment_commands(app, line);
   add_store_command(app, line);
   add_app_commands(app, line);
+  add_admin_commands(app, line);
   auto* namespaces = app.add_subcommand("namespaces", "Lists the namespaces of a session");
   namespaces->add_option("SESSION", line.subject, "Name or id of the session")->required();
   auto* close = app.add_subcommand("close", "Ends a session");

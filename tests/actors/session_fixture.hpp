@@ -48,6 +48,10 @@ struct session_fixture {
   std::vector<placed_call> placed_calls;
   std::optional<error> refuse_calls; // how the application has no answer
   std::vector<std::string> dropped_calls;
+  std::shared_ptr<pulse> beating;
+  std::shared_ptr<session_starts> starts =
+      std::make_shared<session_starts>(config.breaker, "local", watch);
+  environment_ref where{"default", "default", nullptr};
   int left_pool = 0;
   bool stopped = false;
   std::optional<session_core> core;
@@ -105,6 +109,10 @@ struct session_fixture {
     ports.open_mailbox = [this](std::vector<std::string> names) {
       return mail.open("local", std::move(names), [this] { core->on_mail(); });
     };
+    ports.beat = [this](const std::shared_ptr<pulse>& one) { beating = one; };
+    if (auto entered = starts->enter(where, "default"))
+      ports.start = *std::move(entered);
+    ports.resume = [this](const session_step& step) { step(*core); };
     if (with == groups::some)
       ports.enter_cgroup = [this](const std::string&, const sandbox::cgroup_limits& limits, pid_t) {
         entered_groups.push_back(limits);

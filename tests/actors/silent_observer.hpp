@@ -76,7 +76,20 @@ struct silent_observer : observer {
   void message_ended(const std::string&, std::string_view outcome, std::uint64_t count) override {
     mail[std::string{outcome}] += count;
   }
+  void circuit_is(const std::string&, const std::string&, std::string_view layer,
+                  circuit_state now) override {
+    circuits.emplace_back(layer, now);
+  }
+  void circuit_refused(const std::string&, const std::string&, std::string_view) override {}
+  void recycled(const std::string&, const std::string&, std::string_view,
+                std::string_view cause) override {
+    recycled_for.emplace_back(cause);
+  }
+  void heartbeat(std::string_view outcome) override { ++heartbeats[std::string{outcome}]; }
   std::map<std::string, int> app_requests;
+  std::map<std::string, int> heartbeats;
+  std::vector<std::string> recycled_for;
+  std::vector<std::pair<std::string, circuit_state>> circuits;
   void actor_restarted(const std::string&) override { ++restarted; }
   void audit(audit_event what, const audit_subject&, audit_fields) override {
     audited.push_back(what);

@@ -50,6 +50,7 @@ void decode(const frame& one) {
     case frame_type::host_result: (void)decode_host_result(one.body); break;
     case frame_type::app_input: (void)decode_app_input(one.body); break;
     case frame_type::app_taken: (void)decode_app_taken(one.body); break;
+    case frame_type::pong: break;
     case frame_type::host_drop: (void)decode_host_drop(one.body); break;
     case frame_type::host_call:
       if (auto call = decode_host_call(one.body)) {

@@ -2,14 +2,18 @@
 """What operators see and do over all tenants, and that nobody else does."""
 
 import json
+import os
+import signal
+import subprocess
+import termios
 
-from vivarium_testing import case, http_api, tenants, waiting
+from vivarium_testing import case, daemon as daemons, http_api, tenants, terminals, waiting
 
 LISTS = {"ListTenants": "tenants", "ListAllSessions": "sessions", "ListAllExecutions": "executions",
          "ListWorkerPools": "pools", "ListAllPools": "pools", "ListAllEnvironments": "environments"}
 ORDERS = {"Drain": {}, "Undrain": {}, "StopExecution": {"executionId": "exe_x"},
           "EndSession": {"session": "ses_x"}, "RecycleEnvironment": {"environment": "default"},
-          "SetLogLevel": {"level": "DAEMON_LOG_LEVEL_DEBUG"}}
+          "SetLogLevel": {"level": "DAEMON_LOG_LEVEL_DEBUG"}, "ReloadConfig": {}}
 ENDLESS = "import time\nwhile True: time.sleep(0.01)"
 STUBBORN = "while True:\n    try:\n        while True: pass\n    except BaseException: pass"
 
@@ -117,6 +121,7 @@ class Admin(AdminCase):
         self.assertGreaterEqual(int(left["sessions"]), 2)
         self.assertEqual(self.readiness(), (503, "drained by an administrator\n"))
         self.assertTrue(self.ask("GetStatus")["drained"])
+        self.assertIn(b"\nvivarium_drained 1\n", self.client.request("GET", "/metrics")[2])
         # Whatever wants a session of its own is told; /healthz is not concerned.
         for method, message in (
                 ("SessionService/CreateSession", {}),
@@ -138,6 +143,7 @@ class Admin(AdminCase):
         self.ask("Undrain")
         self.assertEqual(self.readiness(), (200, "ok\n"))
         self.assertNotIn("drained", self.ask("GetStatus"))
+        self.assertIn(b"\nvivarium_drained 0\n", self.client.request("GET", "/metrics")[2])
         self.assertEqual(a.value("1 + 1"), 2)
         self.session_of("a")
         a.call("PoolService/ClosePool", {"pool": "there"})
@@ -317,6 +323,32 @@ class Admin(AdminCase):
         self.assertEqual(self.audited(event="admin_action", action="set_log_level",
                                       outcome="invalid_argument")["tenant"], "b")
 
+    def test_reload(self):
+        with open(self.daemon.config, encoding="utf-8") as file:
+            before = file.read()
+
+        def write(text):
+            with open(self.daemon.config, "w", encoding="utf-8") as file:
+                file.write(text)
+        self.assertEqual(self.ask("ReloadConfig"), {})
+        self.addCleanup(write, before)
+        write(before.replace("sessions = 50", "sessions = 51"))
+        self.assertEqual(self.ask("ReloadConfig"), {"changes": [
+            {"key": "tenants.a.sessions", "before": "50", "after": "51",
+             "effect": "CONFIG_EFFECT_NOW"}]})
+        [a] = [one for one in self.whole("ListTenants") if one["name"] == "a"]
+        self.assertEqual(a["mostSessions"], "51")
+        # One with a mistake changes nothing and is told by its key, to the log as well.
+        write(before.replace("sessions = 50", "sessions = 52\nsesions = 1"))
+        refused = self.refusal("invalid_argument", "ReloadConfig", {})
+        self.assertIn("sesions", refused.message)
+        [a] = [one for one in self.whole("ListTenants") if one["name"] == "a"]
+        self.assertEqual(a["mostSessions"], "51")
+        self.assertEqual(self.audited(event="admin_action", action="reload_config",
+                                      outcome="invalid_argument")["tenant"], "b")
+        write(before)
+        self.ask("ReloadConfig")
+
     def test_over_the_websocket_and_binary(self):
         socket = self.socket_of(self.key)
         name, answer = socket.ask(getStatus={})
@@ -334,6 +366,149 @@ class Admin(AdminCase):
             "GET", "/vivarium.v1.AdminService/ListTenants?connect=v1&encoding=json&message=%7B%7D")
         self.assertEqual(status, 200)
         self.assertIn("tenants", json.loads(body))
+
+
+class Command(AdminCase):
+    """vivarium admin and vivarium top."""
+
+    def environment(self, key):
+        """Returns the environment of the command with that key."""
+        return {**daemons.command_environment(self.daemon.folder), "VIVARIUM_API_KEY": key}
+
+    def run_it(self, *arguments, status=0, key=None):
+        """Runs the command and returns what it printed; on stderr where it fails."""
+        done = subprocess.run(
+            [daemons.COMMAND, "--server", self.daemon.url, *arguments], stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, env=self.environment(key or self.key),
+            timeout=waiting.WATCHDOG, check=False)
+        self.assertEqual(done.returncode, status, done)
+        return done.stderr if done.returncode else done.stdout
+
+    def json_of(self, *arguments):
+        """Runs it with --json and returns what that says."""
+        return json.loads(self.run_it("admin", *arguments, "--json"))
+
+    def test_lists(self):
+        session = self.session_of("a", "shown", tags=["\x1b[31m"])
+        self.of["a"].value("1", session)
+        execution = self.of["a"].start(ENDLESS, session)
+        waiting.wait_for(lambda: self.json_of("executions", "--tenant", "a"), "the execution")
+        status = self.json_of("status")
+        self.assertEqual((status["pid"], status["ready"], status["drained"]),
+                         (self.daemon.pid, True, False))
+        self.assertRegex(self.run_it("admin", "status"), r"(?m)^ready +yes$")
+        text = self.run_it("admin", "tenants")
+        self.assertRegex(text, r"\ATENANT +SESSIONS ")
+        self.assertRegex(text, r"(?m)^a +1 +50 ")
+        [shown] = [one for one in self.json_of("sessions") if one["id"] == session]
+        self.assertEqual((shown["tenant"], shown["name"], shown["state"], shown["running"]),
+                         ("a", "shown", "busy", 1))
+        self.assertRegex(self.run_it("admin", "sessions", "--tenant", "a"),
+                         rf"(?m)^a +{session} +shown +busy +own +default ")
+        [one] = self.json_of("executions", "--tenant", "a")
+        self.assertEqual((one["id"], one["sessionId"], one["state"]),
+                         (execution, session, "running"))
+        self.assertIn(execution, self.run_it("admin", "executions"))
+        self.assertIn("a", [one["group"] for one in self.json_of("workers")])
+        self.assertRegex(self.run_it("admin", "workers"), r"(?m)^default +bystander +yes ")
+        self.assertEqual(self.json_of("pools"), [])
+        self.assertEqual(self.run_it("admin", "pools").split()[:2], ["TENANT", "POOL"])
+        self.assertIn("default", [one["name"] for one in self.json_of("environments")])
+        self.assertRegex(self.run_it("admin", "environments"), r"(?m)^- +default +ready +yes ")
+
+    def test_orders(self):
+        session = self.session_of("a")
+        execution = self.of["a"].start(ENDLESS, session)
+        self.assertEqual(self.run_it("admin", "interrupt", execution), "stopped, of tenant a\n")
+        self.assertEqual(self.run_it("admin", "interrupt", execution, status=1), "")
+        execution = self.of["a"].start(STUBBORN, session)
+        self.assertEqual(self.json_of("kill", execution), {"stopped": True, "tenant": "a"})
+        for order in ("close", "kill"):
+            self.assertEqual(self.run_it("admin", order, self.session_of("a", "named"), ),
+                             "ended, of tenant a\n")
+        self.session_of("a", "by-name")
+        self.assertIn("say which", self.run_it("admin", "close", "by-name", status=2))
+        self.assertEqual(self.json_of("close", "by-name", "--tenant", "a"), {"tenant": "a"})
+        self.assertRegex(self.run_it("admin", "recycle", "default", "--tenant", "a"),
+                         r"\A1 zygotes are replaced, \d+ workers")
+        self.assertEqual(self.run_it("admin", "log-level"), "info\n")
+        self.assertEqual(self.run_it("admin", "log-level", "warn"), "warn, was info\n")
+        self.assertEqual(self.json_of("log-level", "info"), {"level": "info", "previous": "warn"})
+        self.run_it("admin", "log-level", "loud", status=2)
+        self.assertEqual(self.run_it("admin", "reload"), "nothing has changed\n")
+        self.assertEqual(self.json_of("reload"), [])
+        self.assertRegex(self.run_it("admin", "drain"), r"\Adrained; \d+ sessions are left")
+        try:
+            self.assertIn("drained", self.run_it("health", status=3))
+            self.assertIn("drained", self.run_it("eval", "1", status=3, key=self.keys["a"]))
+            self.assertRegex(self.run_it("admin", "status"), r"(?m)^drained +yes$")
+        finally:
+            self.assertEqual(self.json_of("undrain"), {"drained": False})
+        self.assertEqual(self.run_it("eval", "1", key=self.keys["a"]), "1\n")
+
+    def test_who_has_no_such_key_is_told(self):
+        for arguments in (["admin", "sessions"], ["admin", "drain"], ["top", "--once"], ["top"]):
+            self.assertEqual(self.run_it(*arguments, status=2, key=self.keys["a"]),
+                             "vivarium: this needs a key with the role admin\n")
+
+    def test_completion(self):
+        script = os.path.join(os.path.dirname(__file__), "../../deploy/completion/vivarium")
+        for words, expected in ((["ad"], "admin"), (["admin", "rec"], "recycle"),
+                                (["admin", "executions", "--en"], "--ended"),
+                                (["top", "--on"], "--once")):
+            done = subprocess.run(
+                ["bash", "-c", 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _vivarium; '
+                               'echo "${COMPREPLY[@]}"', script, daemons.COMMAND, *words],
+                capture_output=True, text=True, check=True, timeout=waiting.WATCHDOG)
+            self.assertEqual(done.stdout.split(), [expected])
+
+    def test_top_once(self):
+        session = self.session_of("a", "seen")
+        execution = self.of["a"].start(ENDLESS, session)
+        waiting.wait_for(lambda: self.json_of("executions"), "the execution")
+        text = self.run_it("top", "--once")
+        self.assertRegex(text, r"\Avivarium \d+\.\d+\.\d+  ready  up ")
+        for head in ("TENANT", "TENANT +SESSION ", "TENANT +EXECUTION "):
+            self.assertRegex(text, rf"(?m)^{head}")
+        self.assertRegex(text, rf"(?m)^a +{session} +seen +busy +own ")
+        self.assertRegex(text, rf"(?m)^a +{execution} +running ")
+        self.assertNotIn("\x1b", text)
+
+    def test_top_on_a_terminal(self):
+        session = self.session_of("a", "seen")
+        execution = self.of["a"].start(ENDLESS, session)
+        top = terminals.Terminal([daemons.COMMAND, "--server", self.daemon.url, "top",
+                                  "--interval", "100ms"], self.environment(self.key))
+        before = termios.tcgetattr(top.master)
+        top.expect("\x1b[?1049h")  # the other screen
+        top.expect("CPU%*")
+        top.expect("bystander ")
+        self.assertFalse(termios.tcgetattr(top.master)[3] & (termios.ICANON | termios.ECHO))
+        top.type("s")
+        top.expect(session)
+        top.type("e")
+        top.expect(execution)
+        top.type(">")
+        top.expect("RUNS*")
+        top.type("<<")
+        top.expect("STATE*")
+        top.type("t")
+        top.expect("EXEC/S")
+        top.type("q")
+        top.expect("\x1b[?25h\x1b[?1049l")
+        after = termios.tcgetattr(top.master)
+        self.assertEqual(top.end(), 0)
+        self.assertEqual(after[3] & (termios.ICANON | termios.ECHO),
+                         before[3] & (termios.ICANON | termios.ECHO))
+
+    def test_top_leaves_the_terminal_as_it_was(self):
+        for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+            top = terminals.Terminal([daemons.COMMAND, "--server", self.daemon.url, "top"],
+                                     self.environment(self.key))
+            top.expect("\x1b[?1049h")
+            os.kill(top.pid, number)
+            top.expect("\x1b[?25h\x1b[?1049l")
+            self.assertEqual(top.end(), status)
 
 
 class Alone(case.DaemonCase):

@@ -3,13 +3,11 @@
 
 import json
 import os
-import pty
-import select
 import signal
 import subprocess
 import unittest
 
-from vivarium_testing import daemon as daemons, processes, waiting
+from vivarium_testing import daemon as daemons, processes, terminals, waiting
 from vivarium_testing.case import DaemonCase
 
 
@@ -169,59 +167,14 @@ class Run(DaemonCase):
         self.assertIn("cancelled", err)
 
 
-class Terminal:
-    """A command on a pseudo terminal."""
-
-    def __init__(self, arguments, env):
-        """Starts it."""
-        self.pid, self.master = pty.fork()
-        if self.pid == 0:
-            try:
-                os.execve(arguments[0], arguments, {**env, "TERM": "dumb"})
-            finally:
-                os._exit(127)
-        self.seen = ""
-
-    def expect(self, text):
-        """Reads on until the text appears."""
-        def appeared():
-            if select.select([self.master], [], [], 0)[0]:
-                try:
-                    self.seen += os.read(self.master, 65536).decode("utf-8", "replace")
-                except OSError:
-                    pass  # The other side has closed.
-            return text in self.seen
-        try:
-            waiting.wait_for(appeared, repr(text))
-        except AssertionError as error:
-            raise AssertionError(f"{error}; saw {self.seen!r}") from None
-        self.seen = self.seen.split(text, 1)[1]
-
-    def type(self, text):
-        """Types."""
-        os.write(self.master, text.encode())
-
-    def end(self):
-        """Waits for the end and returns the exit status."""
-        result = []
-
-        def over():
-            done, status = os.waitpid(self.pid, os.WNOHANG)
-            if done:
-                result.append(os.waitstatus_to_exitcode(status))
-            return bool(done)
-        waiting.wait_for(over, "the end of the command")
-        os.close(self.master)
-        return result[0]
-
-
 class Repl(DaemonCase):
     """vivarium repl."""
 
     def open(self, *arguments):
         """Starts a repl on a terminal."""
-        terminal = Terminal([daemons.COMMAND, "--server", self.daemon.url, "repl", *arguments],
-                            daemons.command_environment(self.daemon.folder))
+        terminal = terminals.Terminal(
+            [daemons.COMMAND, "--server", self.daemon.url, "repl", *arguments],
+            daemons.command_environment(self.daemon.folder))
         terminal.expect(">>> ")
         return terminal
 

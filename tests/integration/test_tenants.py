@@ -18,7 +18,7 @@ BY_NAME = {"GetValue", "SetValue", "DeleteValue", "ListKeys", "RegisterEnvironme
 # What only administrators may: test_admin.py.
 ADMIN = {"GetStatus", "ListTenants", "ListAllSessions", "ListAllExecutions", "ListWorkerPools",
          "ListAllPools", "ListAllEnvironments", "Drain", "Undrain", "StopExecution", "EndSession",
-         "RecycleEnvironment", "SetLogLevel"}
+         "RecycleEnvironment", "SetLogLevel", "ReloadConfig"}
 FILES = {"GetFile", "PutFile", "StatFile", "ListFiles", "MakeDirectory", "MoveFile", "RemoveFile",
          "ReadFile", "WriteFile"}
 APPS = {"GetApp", "CloseApp", "Handle", "HandleStream"}

@@ -12,6 +12,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 static_assert(static_cast<int>(daemon_log_level::error) == v1::DAEMON_LOG_LEVEL_ERROR);
+static_assert(static_cast<int>(config_effect::restart) == v1::CONFIG_EFFECT_RESTART);
 static_assert(static_cast<int>(stop_mode::kill) == v1::STOP_MODE_KILL);
 static_assert(static_cast<int>(session_use::pool) == v1::SESSION_USE_POOL);
 
@@ -234,6 +235,18 @@ request<recycle_outcome> admin::prepare_recycle(std::string_view environment,
   return {{core_, std::move(frame)}, [](detail::reply& answer) {
             const auto& from = answer.frame.recycle_environment();
             return recycle_outcome{from.pools(), from.workers()};
+          }};
+}
+
+request<std::vector<config_change>> admin::prepare_reload() const {
+  auto frame = detail::new_frame();
+  frame->mutable_reload_config();
+  return {{core_, std::move(frame)}, [](detail::reply& answer) {
+            std::vector<config_change> out;
+            for (const auto& one : answer.frame.reload_config().changes())
+              out.push_back(
+                  {one.key(), one.before(), one.after(), static_cast<config_effect>(one.effect())});
+            return out;
           }};
 }
 

@@ -4,6 +4,7 @@
 #include "bridge/app_messages.hpp"
 #include "bridge/validate.hpp"
 #include "daemon/wire.hpp"
+#include "daemon/wire_admin.hpp"
 #include "daemon/wire_app.hpp"
 #include "daemon/wire_eval_json.hpp"
 #include "daemon/wire_file.hpp"
@@ -111,7 +112,18 @@ void decode(unsigned which, wire::codec as, std::string_view bytes) {
     case 20: check_file(wire::message::move_file_request, as, bytes); break;
     case 21: check_file(wire::message::read_file_request, as, bytes); break;
     case 22: check_file(wire::message::write_file_request, as, bytes); break;
-    default: (void)wire::decode_volume(wire::message::commit_volume_request, as, bytes); break;
+    case 23: (void)wire::decode_volume(wire::message::commit_volume_request, as, bytes); break;
+    case 24:
+      if (auto part = wire::decode_overview(wire::message::list_all_executions_request, as, bytes);
+          part && (part->most < 1 || part->most > wire::most_page_entries))
+        std::abort();
+      break;
+    case 25:
+      if (auto what = wire::decode_stop(wire::message::end_session_request, as, bytes);
+          what && (what->subject.empty() || !bridge::is_utf8(what->subject)))
+        std::abort();
+      break;
+    default: (void)wire::decode_log_level(as, bytes); break;
   }
 }
 
@@ -121,6 +133,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0)
     return 0;
   auto as = (data[0] & 1) != 0 ? wire::codec::json : wire::codec::proto;
-  decode(data[0] / 2u % 24, as, {reinterpret_cast<const char*>(data) + 1, size - 1});
+  decode(data[0] / 2u % 27, as, {reinterpret_cast<const char*>(data) + 1, size - 1});
   return 0;
 }

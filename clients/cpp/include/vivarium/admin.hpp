@@ -114,6 +114,17 @@ struct page_options {
   std::string from = {};
 };
 
+/// When a change of the configuration is in force; see ConfigEffect.
+enum class config_effect : std::uint8_t { unspecified, now, new_sessions, restart };
+
+/// What a reload found changed; see ConfigChange.
+struct config_change {
+  std::string key;
+  std::string before;
+  std::string after;
+  config_effect effect = config_effect::unspecified;
+};
+
 struct drain_outcome {
   std::uint64_t sessions = 0; ///< That are left.
   std::uint64_t executions = 0;
@@ -130,7 +141,8 @@ struct recycle_outcome {
 };
 
 /// What operators see and do, over all tenants. Needs a key with the role admin: without one each
-/// of these throws a `request_error` of the kind permission. A handle; see AdminService in admin.proto.
+/// of these throws a `request_error` of the kind permission. A handle; see AdminService in
+/// admin.proto.
 class admin {
 public:
   [[nodiscard]] daemon_status status() const { return prepare_status().get(); }
@@ -174,6 +186,9 @@ public:
   recycle_outcome recycle(std::string_view environment, std::string_view tenant = {}) const {
     return prepare_recycle(environment, tenant).get();
   }
+  /// Has the daemon read its configuration again. Throws `invalid_argument_error` with each mistake
+  /// of the file on a line; then nothing has changed.
+  std::vector<config_change> reload() const { return prepare_reload().get(); }
   /// Returns the level before.
   daemon_log_level set_log_level(daemon_log_level to) const {
     return prepare_set_log_level(to).get();
@@ -198,6 +213,7 @@ public:
                                                          std::string_view tenant) const;
   [[nodiscard]] request<recycle_outcome> prepare_recycle(std::string_view environment,
                                                          std::string_view tenant) const;
+  [[nodiscard]] request<std::vector<config_change>> prepare_reload() const;
   [[nodiscard]] request<daemon_log_level> prepare_set_log_level(daemon_log_level to) const;
 
 private:

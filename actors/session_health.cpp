@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The part of a session that tells whether its worker lives, and whose fault it is when it does not
+// come to live.
+
+#include "actors/session_core.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace vivarium {
+
+namespace {
+
+// Ends of a worker that a client has not ordered. Of those in a session that has run nothing yet,
+// the cause is what is there before a client's first word: the environment.
+constexpr std::array deaths{"exited",   "signal", "seccomp",      "memory",
+                            "protocol", "cpu",    "unresponsive", "deadline"};
+
+} // namespace
+
+// -- as a heart, see heartbeats.hpp
+
+bool session_core::owes() const {
+  if (!worker_ || (sent_.empty() && parked_async_ == 0) || worker_->awaits_answer())
+    return false;
+  // What waits for somebody's answer says nothing meanwhile, and is not to blame.
+  return std::none_of(calls_.begin(), calls_.end(),
+                      [](const auto& call) { return call.second.blocking; });
+}
+
+std::uint64_t session_core::heard() const {
+  return worker_ ? worker_->reads() : 0;
+}
+
+std::optional<std::chrono::microseconds> session_core::beaten() const {
+  return cpu_used();
+}
+
+void session_core::ask() {
+  ports_.interrupt(worker_number_, 0);
+}
+
+void session_core::stopped(cause why) {
+  if (ports_.resume)
+    ports_.resume([why = std::move(why)](session_core& core) { core.on_beyond(why); });
+}
+
+// -- as one of many that are started, see session_starts.hpp
+
+bool session_core::is_environments_fault(const cause& why) const {
+  if (why.what == "init")
+    return environment_failed_;
+  if (why.what == "unavailable")
+    return starved_;
+  if (why.what == "memory" && why.limit != "memory_bytes")
+    return false; // Its tenant, or the machine, had none left.
+  return std::find(deaths.begin(), deaths.end(), why.what) != deaths.end();
+}
+
+// What a client's execution does to its worker says nothing of the next session.
+void session_core::judge_start(const cause& why) {
+  auto start = std::exchange(ports_.start, nullptr);
+  if (!start)
+    return;
+  auto clients = [](const in_flight& one) { return !one.what->request().internal; };
+  bool begun = std::any_of(sent_.begin(), sent_.end(), clients) || !parked_.empty();
+  if (!begun && is_environments_fault(why))
+    start->failed(why.what, why.what == "init" && start_error_ ? start_error_->detail
+                                                               : vivarium::describe(why));
+}
+
+void session_core::prove_start() {
+  if (auto start = std::exchange(ports_.start, nullptr))
+    start->proven();
+}
+
+} // namespace vivarium
