@@ -60,7 +60,7 @@ class PortFile(unittest.TestCase):
             daemon.kill()
             with open(daemon.port_file, "w", encoding="ascii") as file:
                 file.write("1\n")
-            daemon.start(wait=False)
+            daemon.start(wait=False, forget=False)
 
             def renewed():
                 with open(daemon.port_file, encoding="ascii") as file:

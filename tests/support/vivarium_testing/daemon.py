@@ -82,10 +82,11 @@ class Daemon:
         self.key = None  # of its clients, when they are not given another
         self.start(wait)
 
-    def start(self, wait=True):
-        """Starts the process, again after it ended."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.port_file)
+    def start(self, wait=True, forget=True):
+        """Starts the process, again after it ended; `forget`: its port file is removed before."""
+        if forget:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.port_file)
         if self.group:
             self.remove_groups()
             os.mkdir(self.group)
