@@ -433,11 +433,13 @@ void pool_core::watch_greeting(std::uint64_t number, worker& from) {
   });
 }
 
-void pool_core::worker_failed(const std::string& reason) {
+void pool_core::worker_failed(const std::string& reason, fault whose) {
   // One may fail by chance; when all fail, ordering more at full speed would only burn the machine.
   ++worker_failures_;
-  refill_not_before_ = retry_at_ = count_failure(
-      clock_type::now() + pause_after(worker_failures_, longest_worker_pause), reason);
+  auto again = clock_type::now() + pause_after(worker_failures_, longest_worker_pause);
+  if (whose == fault::environment)
+    again = count_failure(again, reason);
+  refill_not_before_ = retry_at_ = again;
   if (worker_failures_ >= max_worker_failures || is_open()) {
     plan_.board->serves = false;
     in_trouble("workers cannot be made ready: " + reason);
@@ -545,7 +547,8 @@ void pool_core::told(const sandbox::worker_failed& failed) {
   }
   auto detail = os_error(failed.step, "", failed.errno_value).detail;
   spdlog::error("environment '{}': worker {} failed: {}", plan_.environment, failed.worker, detail);
-  worker_failed(detail);
+  bool ours = failed.errno_value == EMFILE || failed.errno_value == ENFILE;
+  worker_failed(detail, ours ? fault::daemon : fault::environment);
 }
 
 void pool_core::told(const sandbox::worker_exited& exited) {

@@ -146,7 +146,9 @@ private:
   void told(const sandbox::worker_resized& resized);
   void watch_control();
   void watch_greeting(std::uint64_t number, worker& from);
-  void worker_failed(const std::string& reason);
+  /// What the daemon itself has run out of is no fault of the environment: its circuit is not told.
+  enum class fault : std::uint8_t { environment, daemon };
+  void worker_failed(const std::string& reason, fault whose = fault::environment);
 
   // pool_health.cpp: attempts that fail, workers that grow old.
   clock_type::time_point count_failure(clock_type::time_point again, const std::string& why);

@@ -46,7 +46,8 @@ def start(folder, forbid, config=""):
     with open(path, "w", encoding="utf-8") as file:
         file.write((daemons.CONFIG + config).replace("{folder}", folder))
     return subprocess.run(
-        [daemons.DAEMON, "--config", path, "--listen", "127.0.0.1:0"], preexec_fn=forbid,
+        [daemons.DAEMON, "--config", path, "--listen", "127.0.0.1:0", "--state-dir", os.path.join(folder, "other")],
+        preexec_fn=forbid,
         env=daemons.environment(folder), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=waiting.WATCHDOG, check=False)
 

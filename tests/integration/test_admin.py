@@ -448,8 +448,8 @@ class Command(AdminCase):
 
     def test_who_has_no_such_key_is_told(self):
         for arguments in (["admin", "sessions"], ["admin", "drain"], ["top", "--once"], ["top"]):
-            self.assertEqual(self.run_it(*arguments, status=2, key=self.keys["a"]),
-                             "vivarium: this needs a key with the role admin\n")
+            self.assertRegex(self.run_it(*arguments, status=2, key=self.keys["a"]),
+                             r"^vivarium: this needs a key with the role admin \(request \S+\)\n$")
 
     def test_completion(self):
         script = os.path.join(os.path.dirname(__file__), "../../deploy/completion/vivarium")

@@ -96,9 +96,9 @@ class Dashboard(DaemonCase):
     def test_rules_speak_of_what_there_is(self):
         """No rule waits for a family that the daemon does not have."""
         known = set()
-        for path in glob.glob(f"{ROOT}/daemon/metrics*.cpp"):
+        for path in glob.glob(f"{ROOT}/daemon/*.cpp"):
             with open(path, encoding="utf-8") as file:
-                known |= set(re.findall(r'"((?:vivarium|process)_\w+)"', file.read()))
+                known |= set(re.findall(r'(?:"|# HELP )((?:vivarium|process)_\w+)', file.read()))
         with open(RULES, encoding="utf-8") as file:
             used = set(re.findall(r"(?<![:\w])((?:vivarium|process)_\w+)", file.read()))
         self.assertEqual({name for name in used

@@ -207,7 +207,7 @@ class BrokenFromTheStart(unittest.TestCase):
             self.assertFalse(os.path.exists(daemon.port_file))
             self.assertFalse(os.path.exists(daemon.socket))
             # Each attempt has left one line, and no more than one.
-            self.assertEqual(daemon.log().count("no zygote"), daemon.log().count(" in a row"))
+            self.assertEqual(daemon.log().count("no zygote"), daemon.log().count(" in a row, next attempt"))
 
     def test_interpreter_that_is_missing(self):
         """Named."""

@@ -86,7 +86,8 @@ class Worker:
 
     def request(self, source, *, form=wire.TYPED, filename="", first_line=1, mode=1, start_before_us=0,
                 max_result=0, max_output=0, space=0, operands=None, unserializable=wire.AS_REPR, blob_as=1, set_as=1,
-                symbol_as=1, owner=0, credit=0, host=0, within=0):
+                symbol_as=1, owner=0, credit=0, host=0, within=0,
+                request_id=b"", traceparent=b""):
         self.number += 1
         if credit:
             self.rounds[self.number] = [credit]
@@ -94,7 +95,8 @@ class Worker:
         if not isinstance(operands, bytes):
             operands = b"" if operands is None else wire.encode(operands)
         body = wire.message(self.number, source.encode(), filename.encode(), first_line, mode, form,
-                            start_before_us, max_result, max_output, space, operands, options, owner, credit, host, within)
+                            start_before_us, max_result, max_output, space, operands, options, owner, credit, host, within,
+                            request_id, traceparent)
         return wire.frame(wire.EVALUATE, body)
 
     def send(self, *frames):
