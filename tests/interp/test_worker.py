@@ -21,7 +21,7 @@ for i in range(1, 101):
 
 class Results(WorkerTest):
     def test_greets_with_its_protocol_and_version(self):
-        self.assertEqual(self.w.hello[1], 2)
+        self.assertEqual(self.w.hello[1], 3)
         self.assertRegex(self.w.hello[2].decode(), r"^3\.\d+")
 
     def test_the_last_expression_is_the_result(self):
