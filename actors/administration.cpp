@@ -58,8 +58,8 @@ private:
         }});
   }
   void take(result<std::vector<T>> told) {
-    if (!told) // It is being started again, and has nothing.
-      told = std::vector<T>{};
+    if (!told) // It is being started again, or the daemon ends: then there is no next one to ask.
+      return to_.refuse(std::move(told).why());
     bool whole = told->size() == part_.most;
     part_.most -= std::min(part_.most, told->size());
     for (auto& one : *told)

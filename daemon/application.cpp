@@ -87,13 +87,12 @@ std::vector<std::string> application::addresses(status& why) const {
 }
 
 status application::open_listeners() {
-  std::shared_ptr<boost::asio::ssl::context> tls;
   if (!config_.tls.certificate.empty()) {
-    certificates_ = std::make_unique<certificates>(
-        config_.tls, journal_, upkeep_, [this, &tls](const certificates::context& fresh) {
-          tls = fresh;
-          server_->serve_with(fresh);
-        });
+    certificates_ = std::make_unique<certificates>(config_.tls, journal_, upkeep_,
+                                                   [this](const certificates::context& fresh) {
+                                                     tls_ = fresh;
+                                                     server_->serve_with(fresh);
+                                                   });
     if (auto ok = certificates_->replace(config_.tls); !ok)
       return ok;
   }
@@ -105,7 +104,7 @@ status application::open_listeners() {
     auto where = parse_address(text);
     if (!where)
       return std::move(where).why();
-    if (auto ok = server_->listen(*where, config_.socket_mode, tls); !ok)
+    if (auto ok = server_->listen(*where, config_.socket_mode, tls_); !ok)
       return ok;
   }
   return done{};
@@ -193,13 +192,14 @@ status application::run() {
     drain(); // What the actors have started must end in order.
   }
   core_->run();
+  end_watches();
   server_.reset();
   files_.reset();
   ingress_.reset();
-  admin_.reset();
   environments_.reset();
   auth_.reset();
-  core_.reset();
+  core_.reset(); // It answers those who still wait, and the reactor runs once more.
+  admin_.reset();
   broker_.reset();
   exporter_.reset();
   return std::move(outcome_);
@@ -224,7 +224,20 @@ status application::lock_state() {
   return done{};
 }
 
+// From here on nothing is there that a signal or a timer could be about.
+void application::end_watches() {
+  stopped_ = true;
+  boost::system::error_code ignored;
+  signals_.remove(SIGHUP, ignored);
+  std::signal(SIGHUP, SIG_IGN); // A reload that comes too late is no reason to fail.
+  poll_.cancel();
+  watchdog_.cancel();
+  pulse_.cancel();
+}
+
 void application::see_to_things() {
+  if (stopped_)
+    return;
   if (auto by = clock_.look(read_clocks())) {
     upkeep_.clock_jumped(*by);
     journal_.warn("the wall clock was set: times in this log jump, and keys and certificates may "
@@ -279,7 +292,7 @@ void application::announce_when_ready() {
   if (!core_->ready()) {
     poll_.expires_after(ready_poll);
     poll_.async_wait([this](const boost::system::error_code& why) {
-      if (!why)
+      if (!why && !stopped_)
         announce_when_ready();
     });
     return;
@@ -298,7 +311,7 @@ void application::say_alive(std::chrono::microseconds every) {
   notify_manager("WATCHDOG=1");
   watchdog_.expires_after(every);
   watchdog_.async_wait([this, every](const boost::system::error_code& why) {
-    if (!why)
+    if (!why && !stopped_)
       say_alive(every);
   });
 }
@@ -308,7 +321,7 @@ void application::wait_for_signals() {
   for (int number : {SIGTERM, SIGINT, SIGHUP})
     signals_.add(number, ignored);
   signals_.async_wait([this](const boost::system::error_code& why, int number) {
-    if (why)
+    if (why || stopped_)
       return;
     on_signal(number);
   });

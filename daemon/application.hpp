@@ -57,7 +57,9 @@ private:
   void wait_for_signals();
   void on_signal(int number);
   result<reload_report> take_over();
+  [[nodiscard]] status check_names(const config& fresh) const;
   void see_to_things();
+  void end_watches();
   void drain();
   void stop();
 
@@ -81,12 +83,14 @@ private:
   std::unique_ptr<app_ingress> ingress_;
   std::unique_ptr<server> server_;
   std::unique_ptr<certificates> certificates_; // null where there is no TLS
+  certificates::context tls_;                  // what listeners begin with
   boost::asio::signal_set signals_{reactor_};
   boost::asio::steady_timer poll_{reactor_};
   boost::asio::steady_timer watchdog_{reactor_};
   boost::asio::steady_timer pulse_{reactor_};
   status outcome_ = done{};
   bool draining_ = false;
+  bool stopped_ = false; // What is still queued finds nothing to work on.
 };
 
 } // namespace vivarium

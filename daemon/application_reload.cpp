@@ -46,6 +46,26 @@ result<reload_report> application::reload() {
   return done;
 }
 
+// Tenants change at once and most of what they name with the next start. One that would name what
+// is not there until then would be without what it has now.
+status application::check_names(const config& fresh) const {
+  const auto& now = config_.core;
+  for (const auto& [name, tenant] : fresh.core.tenants) {
+    for (const auto& [function, pool] : tenant.routes)
+      if (!now.session_pools.contains(pool))
+        return error{errc::invalid_argument,
+                     with_place(fresh, "tenants." + name + ".routes." + function + ": the pool '"
+                                           + pool + "' is there after a restart only")};
+    if (tenant.environments)
+      for (const auto& one : *tenant.environments)
+        if (fresh.core.environments.contains(one) && !now.environments.contains(one))
+          return error{errc::invalid_argument,
+                       with_place(fresh, "tenants." + name + ".environments: '" + one
+                                             + "' is there after a restart only")};
+  }
+  return done{};
+}
+
 result<reload_report> application::take_over() {
   auto fresh = load(options_);
   if (!fresh)
@@ -58,8 +78,11 @@ result<reload_report> application::take_over() {
     if ((!same_doors && one.key.starts_with("tenants."))
         || (!has_tls && one.key.starts_with("tls.")))
       one.effect = config_effect::restart;
+  if (same_doors)
+    if (auto ok = check_names(*fresh); !ok)
+      return std::move(ok).why();
   if (has_tls) {
-    // The only thing that can fail, so it comes first.
+    // Nothing can fail after this.
     if (auto ok = certificates_->replace(fresh->tls); !ok)
       return error{errc::invalid_argument, with_place(*fresh, ok.why().detail)};
     config_.tls = fresh->tls;

@@ -77,7 +77,12 @@ std::string environment_build::last_words() const {
   for (const auto& line : tail_)
     if (!line.starts_with("$ "))
       out += (out.empty() ? "" : "\n") + line;
-  return out.size() > most_words ? out.substr(out.size() - most_words) : out;
+  if (out.size() <= most_words)
+    return out;
+  auto from = out.size() - most_words;
+  while (from < out.size() && (static_cast<unsigned char>(out[from]) & 0xC0u) == 0x80u)
+    ++from; // Not within a character.
+  return out.substr(from);
 }
 
 void environment_build::tell() const {

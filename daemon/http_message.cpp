@@ -166,6 +166,8 @@ status http_message_reader::take(std::string& bytes, std::string& body) {
 }
 
 status http_message_reader::end() {
+  if (!impl_->use([](auto& p) { return p.got_some(); }))
+    return wrong("there is no message");
   error_code why;
   impl_->use([&](auto& p) {
     p.put_eof(why);

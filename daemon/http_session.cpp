@@ -92,6 +92,8 @@ bool http_session::judge_head() {
   now_.keep_alive = request.keep_alive && !at_.draining;
   now_.request_id = request_id_of(request);
   now_.trace = at_.tracing.enter(trace_context_of(request));
+  // Nothing is recorded of who is not let in.
+  bool recorded = std::exchange(now_.trace.recorded, false);
   for (auto* route : at_.routes)
     if (now_.route == nullptr && route->takes(request))
       now_.route = route;
@@ -103,6 +105,8 @@ bool http_session::judge_head() {
   }
   if (!let_in())
     return false;
+  // A stranger does not decide what is recorded either.
+  now_.trace.recorded = now_.who.tenant.empty() ? at_.tracing.enter({}).recorded : recorded;
   if (request.count("expect") > 0 && !request.expects_continue) {
     reject(417, error{errc::invalid_argument, "the only expectation known is 100-continue"});
     return false;

@@ -164,6 +164,8 @@ result<std::shared_ptr<asio::ssl::context>> load_tls(const tls_settings& with) {
   tls->set_options(context::default_workarounds | context::no_sslv2 | context::no_sslv3
                        | context::no_tlsv1 | context::no_tlsv1_1 | context::no_compression,
                    why);
+  // Else OpenSSL asks whoever sits at the terminal, and the daemon waits for it.
+  tls->set_password_callback([](std::size_t, context::password_purpose) { return std::string{}; });
   if (!why)
     tls->use_certificate_chain_file(certificate, why);
   if (why)

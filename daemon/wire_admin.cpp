@@ -117,7 +117,7 @@ std::string encode_one(const worker_pool_overview& what) {
   append_number(out, 9, what.lent);
   append_number(out, 10, what.coming);
   append_number(out, 11, what.waiting);
-  append_text(out, 12, what.trouble);
+  append_told(out, 12, what.trouble);
   return out;
 }
 
@@ -231,7 +231,7 @@ result<std::string> encode_status(codec as, const daemon_status& what) {
   append_number(out, 3, what.ready ? 1 : 0);
   append_number(out, 4, what.drained ? 1 : 0);
   append_number(out, 5, what.stopping ? 1 : 0);
-  append_text(out, 6, what.trouble);
+  append_told(out, 6, what.trouble);
   append_number(out, 7, number_of(what.level));
   append_number(out, 8, what.figures.tenants);
   append_number(out, 9, what.figures.sessions);

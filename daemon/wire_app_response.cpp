@@ -70,7 +70,7 @@ std::string encode_info(const app_info& what) {
   append_number(out, 10, what.requests);
   append_number(out, 11, what.failures);
   append_bytes(out, 12, encode_app_limits(what.limits));
-  append_text(out, 13, what.trouble);
+  append_told(out, 13, what.trouble);
   for (const auto& failure : what.recent) {
     std::string inner;
     append_text(inner, 1, failure.execution);

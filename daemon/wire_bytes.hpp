@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "bridge/validate.hpp"
 #include "proto/result.hpp"
 
 #include <protozero/pbf_reader.hpp>
@@ -57,6 +58,13 @@ inline void append_number(std::string& out, std::uint32_t field, std::uint64_t v
 inline void append_text(std::string& out, std::uint32_t field, std::string_view text) {
   if (!text.empty())
     append_bytes(out, field, text);
+}
+
+/// The same of text that programs have said, which may be no UTF-8, or cut within a character.
+inline void append_told(std::string& out, std::uint32_t field, std::string_view text) {
+  std::string clean;
+  bridge::append_utf8_lossy(clean, text);
+  append_text(out, field, clean);
 }
 
 constexpr std::uint32_t text_field(std::uint32_t number) noexcept {

@@ -128,7 +128,7 @@ std::string bytes_of(const environment_info& what) {
     append_bytes(out, 7, package);
   }
   append_text(out, 8, what.facts.lock);
-  append_text(out, 9, what.trouble);
+  append_told(out, 9, what.trouble);
   if (what.facts.built.count() > 0) {
     std::string time;
     append_number(time, 1, static_cast<std::uint64_t>(what.facts.built.count()));

@@ -39,7 +39,7 @@ std::string bytes_of(const session_pool_info& what) {
   append_number(out, 7, what.queue);
   append_number(out, 8, what.calls);
   append_number(out, 9, what.replaced);
-  append_text(out, 10, what.trouble);
+  append_told(out, 10, what.trouble);
   append_number(out, 11, what.configured ? 1 : 0);
   append_number(out, 12, what.shared ? 1 : 0);
   return out;

@@ -4,6 +4,8 @@
 #include "clients/cli/show.hpp"
 
 #include <csignal>
+#include <cstdlib>
+#include <string_view>
 
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
@@ -28,7 +30,9 @@ int ending_signals::take() const {
 }
 
 bool full_screen::possible() noexcept {
-  return ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0;
+  const char* kind = std::getenv("TERM"); // NOLINT(concurrency-mt-unsafe)
+  return kind != nullptr && *kind != '\0' && std::string_view{kind} != "dumb"
+         && ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0;
 }
 
 full_screen::full_screen() {

@@ -145,12 +145,12 @@ TEST_CASE("everything that is listed is told", "[daemon][unit]") {
   CHECK(session.executions() == 4);
 
   overview_page<worker_pool_overview> workers;
-  workers.entries.push_back(
-      {"e", "g", true, true, 1, std::chrono::milliseconds{2}, 3, 4, 5, 6, 7, "t"});
+  workers.entries.push_back({"e", "g", true, true, 1, std::chrono::milliseconds{2}, 3, 4, 5, 6, 7,
+                             "t\xc3"}); // Cut within a character.
   auto pool = binary<v1::ListWorkerPoolsResponse>(wire::encode_worker_pools(codec::proto, workers))
                   .pools(0);
   CHECK(pool.zygote_age_ms() == 2);
   CHECK(pool.ready() == 4);
   CHECK(pool.waiting() == 7);
-  CHECK(pool.trouble() == "t");
+  CHECK(pool.trouble() == "t\xef\xbf\xbd");
 }

@@ -420,6 +420,7 @@ class Command(AdminCase):
         session = self.session_of("a")
         execution = self.of["a"].start(ENDLESS, session)
         self.assertEqual(self.run_it("admin", "interrupt", execution), "stopped, of tenant a\n")
+        self.of["a"].call("ExecutionService/Wait", {"executionId": execution})
         self.assertEqual(self.run_it("admin", "interrupt", execution, status=1), "")
         execution = self.of["a"].start(STUBBORN, session)
         self.assertEqual(self.json_of("kill", execution), {"stopped": True, "tenant": "a"})
@@ -478,7 +479,7 @@ class Command(AdminCase):
         session = self.session_of("a", "seen")
         execution = self.of["a"].start(ENDLESS, session)
         top = terminals.Terminal([daemons.COMMAND, "--server", self.daemon.url, "top",
-                                  "--interval", "100ms"], self.environment(self.key))
+                                  "--interval", "100ms"], self.environment(self.key), "xterm")
         before = termios.tcgetattr(top.master)
         top.expect("\x1b[?1049h")  # the other screen
         top.expect("CPU%*")
@@ -504,11 +505,18 @@ class Command(AdminCase):
     def test_top_leaves_the_terminal_as_it_was(self):
         for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
             top = terminals.Terminal([daemons.COMMAND, "--server", self.daemon.url, "top"],
-                                     self.environment(self.key))
+                                     self.environment(self.key), "xterm")
             top.expect("\x1b[?1049h")
             os.kill(top.pid, number)
             top.expect("\x1b[?25h\x1b[?1049l")
             self.assertEqual(top.end(), status)
+
+    def test_top_on_a_terminal_that_can_nothing(self):
+        top = terminals.Terminal([daemons.COMMAND, "--server", self.daemon.url, "top"],
+                                 self.environment(self.key))
+        top.expect("TENANT")
+        self.assertEqual(top.end(), 0)
+        self.assertNotIn("\x1b", top.seen)
 
 
 class Alone(case.DaemonCase):

@@ -146,6 +146,20 @@ url = "postgresql://shop:{SECRET}@localhost/shop"
         self.assertNotIn(SECRET, log)
         self.assertNotIn("another-one", log)
 
+    def test_what_is_there_after_a_restart_only_is_not_named_yet(self):
+        """A tenant keeps what it has: a route to a pool that is only configured would lead nowhere."""
+        for change, named in (
+                (("sessions = 100", 'sessions = 1\nroutes = { time = "fast" }\n[pools.fast]'),
+                 "tenants.local.routes.time: the pool 'fast'"),
+                (("sessions = 100", 'sessions = 1\nenvironments = ["site"]\n[environments.site]\npreload = ["json"]'),
+                 "tenants.local.environments: 'site'")):
+            last, keys = self.reload(change)
+            self.assertEqual((last["level"], keys), ("error", {}))
+            self.assertIn(f"{named} is there after a restart only", last["detail"])
+        for _ in range(3):
+            self.session()
+        self.reload()
+
     def test_a_wrong_one_changes_nothing(self):
         """All of it is as it was; file, line, key and reason are told, of everything that is wrong."""
         before = self.metric("vivarium_config_last_reload_success_timestamp_seconds")

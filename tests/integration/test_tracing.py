@@ -4,6 +4,7 @@ collector that is not always well."""
 
 import json
 import re
+import socket
 import subprocess
 import unittest
 
@@ -397,6 +398,41 @@ class Collectors(unittest.TestCase):
                     self.assertEqual(client.value("6*7"), 42)
             self.assertGreater(self.dropped(daemon, "full"), 0)
             self.assertEqual(daemon.terminate(), 0)
+
+    def test_one_that_takes_too_long(self):
+        """What it was sent is lost, and the daemon is well."""
+        with Collector() as collector:
+            collector.gate.clear()
+            daemon = self.daemon(collector.port, 'interval = "10ms"\ntimeout = "100ms"')
+            with daemon.client() as client:
+                client.value("1")
+                waiting.wait_for(lambda: self.dropped(daemon, "unreachable") >= 1, "a loss")
+                self.assertEqual(client.value("6*7"), 42)
+            self.assertEqual(daemon.terminate(), 0)
+
+    def test_one_that_hangs_up(self):
+        """It takes a request and closes without a word."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            daemon = self.daemon(listener.getsockname()[1], 'interval = "10ms"\ntimeout = "100ms"')
+            with daemon.client() as client:
+                client.value("1")
+                for _ in range(3):
+                    one, _ = listener.accept()
+                    with one:
+                        one.recv(100)
+                self.assertEqual(client.value("6*7"), 42)
+            self.assertEqual(daemon.terminate(), 0)
+
+    def test_strangers_do_not_decide(self):
+        """Who is not let in leaves no span, whatever it asks for."""
+        with Collector() as collector:
+            daemon = self.daemon(collector.port, 'interval = "10ms"\nsample = "0%"\n[auth]\nkeys = "{folder}/keys"')
+            daemon.keys("create", "--tenant", "a")
+            with daemon.client() as client:
+                for _ in range(5):
+                    self.assertEqual(client.request("GET", "/apps/x/", headers={
+                        "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})[0], 401)
+                self.assertEqual(self.metric(daemon, "vivarium_spans_total"), 0)
 
     def test_one_that_wants_none_of_it(self):
         """What it refuses is not sent again; what it cannot take now is."""

@@ -11,12 +11,12 @@ from . import waiting
 class Terminal:
     """A command on a pseudo terminal."""
 
-    def __init__(self, arguments, env):
-        """Starts it."""
+    def __init__(self, arguments, env, kind="dumb"):
+        """Starts it on a terminal of that kind."""
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             try:
-                os.execve(arguments[0], arguments, {**env, "TERM": "dumb"})
+                os.execve(arguments[0], arguments, {**env, "TERM": kind})
             finally:
                 os._exit(127)
         self.seen = ""
