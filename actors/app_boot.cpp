@@ -57,6 +57,10 @@ bool is_ready(const app_worker& worker) noexcept {
   return worker.ready;
 }
 
+bool serves(const app_worker& worker) noexcept {
+  return worker.ready && !worker.leaving;
+}
+
 std::string boot_operands(std::uint64_t number, const app_plan& plan) {
   const char* kind = plan.kind == app_kind::asgi   ? "asgi"
                      : plan.kind == app_kind::wsgi ? "wsgi"
@@ -229,6 +233,7 @@ void app_registry::on_booted(const std::string& id, const std::string& session,
       worker.since = clock_type::now();
     }
   app.info.state = app_state::ready;
+  app.failed_boots = 0;
   dismiss_old(found->second);
   if (std::count_if(app.info.workers.begin(), app.info.workers.end(), is_ready)
       < static_cast<std::ptrdiff_t>(app.plan.workers))
@@ -248,8 +253,11 @@ void app_registry::boot_failed(const std::string& id, const std::string& session
   auto app = found->second;
   if (!app->first_boot) {
     app->info.trouble = why.detail;
+    put_off_recycling(*app, why);
     // Another session may be tried: one in which it did not start is of no use, and has to end.
-    if (session.empty())
+    if (session.empty() && why.code == errc::circuit_open)
+      await_circuit(*app, why.quota.retry_after);
+    else if (session.empty())
       replace_worker(*app);
     else if (app->owns())
       around_.close_session(app->info.tenant, session);
@@ -263,28 +271,51 @@ void app_registry::boot_failed(const std::string& id, const std::string& session
   app->booted.refuse(std::move(why));
 }
 
+// How many fewer sessions serve it, or will, than should. What recycling made beside them is not
+// missed when it fails, and one that leaves is not when it ends: neither is to use up how often the
+// application may be started again.
+std::size_t app_registry::missing_workers(const entry& app) {
+  const auto& workers = app.info.workers;
+  auto there =
+      app.making
+      + static_cast<std::size_t>(std::count_if(workers.begin(), workers.end(),
+                                               [](const auto& worker) { return !worker.leaving; }));
+  return app.plan.workers - std::min(there, app.plan.workers);
+}
+
 void app_registry::replace_worker(entry& app) {
   auto now = clock_type::now();
   while (!app.restarts.empty() && app.restarts.front() + restart_window < now)
     app.restarts.pop_front();
-  bool again = app.owns() && !draining_ && app.restarts.size() < most_restarts;
-  bool any = std::any_of(app.info.workers.begin(), app.info.workers.end(), is_ready);
-  if (!any)
+  bool lacks = missing_workers(app) > 0;
+  bool again = app.owns() && !draining_ && (!lacks || app.restarts.size() < most_restarts);
+  if (std::none_of(app.info.workers.begin(), app.info.workers.end(), serves))
     app.info.state = again ? app_state::booting : app_state::dead;
-  if (!again)
+  if (!again || !lacks)
     return;
   app.restarts.push_back(now);
   spdlog::warn("application {} of tenant {} is started again in a new session", app.info.id,
                app.info.tenant);
-  auto delay = restart_delay * (std::size_t{1} << app.restarts.size());
+  boot_missing_after(app, restart_delay * (std::size_t{1} << app.restarts.size()));
+}
+
+// Nothing was tried, so that it is no attempt that failed: five refusals take seconds, and the
+// application would be dead for good.
+void app_registry::await_circuit(entry& app, std::chrono::milliseconds until) {
+  if (!app.owns() || draining_ || missing_workers(app) == 0)
+    return;
+  if (std::none_of(app.info.workers.begin(), app.info.workers.end(), serves))
+    app.info.state = app_state::booting;
+  boot_missing_after(app, until);
+}
+
+void app_registry::boot_missing_after(entry& app, std::chrono::milliseconds delay) {
   app.timer = std::make_unique<boost::asio::steady_timer>(around_.reactor, delay);
   app.timer->async_wait([this, id = app.info.id](boost::system::error_code bad) {
     auto found = bad ? apps_.end() : apps_.find(id);
     if (found == apps_.end() || found->second->closing)
       return;
-    auto& again = *found->second;
-    auto there = again.info.workers.size() + again.making;
-    for (; there < again.plan.workers; ++there)
+    for (auto missing = missing_workers(*found->second); missing > 0; --missing)
       boot_worker(id);
   });
 }
@@ -311,6 +342,10 @@ void app_registry::drain() {
 // One that starts is looked at again when it has.
 void app_registry::end_if_drained(const std::shared_ptr<entry>& app) {
   if (!draining_ || app->first_boot || app->shut || !app->running.empty())
+    return;
+  // Some may have been given to a session that has not said yet that it took them.
+  if (std::any_of(app->info.workers.begin(), app->info.workers.end(),
+                  [](const auto& worker) { return worker.in_flight > 0; }))
     return;
   app->shut = true;
   shut_down(app, {});

@@ -13,6 +13,7 @@ namespace {
 
 // One whose successor does not boot is not tried again with the next request.
 constexpr auto recycle_pause = std::chrono::seconds{5};
+constexpr unsigned most_doublings = 6; // of it, while none boots
 
 } // namespace
 
@@ -36,6 +37,13 @@ void app_registry::recycle(entry& app) {
     return;
   app.recycle_after = now + recycle_pause;
   boot_worker(app.info.id);
+}
+
+// The old ones serve on meanwhile: no haste is worth a session that fails every few seconds.
+void app_registry::put_off_recycling(entry& app, const error& why) {
+  auto pause = recycle_pause * (1u << std::min(app.failed_boots++, most_doublings));
+  app.recycle_after =
+      clock_type::now() + std::max<std::chrono::milliseconds>(pause, why.quota.retry_after);
 }
 
 void app_registry::dismiss_old(const std::shared_ptr<entry>& app) {

@@ -158,9 +158,7 @@ app_registry::ask(const std::string& id, bridge::app_request what, const std::st
     auto placed = [this, id, tenant, session, request, to](result<execution_ptr> made) {
       if (!made) {
         if (auto app = apps_.find(id); app != apps_.end())
-          for (auto& worker : app->second->info.workers)
-            if (worker.session == session)
-              --worker.in_flight;
+          let_go(app->second, session);
         to.refuse(std::move(made).why());
         return;
       }
@@ -207,11 +205,7 @@ void app_registry::on_ended(const std::string& id, const std::string& session,
     return;
   auto& app = *found->second;
   app.running.erase(what.id());
-  end_if_drained(found->second);
-  for (auto& worker : app.info.workers)
-    if (worker.session == session && worker.in_flight > 0)
-      --worker.in_flight;
-  end_leaving(found->second);
+  let_go(found->second, session);
   if (what.malformed)
     return; // That has been told.
   auto outcome = outcome_of(what);
@@ -220,6 +214,15 @@ void app_registry::on_ended(const std::string& id, const std::string& session,
     return;
   note_failure(app, {what.id(), request, std::chrono::system_clock::now(), what.end()->content},
                what.request().request_id);
+}
+
+// That session has a request less.
+void app_registry::let_go(const std::shared_ptr<entry>& app, const std::string& session) {
+  for (auto& worker : app->info.workers)
+    if (worker.session == session && worker.in_flight > 0)
+      --worker.in_flight;
+  end_leaving(app);
+  end_if_drained(app);
 }
 
 void app_registry::on_malformed(const std::string& id, const std::string& request,
@@ -261,9 +264,11 @@ void app_registry::on_session_ended(const session_info& info) {
         std::any_of(app->info.workers.begin(), app->info.workers.end(),
                     [&](const auto& worker) { return worker.session == info.id && worker.ready; });
     std::erase_if(app->info.workers, [&](const auto& w) { return w.session == info.id; });
-    app->info.trouble = "a session of it has ended";
-    if (info.cause)
-      app->info.trouble += ": " + vivarium::describe(*info.cause);
+    if (was_ready || app->first_boot) { // Of others it is told why they did not start.
+      app->info.trouble = "a session of it has ended";
+      if (info.cause)
+        app->info.trouble += ": " + vivarium::describe(*info.cause);
+    }
     if (app->closing)
       continue;
     if (!app->first_boot)

@@ -83,6 +83,7 @@ private:
     std::set<std::string> running; ///< Executions of requests.
     std::deque<clock_type::time_point> restarts;
     clock_type::time_point recycle_after{}; ///< Sessions are not replaced because of age before.
+    unsigned failed_boots = 0;              ///< In a row, after the first boot.
     std::unique_ptr<boost::asio::steady_timer> timer;
 
     [[nodiscard]] bool owns() const noexcept { return plan.session.empty(); }
@@ -94,7 +95,11 @@ private:
   void boot_in(const std::string& id, const std::string& session);
   void on_booted(const std::string& id, const std::string& session, const verdict& how);
   void boot_failed(const std::string& id, const std::string& session, error why);
+  [[nodiscard]] static std::size_t missing_workers(const entry& app);
+  void put_off_recycling(entry& app, const error& why);
   void replace_worker(entry& app);
+  void await_circuit(entry& app, std::chrono::milliseconds until);
+  void boot_missing_after(entry& app, std::chrono::milliseconds delay);
   void close_in(const std::string& session, const std::shared_ptr<entry>& app,
                 std::function<void()> then);
 
@@ -112,6 +117,7 @@ private:
   void forget(const entry& app);
   void on_ended(const std::string& id, const std::string& session, const std::string& request,
                 const execution& what);
+  void let_go(const std::shared_ptr<entry>& app, const std::string& session);
   void on_malformed(const std::string& id, const std::string& request, const execution_ptr& what,
                     const std::string& why);
   void note_failure(entry& app, app_failure what, const std::string& request_id);

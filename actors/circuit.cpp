@@ -31,11 +31,13 @@ circuit_state circuit::state(clock::time_point now) const noexcept {
 result<circuit::pass> circuit::enter(clock::time_point now, std::string_view of) {
   if (!tripped_)
     return pass{};
-  std::erase_if(probes_, [](const auto& one) { return one.expired(); });
+  // A start may take hours, by its client's will; the others do not wait for that.
+  std::erase_if(
+      probes_, [&](const auto& one) { return one.held.expired() || now - one.since >= how_.open; });
   if (now < until_ || probes_.size() >= how_.probes)
     return refusal(now, of);
   pass made = std::make_shared<char>();
-  probes_.push_back(made);
+  probes_.push_back({made, now});
   return made;
 }
 

@@ -36,7 +36,8 @@ class circuit {
 public:
   using clock = std::chrono::steady_clock;
   /// Held while a start is under way that may show whether all is well again; null when the circuit
-  /// was closed. Dropped without a word, it makes room for the next.
+  /// was closed. Dropped without a word, or held for as long as the circuit was open, it makes room
+  /// for the next.
   using pass = std::shared_ptr<void>;
 
   explicit circuit(const circuit_settings& how) noexcept : how_{how} {}
@@ -68,7 +69,11 @@ private:
   bool tripped_ = false;     // and not closed since
   clock::time_point until_{};
   std::string why_; // the last one
-  std::vector<std::weak_ptr<void>> probes_;
+  struct probe {
+    std::weak_ptr<void> held;
+    clock::time_point since;
+  };
+  std::vector<probe> probes_;
 };
 
 } // namespace vivarium

@@ -256,6 +256,7 @@ private:
   [[nodiscard]] std::uint64_t heard() const override;
   [[nodiscard]] std::optional<std::chrono::microseconds> beaten() const override;
   void ask() override;
+  bool handle_pong(std::string_view body);
   void stopped(cause why) override;
   void judge_start(const cause& why);
   [[nodiscard]] bool is_environments_fault(const cause& why) const;
@@ -406,6 +407,7 @@ private:
   worker_ptr worker_;
   resource_watch::ticket watched_;
   std::shared_ptr<pulse> pulse_;
+  unsigned asked_ = 0; // answers to `ask` that may come yet
   std::shared_ptr<cpu_user> share_;
   std::string cgroup_;        // folder of its control group; empty: none
   unsigned specialising_ = 0; // answers awaited before the worker may see a tenant's byte

@@ -155,10 +155,11 @@ void session_core::complete(in_flight& flight, verdict how) {
   update_state(now);
   if (was_front || sent_.empty())
     start_front(now);
-  if (ends_tracked(what, how, ended.settled) || ended.settled)
-    return;
+  // Whoever is told, and when, its worker has done something.
   if (!what->request().internal)
     prove_start();
+  if (ends_tracked(what, how, ended.settled) || ended.settled)
+    return;
   bool large =
       !what->request().internal && what->log_bytes() + how.content.size() > large_execution;
   what->finish(std::move(how), now);

@@ -75,10 +75,7 @@ bool session_core::handle(const bridge::frame& frame) {
     case bridge::frame_type::host_drop: return handle_host_drop(frame.body);
     case bridge::frame_type::note: return handle_note(frame.body);
     case bridge::frame_type::app_taken: return handle_app_taken(frame.body);
-    case bridge::frame_type::pong:
-      if (frame.body.empty())
-        return true; // That it said something is all.
-      break;
+    case bridge::frame_type::pong: return handle_pong(frame.body);
     case bridge::frame_type::app_input:
     case bridge::frame_type::host_result:
     case bridge::frame_type::pull:

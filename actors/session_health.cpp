@@ -17,6 +17,9 @@ namespace {
 // the cause is what is there before a client's first word: the environment.
 constexpr std::array deaths{"exited",   "signal", "seccomp",      "memory",
                             "protocol", "cpu",    "unresponsive", "deadline"};
+// How often a worker may have been asked without having answered yet: more than heartbeats.missed
+// can be, after which it is ended.
+constexpr unsigned most_asked = 128;
 
 } // namespace
 
@@ -39,7 +42,19 @@ std::optional<std::chrono::microseconds> session_core::beaten() const {
 }
 
 void session_core::ask() {
+  asked_ = std::min(asked_ + 1, most_asked);
   ports_.interrupt(worker_number_, 0);
+}
+
+// Who is idle is not looked at by its deadlines: frames without a reason would keep the reactor
+// busy unseen. A late answer has its reason; signals that became one have one answer.
+bool session_core::handle_pong(std::string_view body) {
+  if (!body.empty() || asked_ == 0) {
+    violated("an answer that nobody asked for");
+    return false;
+  }
+  --asked_; // That it said something is all.
+  return true;
 }
 
 void session_core::stopped(cause why) {

@@ -146,10 +146,9 @@ void session_pool_core::wait(std::deque<execution_ptr>* own, const execution_ptr
 
 void session_pool_core::assign(members::iterator to, const execution_ptr& what) {
   auto& [number, one] = *to;
-  if (auto key = key_of(what->request()); !key.empty()) {
-    keys_.bind(key, number);
-    one.keyed = one.keyed || is_strict(what->request());
-  }
+  using binding = affinity_table::binding;
+  if (auto key = key_of(what->request()); !key.empty())
+    keys_.bind(key, number, is_strict(what->request()) ? binding::strict : binding::hint);
   auto now = clock_type::now();
   one.running = what;
   one.begun = now;

@@ -80,7 +80,6 @@ private:
     bool own_turn = true;              // whether those come before the others this time
     clock_type::time_point since{};    // when it became ready
     std::uint64_t done = 0;            // executions
-    bool keyed = false;                // strict keys stand for it: it holds somebody's state
   };
   using members = std::map<std::uint64_t, member>;
 
@@ -105,7 +104,7 @@ private:
   void settle();
 
   // session_pool_recycling.cpp
-  [[nodiscard]] bool is_due(const member& one, clock_type::time_point now) const;
+  [[nodiscard]] bool is_due(const members::value_type& each, clock_type::time_point now) const;
   bool give_up(members::iterator one, clock_type::time_point now);
   void recycle(clock_type::time_point now);
   [[nodiscard]] clock_type::time_point next_due(clock_type::time_point now) const;
@@ -139,7 +138,8 @@ private:
   std::chrono::microseconds usual_{10'000}; // that an execution takes
   std::chrono::milliseconds pause_{0};      // before the next start, after failures
   clock_type::time_point start_at_{};
-  std::size_t early_ends_ = 0; // in a row, of sessions that had hardly begun
+  clock_type::time_point failed_at_{}; // when the latest failure was
+  std::size_t early_ends_ = 0;         // in a row, of sessions that had hardly begun
   clock_type::time_point wake_armed_ = clock_type::time_point::max();
   std::string trouble_; // why the latest start failed; empty when it did not
   bool draining_ = false;

@@ -42,6 +42,7 @@ void session_pool_core::fill(clock_type::time_point now) {
 
 void session_pool_core::hold_off(clock_type::time_point now, std::string why) {
   trouble_ = std::move(why);
+  failed_at_ = now;
   pause_ = pause_.count() == 0 ? std::chrono::milliseconds{first_pause}
                                : std::min<std::chrono::milliseconds>(pause_ * 2, longest_pause);
   start_at_ = now + pause_;
@@ -65,7 +66,14 @@ void session_pool_core::on_failed(std::uint64_t number, const error& why) {
   if (at == members_.end())
     return;
   auto now = clock_type::now();
-  hold_off(now, why.detail);
+  if (why.code == errc::circuit_open) {
+    // Nothing has been tried. Whoever refused knows when that is worth it; were each refusal to
+    // double the pause, it would go on for long after all is well.
+    trouble_ = why.detail;
+    start_at_ = now + std::max<std::chrono::milliseconds>(why.quota.retry_after, first_pause);
+  } else {
+    hold_off(now, why.detail);
+  }
   forget(at, true);
   fill(now);
   recycle(now);
@@ -84,8 +92,11 @@ void session_pool_core::on_done(std::uint64_t number, const execution_ptr& what)
   usual_ += (took - usual_) / smoothing;
   if (what->end() && what->end()->session == session_outcome::lost)
     return on_lost(number);
-  pause_ = 0ms;
-  early_ends_ = 0;
+  // That older ones answer says nothing of those that are made now.
+  if (at->second.ordered >= failed_at_) {
+    pause_ = 0ms;
+    early_ends_ = 0;
+  }
   ++at->second.done;
   if (!give_up(at, now))
     next_for(at);
@@ -111,6 +122,8 @@ void session_pool_core::on_lost(std::uint64_t number) {
   const auto& one = at->second;
   // What a call does to its session is no reason to let the next one wait.
   bool early = !one.ready || (!one.running && now - one.ordered < lived);
+  if (early)
+    failed_at_ = now;
   if (early && ++early_ends_ > 1)
     hold_off(now, "its latest session ended as soon as it was there");
   forget(at, false);

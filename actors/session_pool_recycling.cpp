@@ -9,8 +9,10 @@
 
 namespace vivarium {
 
-bool session_pool_core::is_due(const member& one, clock_type::time_point now) const {
-  if (!one.ready || one.keyed || !one.waiting.empty())
+bool session_pool_core::is_due(const members::value_type& each, clock_type::time_point now) const {
+  const auto& [number, one] = each;
+  // Strict keys that stand for it: it holds somebody's state.
+  if (!one.ready || !one.waiting.empty() || keys_.holds_state(number))
     return false;
   return (plan_.max_executions > 0 && one.done >= plan_.max_executions)
          || (plan_.max_age.count() > 0 && now - one.since >= plan_.max_age);
@@ -18,7 +20,7 @@ bool session_pool_core::is_due(const member& one, clock_type::time_point now) co
 
 // False: it is still needed.
 bool session_pool_core::give_up(members::iterator one, clock_type::time_point now) {
-  if (draining_ || closed_ || !is_due(one->second, now))
+  if (draining_ || closed_ || !is_due(*one, now))
     return false;
   auto ready = std::count_if(members_.begin(), members_.end(),
                              [](const auto& each) { return each.second.ready; });
@@ -37,7 +39,7 @@ void session_pool_core::recycle(clock_type::time_point now) {
   bool due = false;
   for (auto it = members_.begin(); it != members_.end();) {
     auto one = it++;
-    due = (is_due(one->second, now) && (one->second.running || !give_up(one, now))) || due;
+    due = (is_due(*one, now) && (one->second.running || !give_up(one, now))) || due;
   }
   // One at a time: all that were made together are due together.
   if (!due || members_.size() > plan_.sessions || now < start_at_) {
@@ -57,7 +59,8 @@ clock_type::time_point session_pool_core::next_due(clock_type::time_point now) c
     return next;
   if (plan_.max_age.count() > 0)
     for (const auto& [number, one] : members_)
-      if (auto due = one.since + plan_.max_age; one.ready && !one.keyed && due > now)
+      if (auto due = one.since + plan_.max_age;
+          one.ready && !keys_.holds_state(number) && due > now)
         next = std::min(next, due);
   if (now < start_at_)
     next = std::min(next, start_at_);

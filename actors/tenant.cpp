@@ -127,6 +127,8 @@ result<tenant_core::live_session*> tenant_core::open(session_request wish, bool 
   auto memory = plan_.quotas.memory((*limits)[limit::memory], wish.request_id);
   if (!memory)
     return std::move(memory).why();
+  if (wish.init) // Like every deadline: until it is over, the session counts as being started.
+    wish.init->timeout = std::min(wish.init->timeout, longest());
   session_plan order;
   order.info.limits = *limits;
   order.info.id = make_id(id_kind::session);

@@ -73,6 +73,12 @@ TEST_CASE("a half open circuit lets one in, whose fate decides", "[actors][unit]
     probe->reset();
     CHECK(one.enter(now, "it"));
   }
+  SECTION("one that takes too long makes room") {
+    CHECK_FALSE(one.enter(now + 29s, "it"));
+    auto next = one.enter(now + 30s, "it");
+    CHECK(next);
+    CHECK_FALSE(one.enter(now + 30s, "it")); // One more, not as many as like.
+  }
   SECTION("one that fails opens it again") {
     CHECK(one.failed(now, "again"));
     CHECK_FALSE(one.enter(now + 29s, "it"));

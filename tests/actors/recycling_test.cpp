@@ -119,6 +119,49 @@ TEST_CASE_METHOD(recycling_fixture, "a session whose successor cannot be made go
   CHECK(core->describe().ready == 2);
 }
 
+TEST_CASE_METHOD(recycling_fixture, "old sessions that answer do not hurry their successor",
+                 "[actors][unit]") {
+  make(1, 0ms);
+  run();
+  std::uint64_t tried = 3;
+  for (auto pause = 100ms; pause < 1s; pause *= 2, ++tried) {
+    REQUIRE(started.back() == tried);
+    auto failed = clock_type::now();
+    core->on_failed(tried, error{errc::unavailable, "no"});
+    run();
+    core->on_tick(failed + pause - 20ms);
+    CHECK(started.back() == tried);
+    core->on_tick(clock_type::now() + pause);
+  }
+  core->on_ready(tried);
+  // Of the two that are due, one has gone; the next failure is a first one once the new one ran.
+  for (int n = 0; n < 2; ++n)
+    run();
+  core->on_tick(clock_type::now() + 1s);
+  REQUIRE(started.back() == tried + 1);
+  core->on_failed(tried + 1, error{errc::unavailable, "no"});
+  core->on_tick(clock_type::now() + 150ms);
+  CHECK(started.back() == tried + 2);
+}
+
+TEST_CASE_METHOD(recycling_fixture, "a session whose strict key is forgotten is as others",
+                 "[actors][unit]") {
+  make(0, 10s);
+  CHECK(run("cart") == 1);
+  // So many others, on another session, that the table has no room for it.
+  auto busy = begin(); // on 2
+  auto held = begin(); // on 1
+  end(busy);
+  for (int n = 0; n < 10'000; ++n)
+    run("key " + std::to_string(n)); // on 2
+  end(held);
+  core->on_tick(clock_type::now() + 1h);
+  REQUIRE(started.back() == 3);
+  core->on_ready(3);
+  core->on_tick(clock_type::now() + 1h);
+  CHECK(closed == std::vector<std::uint64_t>{1});
+}
+
 TEST_CASE_METHOD(recycling_fixture, "a session grows old", "[actors][unit]") {
   make(0, 10s);
   auto now = clock_type::now();

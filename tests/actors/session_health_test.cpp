@@ -65,10 +65,19 @@ TEST_CASE_METHOD(session_fixture, "an answer to a ping is a frame without a body
   std::string pong;
   auto start = bridge::begin_frame(pong, bridge::frame_type::pong);
   REQUIRE(bridge::end_frame(pong, start));
+  beating->of->ask();
   auto heard = beating->of->heard();
   say(pong);
   CHECK(beating->of->heard() > heard);
+  say_result(1);
+  say(pong); // Late, but asked for.
   CHECK(killed.empty());
+  SECTION("one that nobody asked for is a forgery") {
+    say(pong);
+    CHECK(core->info().cause->what == "protocol");
+    return;
+  }
+  beating->of->ask();
   std::string forged;
   start = bridge::begin_frame(forged, bridge::frame_type::pong);
   forged += "x";
@@ -107,6 +116,23 @@ TEST_CASE_METHOD(breaking_fixture, "a death after an execution does not count", 
   grant();
   submit("1");
   say_result(1);
+  crash();
+  CHECK_FALSE(counted());
+}
+
+TEST_CASE_METHOD(breaking_fixture, "an execution that was answered without its worker proves it",
+                 "[actors][unit]") {
+  grant();
+  namespace_request room;
+  room.name = "room";
+  core->create_namespace(room, reply<namespace_info>{}); // It has the worker, and is internal.
+  auto late = submit("1", 1s);
+  core->on_tick(clock_type::now() + 2s);
+  core->on_tick(clock_type::now() + config.grace + 3s);
+  REQUIRE(late->end());
+  say_result(1);
+  CHECK(killed.empty());
+  say_result(2);
   crash();
   CHECK_FALSE(counted());
 }

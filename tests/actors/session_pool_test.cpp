@@ -292,6 +292,24 @@ TEST_CASE_METHOD(pool_fixture, "sessions that cannot be made are waited for ever
   run();
 }
 
+TEST_CASE_METHOD(pool_fixture, "an open circuit is waited for as long as it says",
+                 "[actors][unit]") {
+  make(1);
+  error refused{errc::circuit_open, "it has failed to start", {}, {"circuit", 5, 5, 2s}};
+  for (std::uint64_t n = 1; n < 8; ++n) {
+    core->on_failed(n, refused);
+    CHECK(core->describe().trouble == "it has failed to start");
+    core->on_tick(clock_type::now() + 1s);
+    CHECK(started.size() == n);
+    core->on_tick(clock_type::now() + 3s);
+    REQUIRE(started.size() == n + 1);
+  }
+  // Nor was any of them a failure.
+  core->on_failed(8, error{errc::failed_precondition, "no"});
+  core->on_tick(clock_type::now() + 150ms);
+  CHECK(started.size() == 9);
+}
+
 TEST_CASE_METHOD(pool_fixture, "a deadline passes while it waits", "[actors][unit]") {
   make_ready(1);
   run();

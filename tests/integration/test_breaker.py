@@ -176,6 +176,20 @@ class Breakers(BreakerCase):
         self.assertEqual(self.codes(1), [""])
         self.assertEqual(self.state("session") or 0, 0)
 
+    def test_what_has_run_proves_its_session(self):
+        """Also where its files are looked at before its verdict; what then ends it is its own."""
+        later = "import os, threading\nthreading.Timer(0.5, os._exit, (3,)).start()"
+        for _ in range(4):
+            with self.a_session() as session:
+                self.a.eval(later, session, trackFiles=True)
+
+                def is_lost(of=session):
+                    told = self.a.call("SessionService/GetSession", {"session": of})["session"]
+                    return "cause" in told
+                waiting.wait_for(is_lost, "the end of an idle session")
+        self.assertEqual(self.codes(1), [""])
+        self.assertEqual(self.state("session") or 0, 0)
+
     def a_session(self):
         """A session of a for a block."""
         case = self
@@ -234,6 +248,19 @@ class NoZygote(BreakerCase):
         self.again(environment="absent")
         waiting.wait_for(lambda: self.state("pool", environment="absent") == 0, "a closed circuit")
         self.assertEqual(self.audited("circuit_closed")[-1]["layer"], "pool")
+
+
+class Bounded(tenants.TenantCase):
+    """A tenant whose deadlines are bounded."""
+
+    tenants = {"a": 'timeout = "2s"\nmax_timeout = "2s"', "b": ""}
+
+    def test_an_init_script_is_bounded_too(self):
+        """Nobody holds the place to try for longer than a deadline may be."""
+        with self.assertRaises(http_api.ApiError) as caught:
+            self.of["a"].create(
+                init={"source": "import time\ntime.sleep(600)", "timeoutMs": "600000"})
+        self.assertEqual(caught.exception.code, "deadline_exceeded")
 
 
 class Off(tenants.TenantCase):
