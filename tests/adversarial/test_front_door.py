@@ -203,7 +203,7 @@ class Connect(FrontCase):
 
     def test_timeouts(self):
         """Connect-Timeout-Ms is a number of at most ten digits."""
-        for value in ("99999999999", "-1", "abc", "", "1e3", "0x10", "1.5", " 5", "10, 20", "٣"):
+        for value in ("99999999999", "-1", "abc", "", "1e3", "0x10", "1.5", " 5000", "10, 20", "٣"):
             with self.subTest(value):
                 status, _, body = self.client.request(
                     "POST", EVAL, BODY, {"content-type": "application/json",
