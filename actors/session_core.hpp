@@ -345,6 +345,8 @@ private:
 
   // session_apps.cpp: web applications that live in it.
   void send_feed(execution& what, app_feed more);
+  [[nodiscard]] bool works_for(std::uint64_t owner) const;
+  void order_release(std::uint64_t owner);
   void stall(execution& what);
   void end_stalls();
   bool handle_app_taken(std::string_view body);
@@ -435,6 +437,7 @@ private:
 
   namespace_table namespaces_;
   std::set<std::uint64_t> owners_; // connections that refs or contexts in the worker belong to
+  std::set<std::uint64_t> gone_;   // those of them that are gone while something of theirs goes on
   bool entered_ = false;           // a context manager may be open in the worker
   std::string closing_;            // why, while contexts are being left
   std::optional<error> start_error_;

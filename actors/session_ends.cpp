@@ -158,13 +158,20 @@ void session_core::complete(in_flight& flight, verdict how) {
   // Whoever is told, and when, its worker has done something.
   if (!what->request().internal)
     prove_start();
-  if (ends_tracked(what, how, ended.settled) || ended.settled)
-    return;
-  bool large =
-      !what->request().internal && what->log_bytes() + how.content.size() > large_execution;
-  what->finish(std::move(how), now);
-  if (large)
-    ports_.report_large(what);
+  if (!ends_tracked(what, how, ended.settled) && !ended.settled) {
+    bool large =
+        !what->request().internal && what->log_bytes() + how.content.size() > large_execution;
+    what->finish(std::move(how), now);
+    if (large)
+      ports_.report_large(what);
+  }
+  // A stream may have sent a last item, with refs, after those of its connection were released.
+  auto owner = what->request().owner;
+  if (gone_.contains(owner) && info_.state != session_state::dead && closing_.empty()) {
+    if (!works_for(owner))
+      gone_.erase(owner);
+    order_release(owner);
+  }
 }
 
 void session_core::complete_queued(const execution_ptr& what, verdict how) {

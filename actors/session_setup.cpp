@@ -384,9 +384,25 @@ void session_core::release_owner(std::uint64_t owner) {
     return close(reply<done>{}, "disconnected");
   for (auto number : namespaces_.owned_by(owner))
     drop_namespace(number);
-  if (owners_.erase(owner) > 0)
-    order_now(bridge::run_mode::release_owner,
-              list_of({int_value(static_cast<std::int64_t>(owner))}), [](const verdict&) {});
+  if (owners_.erase(owner) == 0)
+    return;
+  order_release(owner);
+  if (works_for(owner))
+    gone_.insert(owner);
+}
+
+void session_core::order_release(std::uint64_t owner) {
+  order_now(bridge::run_mode::release_owner, list_of({int_value(static_cast<std::int64_t>(owner))}),
+            [](const verdict&) {});
+}
+
+bool session_core::works_for(std::uint64_t owner) const {
+  auto of_owner = [owner](const execution_ptr& what) { return what->request().owner == owner; };
+  return std::any_of(waiting_.begin(), waiting_.end(), of_owner)
+         || std::any_of(sent_.begin(), sent_.end(),
+                        [&](const in_flight& one) { return of_owner(one.what); })
+         || std::any_of(parked_.begin(), parked_.end(),
+                        [&](const auto& one) { return of_owner(one.second.what); });
 }
 
 void session_core::leave_contexts_and_close() {
