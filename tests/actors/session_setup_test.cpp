@@ -211,6 +211,30 @@ TEST_CASE("what a connection owned ends with it", "[actors][unit]") {
   CHECK(owned.core->info().cause->what == "disconnected");
 }
 
+TEST_CASE("what a stream sends after its connection has gone is released with its end",
+          "[actors][unit]") {
+  fixture f;
+  f.grant();
+  submission what;
+  what.source = "g()";
+  what.timeout = 1min;
+  what.owner = 7;
+  what.stream_credit = 3;
+  f.submit(what);
+  f.say_parked(1);
+  (void)f.sent();
+  f.modes.clear();
+  f.core->release_owner(7);
+  (void)f.sent();
+  CHECK(f.modes == std::vector{run_mode::release_owner});
+  f.say_result(2);
+  f.say_result(1);
+  (void)f.sent();
+  CHECK(f.modes == std::vector{run_mode::release_owner, run_mode::release_owner});
+  f.say_result(3);
+  CHECK(f.sent().empty());
+}
+
 TEST_CASE("contexts are left before the session is closed", "[actors][unit]") {
   fixture f;
   f.grant();
