@@ -40,8 +40,12 @@ void read(v1::ServerFrame& frame) {
   using v1::ServerFrame;
   switch (frame.body_case()) {
     case ServerFrame::kError: detail::check_answer(frame); break;
-    case ServerFrame::kEval: detail::verdict_of(*frame.mutable_eval(), nullptr).check(); break;
-    case ServerFrame::kCall: (void)detail::verdict_of(*frame.mutable_call(), nullptr); break;
+    case ServerFrame::kEval:
+      detail::decode(*frame.mutable_eval()->mutable_verdict(), at).check();
+      break;
+    case ServerFrame::kCall:
+      (void)detail::decode(*frame.mutable_call()->mutable_verdict(), at);
+      break;
     case ServerFrame::kWait:
       (void)detail::decode(*frame.mutable_wait()->mutable_verdict(), at);
       break;
@@ -75,6 +79,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
   }
   // What a server says in place of opening a WebSocket.
-  (void)detail::error_of_refusal({reinterpret_cast<const char*>(data), size}, "refused");
+  (void)detail::error_of_refusal({reinterpret_cast<const char*>(data), size}, "refused", {});
   return 0;
 }
