@@ -227,9 +227,6 @@ status application::lock_state() {
 // From here on nothing is there that a signal or a timer could be about.
 void application::end_watches() {
   stopped_ = true;
-  boost::system::error_code ignored;
-  signals_.remove(SIGHUP, ignored);
-  std::signal(SIGHUP, SIG_IGN); // A reload that comes too late is no reason to fail.
   poll_.cancel();
   watchdog_.cancel();
   pulse_.cancel();
@@ -319,7 +316,8 @@ void application::say_alive(std::chrono::microseconds every) {
 void application::wait_for_signals() {
   boost::system::error_code ignored;
   for (int number : {SIGTERM, SIGINT, SIGHUP})
-    signals_.add(number, ignored);
+    if (number != SIGHUP || !draining_)
+      signals_.add(number, ignored);
   signals_.async_wait([this](const boost::system::error_code& why, int number) {
     if (why || stopped_)
       return;
@@ -346,6 +344,15 @@ void application::stop() {
 
 void application::drain() {
   draining_ = true;
+  // A reload that comes from now on is too late, and no reason to fail; removing it brings its
+  // default back.
+  sigset_t late;
+  ::sigemptyset(&late);
+  ::sigaddset(&late, SIGHUP);
+  ::pthread_sigmask(SIG_BLOCK, &late, nullptr);
+  boost::system::error_code ignored;
+  signals_.remove(SIGHUP, ignored);
+  std::signal(SIGHUP, SIG_IGN);
   journal_.info("draining");
   notify_manager("STOPPING=1");
   admin_->stopping();

@@ -6,6 +6,7 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 import unittest
 
 from vivarium_testing import http_api, processes, waiting
@@ -62,6 +63,16 @@ class Drain(unittest.TestCase):
                 thread.join(waiting.WATCHDOG)
             self.assertEqual(daemon.wait(), 0, daemon.log())
             self.assertEqual(answers[0]["result"], {"json": "done"})
+
+    def test_reloads_that_come_too_late(self):
+        """Whenever they come, the daemon ends as it would have without."""
+        with Daemon() as daemon:
+            daemon.process.send_signal(signal.SIGTERM)
+            waiting.wait_for(lambda: '"draining"' in daemon.log(), "the drain")
+            end = time.monotonic() + waiting.WATCHDOG
+            while daemon.process.poll() is None and time.monotonic() < end:
+                daemon.process.send_signal(signal.SIGHUP)
+            self.assertEqual(daemon.wait(), 0, daemon.log()[-2000:])
 
     def test_applications_shut_down(self):
         """After their last answer and before their sessions end: what a lifespan keeps is kept."""
